@@ -1,0 +1,147 @@
+"""A tiny untrained Stable Diffusion, made here, for machines without a real model: expect colourful noise.
+
+The same classes and the same folder layout as Stable Diffusion 1.5, two orders of magnitude smaller,
+so that it goes down the same road. Weights are random from a fixed seed.
+"""
+
+import gzip
+import json
+import shutil
+import tempfile
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, PNDMScheduler, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+_SEED = 1839  # the year of the first photographs that could be kept
+_TOKENS = 77
+_VOCABULARY = 49408
+
+
+def make_stand_in(
+    folder: Path, *, prediction_type: str = "epsilon", width: int = 32, latent_side: int = 32
+) -> None:
+    """Write the model to `folder`, aside first and then renamed, so that a half-written one is never seen.
+
+    `prediction_type` is "epsilon" (SD 1.x) or "v_prediction" (SD 2.x at 768). Pictures are
+    8 × `latent_side` pixels wide. About 12 MB with the default width.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".making-"))
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(_SEED)
+            _write_parts(aside, prediction_type, width, latent_side)
+        (aside / "model_index.json").write_text(json.dumps(_INDEX, indent=2))
+        aside.replace(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+_INDEX = {
+    "_class_name": "StableDiffusionPipeline",
+    "feature_extractor": [None, None],
+    "safety_checker": [None, None],
+    "scheduler": ["diffusers", "PNDMScheduler"],
+    "text_encoder": ["transformers", "CLIPTextModel"],
+    "tokenizer": ["transformers", "CLIPTokenizer"],
+    "unet": ["diffusers", "UNet2DConditionModel"],
+    "vae": ["diffusers", "AutoencoderKL"],
+    "requires_safety_checker": False,
+}
+
+
+def _write_parts(folder: Path, prediction_type: str, width: int, latent_side: int) -> None:
+    clip_tokenizer().save_pretrained(folder / "tokenizer")
+    _text_encoder(width).save_pretrained(folder / "text_encoder")
+    _unet(width, latent_side).save_pretrained(folder / "unet")
+    _vae(width, latent_side).save_pretrained(folder / "vae")
+    scheduler = PNDMScheduler(  # Stable Diffusion's own noise schedule
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        skip_prk_steps=True,
+        set_alpha_to_one=False,
+        steps_offset=1,
+        prediction_type=prediction_type,
+    )
+    scheduler.save_pretrained(folder / "scheduler")
+
+
+def clip_tokenizer() -> Any:
+    """CLIP's tokenizer, from the byte-pair merges that open_clip carries.
+
+    The vocabulary is built as OpenAI's: 256 byte symbols, the same with an end-of-word mark,
+    the first 48,894 merges, and two special tokens.
+    """
+    packed = files("open_clip").joinpath("bpe_simple_vocab_16e6.txt.gz").read_bytes()
+    lines = gzip.decompress(packed).decode("utf-8").split("\n")
+    merges = lines[1 : _VOCABULARY - 512 - 2 + 1]
+    symbols = _byte_symbols()
+    words = [*symbols, *(symbol + "</w>" for symbol in symbols), *("".join(m.split()) for m in merges)]
+    words += ["<|startoftext|>", "<|endoftext|>"]
+    return CLIPTokenizer(
+        vocab={word: number for number, word in enumerate(words)},
+        merges=[tuple(merge.split()) for merge in merges],
+        model_max_length=_TOKENS,
+    )
+
+
+def _byte_symbols() -> list[str]:
+    """A printable character for each of the 256 bytes, in the order of GPT-2's byte-level BPE."""
+    printable = [
+        *range(ord("!"), ord("~") + 1),
+        *range(ord("¡"), ord("¬") + 1),
+        *range(ord("®"), ord("ÿ") + 1),
+    ]
+    others = 256 - len(printable)
+    return [chr(code) for code in printable] + [chr(256 + n) for n in range(others)]
+
+
+def _text_encoder(width: int) -> Any:
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=_VOCABULARY,
+            hidden_size=width,
+            intermediate_size=4 * width,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            max_position_embeddings=_TOKENS,
+            projection_dim=width,
+            bos_token_id=_VOCABULARY - 2,
+            eos_token_id=_VOCABULARY - 1,
+            pad_token_id=_VOCABULARY - 1,
+        )
+    )
+
+
+def _unet(width: int, latent_side: int) -> Any:
+    return UNet2DConditionModel(
+        sample_size=latent_side,
+        in_channels=4,
+        out_channels=4,
+        layers_per_block=1,
+        block_out_channels=(width, 2 * width),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        cross_attention_dim=width,
+        attention_head_dim=8,
+        norm_num_groups=8,
+    )
+
+
+def _vae(width: int, latent_side: int) -> Any:
+    return AutoencoderKL(
+        sample_size=8 * latent_side,
+        in_channels=3,
+        out_channels=3,
+        latent_channels=4,
+        layers_per_block=1,
+        block_out_channels=(width // 2, width // 2, width, width),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        norm_num_groups=8,
+    )

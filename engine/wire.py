@@ -1,0 +1,238 @@
+"""The contract between bot and engine: what crosses the wire, and nothing else.
+
+The only engine module that the bot may import. Pydantic and constants: no torch, no aiohttp.
+Unknown fields are errors on both sides; `VERSION` changes when an old peer would misread a new one.
+The routes are documented in docs/api.md.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+VERSION: Final = 1
+
+# Hard limits, the same for every model and every engine. A model may offer less: see `ModelInfo`.
+MAX_PROMPT_CHARS = 2000
+MAX_STEPS = 150
+MAX_COUNT = 4
+MIN_SIDE = 64
+MAX_SIDE = 2048
+SIDE_MULTIPLE = 8  # the autoencoder's factor: a latent cell is 8 × 8 pixels
+MAX_PIXELS = 4 * 1024 * 1024
+MAX_GUIDANCE = 30.0
+MAX_SEED = 2**32 - 1
+MAX_INPUT_BYTES = 20 * 1024 * 1024
+MAX_INPUT_PIXELS = 16 * 1024 * 1024
+INPUT_FORMATS = ("PNG", "JPEG", "WEBP")
+HEARTBEAT_S = 10.0  # an event stream is never silent for longer
+JOB_ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
+
+
+class WireModel(BaseModel):
+    """Frozen, and strict about names: a misspelt field is an error, never ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Task(StrEnum):
+    TXT2IMG = "txt2img"
+    IMG2IMG = "img2img"
+
+
+class Sampler(StrEnum):
+    """A1111's first menu. Labels, aliases and the schedules each one takes: `engine/samplers.py`."""
+
+    EULER = "euler"
+    EULER_A = "euler_a"
+    DPMPP_2M = "dpmpp_2m"
+    DPMPP_2M_SDE = "dpmpp_2m_sde"
+    DDIM = "ddim"
+    PLMS = "plms"
+    UNIPC = "unipc"
+    LCM = "lcm"
+
+
+class Schedule(StrEnum):
+    """A1111's second menu. `automatic` is the sampler's own default."""
+
+    AUTOMATIC = "automatic"
+    NORMAL = "normal"
+    KARRAS = "karras"
+    EXPONENTIAL = "exponential"
+    SGM_UNIFORM = "sgm_uniform"
+
+
+class GenerationRequest(WireModel):
+    """One request for pictures, complete: the same request draws the same pictures.
+
+    Image i of `count` is drawn as a single image with seed + i (modulo 2**32).
+    `owner` is opaque to the engine: jobs of one owner share that owner's turn in the queue.
+    `strength` belongs to img2img alone, in (0, 1]: how much of the input is drawn anew.
+    """
+
+    version: Literal[1] = VERSION
+    owner: Annotated[str, Field(max_length=64)] = ""
+    task: Task = Task.TXT2IMG
+    model: Annotated[str, Field(min_length=1, max_length=128)]
+    prompt: Annotated[str, Field(max_length=MAX_PROMPT_CHARS)]
+    negative_prompt: Annotated[str, Field(max_length=MAX_PROMPT_CHARS)] = ""
+    width: Annotated[int, Field(ge=MIN_SIDE, le=MAX_SIDE, multiple_of=SIDE_MULTIPLE)]
+    height: Annotated[int, Field(ge=MIN_SIDE, le=MAX_SIDE, multiple_of=SIDE_MULTIPLE)]
+    steps: Annotated[int, Field(ge=1, le=MAX_STEPS)]
+    guidance_scale: Annotated[float, Field(ge=0, le=MAX_GUIDANCE)]
+    sampler: Sampler
+    schedule: Schedule = Schedule.AUTOMATIC
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)]
+    count: Annotated[int, Field(ge=1, le=MAX_COUNT)] = 1
+    strength: Annotated[float, Field(gt=0, le=1)] | None = None
+
+    def image_seed(self, index: int) -> int:
+        """The seed that draws image `index` of this request alone."""
+        return (self.seed + index) % (MAX_SEED + 1)
+
+
+class ErrorBody(WireModel):
+    """Every refusal and every failure. `message` may be shown to a person as it is.
+
+    The codes are the rows of the table in docs/api.md. `field` is the request field to change,
+    `hint` says what would work, `retryable` whether the same request may succeed later.
+    """
+
+    code: str
+    message: str
+    field: str | None = None
+    hint: str | None = None
+    retryable: bool = False
+
+
+class ImageInfo(WireModel):
+    """One finished image; its bytes are at `/v1/jobs/{id}/images/{index}`."""
+
+    index: int
+    seed: int
+    width: int
+    height: int
+    media_type: str
+    bytes: int
+    sha256: str
+    infotext: str
+
+
+class Queued(WireModel):
+    """Waiting in the front's queue. `position` 1 is next; `eta_s` until it is drawn, None before anything was timed."""
+
+    type: Literal["queued"] = "queued"
+    position: Annotated[int, Field(ge=1)]
+    eta_s: float | None = None
+
+
+class Loading(WireModel):
+    """The worker is loading the job's model."""
+
+    type: Literal["loading"] = "loading"
+    model: str
+
+
+class Progress(WireModel):
+    """Steps done over all of the job's images, of steps in all. `preview` is a base64 JPEG, at most 256 pixels wide."""
+
+    type: Literal["progress"] = "progress"
+    step: int
+    steps: int
+    eta_s: float | None = None
+    preview: str | None = None
+
+
+class Finished(WireModel):
+    """All images are in the engine's spool. `notices` are sentences for the person, e.g. that a prompt was cut."""
+
+    type: Literal["finished"] = "finished"
+    images: tuple[ImageInfo, ...]
+    seconds: float
+    notices: tuple[str, ...] = ()
+
+
+class Failed(WireModel):
+    type: Literal["failed"] = "failed"
+    error: ErrorBody
+
+
+class Cancelled(WireModel):
+    type: Literal["cancelled"] = "cancelled"
+
+
+Event = Annotated[Queued | Loading | Progress | Finished | Failed | Cancelled, Field(discriminator="type")]
+TERMINAL = (Finished, Failed, Cancelled)
+EVENT: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+class Defaults(WireModel):
+    """What a request to this model uses where a person says nothing."""
+
+    width: int
+    height: int
+    steps: int
+    guidance_scale: float
+    strength: float
+    sampler: Sampler
+    schedule: Schedule
+
+
+class ModelInfo(WireModel):
+    """A model as a person may choose it. `notice` is shown with every picture it draws, e.g. that it is untrained."""
+
+    name: str
+    title: str
+    family: str
+    tasks: tuple[Task, ...]
+    defaults: Defaults
+    max_side: int = MAX_SIDE
+    notice: str = ""
+
+
+class SamplerInfo(WireModel):
+    name: Sampler
+    label: str
+    schedules: tuple[Schedule, ...]
+    max_steps: int = MAX_STEPS
+
+
+class ScheduleInfo(WireModel):
+    name: Schedule
+    label: str
+
+
+class Limits(WireModel):
+    """The hard limits above, and how many jobs the front's queue holds."""
+
+    prompt_chars: int = MAX_PROMPT_CHARS
+    steps: int = MAX_STEPS
+    count: int = MAX_COUNT
+    min_side: int = MIN_SIDE
+    max_side: int = MAX_SIDE
+    side_multiple: int = SIDE_MULTIPLE
+    pixels: int = MAX_PIXELS
+    guidance_scale: float = MAX_GUIDANCE
+    input_bytes: int = MAX_INPUT_BYTES
+    input_pixels: int = MAX_INPUT_PIXELS
+    input_formats: tuple[str, ...] = INPUT_FORMATS
+    queue: int = 100
+
+
+class Capabilities(WireModel):
+    """What this engine can draw. `boot_id` changes with every start of the front.
+
+    The first of `models` is the default. `device` says what draws, in words.
+    """
+
+    version: Literal[1] = VERSION
+    boot_id: str
+    device: str
+    models: tuple[ModelInfo, ...]
+    samplers: tuple[SamplerInfo, ...]
+    schedules: tuple[ScheduleInfo, ...]
+    loras: tuple[str, ...] = ()
+    embeddings: tuple[str, ...] = ()
+    upscalers: tuple[str, ...] = ()
+    limits: Limits = Limits()

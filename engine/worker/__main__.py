@@ -1,0 +1,103 @@
+"""`python -m engine.worker`: the process that owns one device. The front starts it; see `engine/frames.py`."""
+
+import argparse
+import logging
+import os
+import sys
+import threading
+import time
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from queue import SimpleQueue
+from typing import BinaryIO
+
+import diffusers
+import torch
+import transformers
+
+from engine import frames
+from engine.models.loading import StableDiffusion, load_stable_diffusion
+from engine.models.registry import STAND_IN, Registry
+from engine.models.stand_in import make_stand_in
+from engine.worker.batching import RowCap
+from engine.worker.device import Device, choose_device
+from engine.worker.process import Inbox, Worker
+
+NICENESS = 5  # on a CPU the pictures may wait a moment for the people, never the other way round
+
+
+def main() -> None:
+    options = _arguments()
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    out = _claim_stdout()
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        device = choose_device(options.device, options.dtype)
+    except ValueError as error:
+        sys.exit(str(error))
+    logging.getLogger(__name__).info("drawing on %s", device)
+    if device.place.type == "cpu":
+        os.nice(NICENESS)
+        torch.set_num_threads(options.threads or torch.get_num_threads())
+    send = partial(_send, out, threading.Lock())
+    inbox: Inbox = SimpleQueue()
+    threading.Thread(target=_read, args=(inbox,), daemon=True, name="commands").start()
+    threading.Thread(target=_beat, args=(send,), daemon=True, name="heartbeat").start()
+    Worker(
+        load=partial(_load, Registry(options.models), device),
+        device=str(device),
+        device_type=device.place.type,
+        cap=RowCap(fixed=options.max_rows),
+        inbox=inbox,
+        send=send,
+        version=version("darkroom"),
+    ).run()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m engine.worker", description=__doc__)
+    parser.add_argument("--models", type=Path, required=True, help="folder of model folders")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
+    parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: as many as cores")
+    parser.add_argument("--max-rows", type=int, default=0, help="rows a tick may hold; 0: measured")
+    return parser.parse_args()
+
+
+def _claim_stdout() -> BinaryIO:
+    """Keep stdout for frames; whatever a library prints goes to stderr."""
+    out = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return out
+
+
+def _send(out: BinaryIO, lock: threading.Lock, frame: frames.FromWorker) -> None:
+    line = frames.encode(frame)
+    with lock:
+        while line:  # an unbuffered pipe may take less than it is given
+            line = line[out.write(line) :]
+
+
+def _read(inbox: Inbox) -> None:
+    for line in sys.stdin.buffer:
+        inbox.put(frames.decode_to_worker(line))
+    os._exit(0)  # the front is gone, and with it everybody who waits for a picture
+
+
+def _beat(send: partial[None]) -> None:
+    while True:
+        time.sleep(frames.HEARTBEAT_S)
+        send(frames.Heartbeat())
+
+
+def _load(registry: Registry, device: Device, name: str) -> StableDiffusion:
+    folder = registry.lookup(name)
+    if name == STAND_IN and not folder.exists():
+        make_stand_in(folder)
+    return load_stable_diffusion(name, folder, device)
+
+
+if __name__ == "__main__":
+    main()

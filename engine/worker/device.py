@@ -1,0 +1,59 @@
+"""Which device draws, in which number format, and why: decided once at start and said in words."""
+
+from dataclasses import dataclass
+
+import torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Device:
+    """Where and how the networks run. `reason` says why this format was chosen."""
+
+    place: torch.device
+    dtype: torch.dtype
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.place}, {str(self.dtype).removeprefix('torch.')} ({self.reason})"
+
+
+def choose_device(device: str = "auto", dtype: str = "auto") -> Device:
+    """The device and dtype of the settings, `auto` resolved by what the machine does well.
+
+    Raises ValueError for a device that is not there and for half precision on a CPU, where
+    float16 arithmetic is emulated or missing.
+    """
+    place = torch.device(_best_device() if device == "auto" else device)
+    if place.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(
+            f"engine.device is {device!r}, but this machine has no CUDA device that torch can use"
+        )
+    if dtype == "auto":
+        chosen, reason = _best_dtype(place)
+    else:
+        chosen, reason = getattr(torch, dtype), "as set"
+    if place.type == "cpu" and chosen is torch.float16:
+        raise ValueError(
+            "engine.dtype is 'float16', but CPUs cannot draw in half precision: use bfloat16 or float32"
+        )
+    return Device(place=place, dtype=chosen, reason=reason)
+
+
+def _best_device() -> str:
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _best_dtype(place: torch.device) -> tuple[torch.dtype, str]:
+    if place.type == "cuda":
+        if torch.cuda.get_device_capability(place) >= (8, 0):
+            return torch.bfloat16, "the GPU computes bfloat16 natively"
+        return torch.float16, "the GPU is older than bfloat16"
+    if place.type == "mps":
+        return torch.float32, "half precision is not reliable on MPS"
+    able = torch.cpu.get_capabilities()
+    for flag, name in (("amx_bf16", "AMX"), ("avx512_bf16", "AVX512-BF16")):
+        if able.get(flag):
+            return torch.bfloat16, f"the CPU has {name}"
+    return torch.float32, "the CPU has neither AMX nor AVX512-BF16"

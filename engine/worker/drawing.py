@@ -1,0 +1,66 @@
+"""One job while the worker draws it: its request, its images and how far they are. No torch, no pipes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from engine.frames import Finished
+from engine.wire import GenerationRequest, ImageInfo
+from engine.worker.flight import ImageInFlight
+
+REPORT_EVERY_S = 0.1  # a fast GPU takes fifty steps a second; nobody reads so fast
+PREVIEW_EVERY_S = 1.0
+
+
+@dataclass(kw_only=True)
+class Drawing:
+    """A job between `start` and its last frame. Times are the clock's seconds."""
+
+    job_id: str
+    request: GenerationRequest
+    folder: Path
+    images: list[ImageInFlight]
+    notices: tuple[str, ...]
+    clock: Callable[[], float]
+    infos: dict[int, ImageInfo] = field(default_factory=dict)
+    began: float = field(init=False)
+    _reported: float = field(init=False)
+    _previewed: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.began = self._reported = self._previewed = self.clock()
+
+    @property
+    def step(self) -> int:
+        return sum(image.position for image in self.images)
+
+    @property
+    def steps(self) -> int:
+        return sum(image.steps for image in self.images)
+
+    @property
+    def seconds(self) -> float:
+        return self.clock() - self.began
+
+    @property
+    def complete(self) -> bool:
+        return len(self.infos) == self.request.count
+
+    def report_due(self) -> bool:
+        """Whether to say how far it is: the first and last step always, in between now and then."""
+        due = self.step in (1, self.steps) or self.clock() - self._reported >= REPORT_EVERY_S
+        if due:
+            self._reported = self.clock()
+        return due
+
+    def preview_due(self) -> bool:
+        """Whether to show a preview with this report."""
+        due = self.clock() - self._previewed >= PREVIEW_EVERY_S
+        if due:
+            self._previewed = self.clock()
+        return due
+
+    def finished(self) -> Finished:
+        """The last frame, once every picture's file is there."""
+        images = tuple(self.infos[index] for index in sorted(self.infos))
+        return Finished(job=self.job_id, images=images, seconds=self.seconds, notices=self.notices)

@@ -1,0 +1,86 @@
+"""One picture between noise and decode. It owns all that must not be shared: latents, scheduler, generator, place."""
+
+import inspect
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from engine.prompts.encoding import Conditioning
+
+
+@dataclass(kw_only=True, eq=False)
+class ImageInFlight:
+    """An image of a job on its way through the step loop.
+
+    `latents` [1, 4, h, w] in float32; `timesteps` [n], of which `position` are done; `estimate` is the
+    newest guess of the finished latents, for previews. `generator` is a CPU generator seeded for this
+    image alone, so that its noise is the same on every device and in every batch.
+    """
+
+    job_id: str
+    index: int
+    seed: int
+    latents: torch.Tensor
+    scheduler: Any
+    timesteps: torch.Tensor
+    generator: torch.Generator
+    guidance_scale: float
+    conditioning: Conditioning
+    position: int = 0
+    estimate: torch.Tensor | None = None
+    _step_options: dict[str, Any] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        accepted = inspect.signature(self.scheduler.step).parameters
+        self._step_options = {"generator": self.generator} if "generator" in accepted else {}
+
+    @property
+    def steps(self) -> int:
+        """Ticks in all. PLMS takes one more than the steps asked for; img2img takes fewer."""
+        return len(self.timesteps)
+
+    @property
+    def done(self) -> bool:
+        return self.position >= self.steps
+
+    @property
+    def timestep(self) -> torch.Tensor:
+        return self.timesteps[self.position]
+
+    @property
+    def rows(self) -> int:
+        """Rows of a forward pass: two with guidance (unconditional, conditional), else one."""
+        return len(self.conditioning.rows)
+
+    @property
+    def key(self) -> tuple[int, ...]:
+        """Images with equal keys can share a forward pass: latent size, then conditioning length and width."""
+        return (*self.latents.shape[1:], *self.conditioning.rows.shape[1:])
+
+    def model_input(self) -> torch.Tensor:
+        """The rows for the network, [rows, 4, h, w]."""
+        scaled: torch.Tensor = self.scheduler.scale_model_input(self.latents, self.timestep)
+        return scaled.expand(self.rows, -1, -1, -1)
+
+    def advance(self, prediction: torch.Tensor) -> None:
+        """Take this image's own scheduler step from the network's prediction, [rows, 4, h, w]."""
+        if self.rows == 2:
+            unconditional, conditional = prediction.chunk(2)
+            prediction = unconditional + self.guidance_scale * (conditional - unconditional)
+        result = self.scheduler.step(prediction, self.timestep, self.latents, **self._step_options)
+        self.latents = result.prev_sample
+        self.estimate = self._estimate_from(result)
+        self.position += 1
+
+    def _estimate_from(self, result: Any) -> torch.Tensor:
+        """The finished latents as the sampler sees them now; the noisy ones where it does not say."""
+        for name in ("pred_original_sample", "denoised"):
+            if getattr(result, name, None) is not None:
+                guess: torch.Tensor = getattr(result, name)
+                return guess
+        outputs = getattr(
+            self.scheduler, "model_outputs", None
+        )  # multistep solvers keep their x0 predictions
+        newest: torch.Tensor | None = outputs[-1] if outputs else None
+        return self.latents if newest is None else newest

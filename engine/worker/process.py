@@ -1,0 +1,268 @@
+"""The worker: one process that owns the device. It takes jobs, drives the step loop, decodes and reports.
+
+All work on the device happens on one thread, one small piece at a time: a tick, then at most one
+decode. Commands are obeyed between two pieces, so a cancel takes effect within one step.
+"""
+
+import base64
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+
+from engine.frames import (
+    Cancel,
+    Cancelled,
+    Failed,
+    FromWorker,
+    Loading,
+    Progress,
+    Ready,
+    Start,
+    Stop,
+)
+from engine.images.encoding import write_png
+from engine.images.infotext import infotext
+from engine.images.previews import preview_jpeg
+from engine.models.loading import ModelBroken, StableDiffusion
+from engine.tasks.image_to_image import start_image_to_image
+from engine.tasks.text_to_image import start_text_to_image
+from engine.wire import ErrorBody, ImageInfo
+from engine.worker.batching import RowCap
+from engine.worker.decoding import NotANumber, decode_latents
+from engine.worker.drawing import Drawing
+from engine.worker.flight import ImageInFlight
+from engine.worker.step_loop import StepLoop
+
+log = logging.getLogger(__name__)
+
+IN_FLIGHT = {"cuda": 8}  # images taken at a time; more would only wait here, where fairness does not reach
+IN_FLIGHT_ELSEWHERE = 4
+
+
+@dataclass(frozen=True)
+class Written:
+    """A picture's file is complete, or could not be written."""
+
+    job_id: str
+    index: int
+    result: "Future[ImageInfo]"
+
+
+Inbox = SimpleQueue[Start | Cancel | Stop | Written]
+
+
+class Worker:
+    """Draws until it is told to stop. `load` gives the networks of a model by name and may raise ModelBroken."""
+
+    def __init__(
+        self,
+        *,
+        load: Callable[[str], StableDiffusion],
+        device: str,
+        device_type: str,
+        cap: RowCap,
+        inbox: Inbox,
+        send: Callable[[FromWorker], None],
+        version: str,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._load = load
+        self._ready = Ready(device=device, in_flight=IN_FLIGHT.get(device_type, IN_FLIGHT_ELSEWHERE))
+        self._cap = cap
+        self._inbox = inbox
+        self._send = send
+        self._version = version
+        self._clock = clock
+        self._loop: StepLoop | None = None
+        self._drawings: dict[str, Drawing] = {}
+        self._undecoded: deque[ImageInFlight] = deque()
+
+    def run(self) -> None:
+        """Work until `stop`. Raises what makes the device unusable, such as a sticky CUDA error."""
+        self._send(self._ready)
+        with ThreadPoolExecutor(1, "png") as self._writer:
+            while self._obey():
+                self._tick()
+                self._decode_one()
+
+    # -- commands ---------------------------------------------------------------------------------
+
+    def _obey(self) -> bool:
+        """Take what has come in; wait only while there is nothing to draw. False after `stop`."""
+        while self._idle or not self._inbox.empty():
+            match self._inbox.get():
+                case Start() as command:
+                    self._start(command)
+                case Cancel(job=job_id):
+                    self._cancel(job_id)
+                case Written() as written:
+                    self._file_written(written)
+                case Stop():
+                    return False
+        return True
+
+    @property
+    def _idle(self) -> bool:
+        return not self._undecoded and not (self._loop and self._loop.images)
+
+    def _start(self, command: Start) -> None:
+        try:
+            drawing = self._prepare(command)
+        except ModelBroken as error:
+            self._fail(command.job, ErrorBody(code="model_broken", message=str(error)))
+        except Exception as error:
+            self._fail_unexpectedly(command.job, error)
+        else:
+            self._drawings[command.job] = drawing
+            for image in drawing.images:
+                self._loop_of(drawing.request.model, command.job).join(image)
+
+    def _prepare(self, command: Start) -> Drawing:
+        request = command.request
+        model = self._loop_of(request.model, command.job).model
+        guided = request.guidance_scale > 1 and model.unet.config.time_cond_proj_dim is None
+        conditioning = model.prompts.encode(request.prompt, request.negative_prompt, guided=guided)
+        arguments = [(model, command.job, request, index, conditioning) for index in range(request.count)]
+        if command.input is None:
+            images = [start_text_to_image(*each) for each in arguments]
+        else:
+            with Image.open(command.input) as picture:
+                images = [start_image_to_image(*each, picture.convert("RGB")) for each in arguments]
+        return Drawing(
+            job_id=command.job,
+            request=request,
+            folder=command.folder,
+            images=images,
+            notices=_notices(conditioning.cut),
+            clock=self._clock,
+        )
+
+    def _loop_of(self, model: str, job_id: str) -> StepLoop:
+        """The step loop of a model, loaded if another one is. The front sends one model at a time."""
+        if self._loop is None or self._loop.model.name != model:
+            self._send(Loading(job=job_id, model=model))
+            self._loop = None  # two models at once may not fit
+            self._loop = StepLoop(model=self._load(model), cap=self._cap)
+        return self._loop
+
+    def _cancel(self, job_id: str) -> None:
+        if self._drop(job_id):
+            self._send(Cancelled(job=job_id))
+
+    def _drop(self, job_id: str) -> bool:
+        if self._loop is not None:
+            self._loop.leave(job_id)
+        self._undecoded = deque(image for image in self._undecoded if image.job_id != job_id)
+        return self._drawings.pop(job_id, None) is not None
+
+    # -- drawing ----------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        if self._loop is None or not self._loop.images:
+            return
+        tick = self._loop.tick()
+        for image, error in tick.failed:
+            self._fail_image(image.job_id, error)
+        for job_id in dict.fromkeys(image.job_id for image in tick.advanced):
+            if (drawing := self._drawings.get(job_id)) is not None and drawing.report_due():
+                self._report(drawing, next(i for i in tick.advanced if i.job_id == job_id))
+        self._undecoded.extend(i for i in tick.advanced if i.done and i.job_id in self._drawings)
+
+    def _report(self, drawing: Drawing, image: ImageInFlight) -> None:
+        preview = _preview(image) if drawing.preview_due() else None
+        self._send(Progress(job=drawing.job_id, step=drawing.step, steps=drawing.steps, preview=preview))
+
+    def _decode_one(self) -> None:
+        """One picture at a time, so that a decode never holds up the others' steps for long."""
+        if not self._undecoded or self._loop is None:
+            return
+        image = self._undecoded.popleft()
+        drawing = self._drawings[image.job_id]
+        try:
+            pixels = decode_latents(self._loop.model, image.latents)
+        except Exception as error:
+            self._fail_image(image.job_id, error)
+        else:
+            self._write(drawing, image, pixels)
+
+    def _write(self, drawing: Drawing, image: ImageInFlight, pixels: npt.NDArray[np.uint8]) -> None:
+        assert self._loop is not None
+        text = infotext(
+            drawing.request, seed=image.seed, model_hash=self._loop.model.hash, version=self._version
+        )
+        future = self._writer.submit(_write_image, drawing.folder, image.index, image.seed, pixels, text)
+        future.add_done_callback(lambda done: self._inbox.put(Written(image.job_id, image.index, done)))
+
+    def _file_written(self, written: Written) -> None:
+        drawing = self._drawings.get(written.job_id)
+        if drawing is None:  # cancelled or failed meanwhile
+            return
+        if (error := written.result.exception()) is not None:
+            self._fail_image(written.job_id, error)
+            return
+        drawing.infos[written.index] = written.result.result()
+        if drawing.complete:
+            del self._drawings[written.job_id]
+            self._send(drawing.finished())
+
+    # -- failing ----------------------------------------------------------------------------------
+
+    def _fail_image(self, job_id: str, error: BaseException) -> None:
+        """One image cannot be drawn: its whole job fails, and only its job."""
+        if job_id not in self._drawings:
+            return
+        match error:
+            case NotANumber():
+                message = (
+                    "The model produced numbers that are not a picture. Another seed or sampler may work."
+                )
+                self._fail(job_id, ErrorBody(code="nan_output", message=message))
+            case torch.OutOfMemoryError():
+                message = "The picture does not fit into the device's memory. A smaller size may work."
+                self._fail(job_id, ErrorBody(code="out_of_memory", message=message, field="width"))
+            case torch.AcceleratorError():
+                raise error  # the device's context is lost: only a new process helps
+            case _:
+                self._fail_unexpectedly(job_id, error)
+
+    def _fail_unexpectedly(self, job_id: str, error: BaseException) -> None:
+        log.error("job %s failed", job_id, exc_info=error)
+        message = f"The engine could not draw this; its log has the reason under job {job_id}."
+        self._fail(job_id, ErrorBody(code="internal", message=message))
+
+    def _fail(self, job_id: str, error: ErrorBody) -> None:
+        self._drop(job_id)
+        self._send(Failed(job=job_id, error=error))
+
+
+def _notices(cut: str) -> tuple[str, ...]:
+    return (f"The prompt is longer than this model reads. Not used: “{cut}”",) if cut else ()
+
+
+def _preview(image: ImageInFlight) -> str:
+    estimate = image.latents if image.estimate is None else image.estimate
+    return base64.b64encode(preview_jpeg(estimate[0].float().cpu().numpy())).decode()
+
+
+def _write_image(folder: Path, index: int, seed: int, pixels: npt.NDArray[np.uint8], text: str) -> ImageInfo:
+    sha256, size = write_png(folder / f"{index}.png", pixels, text)
+    return ImageInfo(
+        index=index,
+        seed=seed,
+        width=pixels.shape[1],
+        height=pixels.shape[0],
+        media_type="image/png",
+        bytes=size,
+        sha256=sha256,
+        infotext=text,
+    )

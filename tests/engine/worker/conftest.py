@@ -1,0 +1,46 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from engine.models.loading import StableDiffusion, load_stable_diffusion
+from engine.models.stand_in import make_stand_in
+from engine.wire import GenerationRequest, Sampler, Task
+from engine.worker.device import Device
+
+
+@pytest.fixture(scope="session", params=["epsilon", "v_prediction"])
+def model_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random Stable Diffusion on disk: SD 1.x predicts noise, SD 2.x at 768 predicts v."""
+    folder = tmp_path_factory.mktemp("models") / str(request.param)
+    make_stand_in(folder, prediction_type=request.param, width=16, latent_side=8)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model(model_folder: Path) -> StableDiffusion:
+    exact = Device(place=torch.device("cpu"), dtype=torch.float32, reason="equality is proved in float32")
+    return load_stable_diffusion(model_folder.name, model_folder, exact)
+
+
+@pytest.fixture
+def ask() -> Callable[..., GenerationRequest]:
+    """A small request, with any field changed."""
+
+    def make(**changes: object) -> GenerationRequest:
+        fields: dict[str, object] = {
+            "task": Task.TXT2IMG,
+            "model": "tiny",
+            "prompt": "a hamster with a brush",
+            "negative_prompt": "blurry",
+            "width": 64,
+            "height": 64,
+            "steps": 6,
+            "guidance_scale": 7.5,
+            "sampler": Sampler.EULER,
+            "seed": 42,
+        }
+        return GenerationRequest.model_validate(fields | changes)
+
+    return make

@@ -1,0 +1,99 @@
+"""Who shares a tick, and how many rows one may hold."""
+
+from dataclasses import dataclass
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.worker.batching import BUCKETS, RowCap, choose
+
+
+@dataclass(frozen=True)
+class Picture:
+    name: str
+    key: str = "512x512"
+    rows: int = 2
+
+
+def names(pictures: list[Picture]) -> list[str]:
+    return [picture.name for picture in pictures]
+
+
+def test_pictures_that_fit_together_share_a_tick_oldest_first() -> None:
+    waiting = [Picture("a"), Picture("b"), Picture("c")]
+    assert names(choose(waiting, cap=4)) == ["a", "b"]
+
+
+def test_pictures_of_another_size_wait_for_a_tick_of_their_own() -> None:
+    waiting = [Picture("a"), Picture("b", key="768x768"), Picture("c")]
+    assert names(choose(waiting, cap=8)) == ["a", "c"]
+
+
+def test_a_small_picture_fills_the_room_that_a_larger_one_leaves() -> None:
+    waiting = [Picture("a"), Picture("b"), Picture("c", rows=1)]
+    assert names(choose(waiting, cap=3)) == ["a", "c"]
+
+
+def test_nobody_waits_means_nobody_ticks() -> None:
+    assert choose([], cap=8) == []
+
+
+@given(
+    st.lists(
+        st.builds(Picture, st.text(max_size=3), st.sampled_from("xyz"), st.sampled_from([1, 2])), min_size=1
+    ),
+    st.integers(1, 16),
+)
+def test_the_oldest_is_always_drawn_and_the_cap_holds(waiting: list[Picture], cap: int) -> None:
+    chosen = choose(waiting, cap)
+    assert chosen[0] is waiting[0]
+    assert sum(picture.rows for picture in chosen) <= max(cap, waiting[0].rows)
+    assert {picture.key for picture in chosen} == {waiting[0].key}
+
+
+def ticks(cap: RowCap, seconds_of: dict[int, float], count: int = 40) -> int:
+    """Tick with as many rows as allowed, each costing what the device's curve says; the cap in the end."""
+    for _ in range(count):
+        rows = cap.rows("key")
+        cap.record("key", rows, seconds_of[rows])
+    return cap.rows("key")
+
+
+def test_the_cap_grows_where_more_rows_cost_little() -> None:
+    assert ticks(RowCap(), {2: 1.0, 4: 1.1, 8: 1.3, 16: 1.6}) == 16
+
+
+def test_the_cap_stays_at_one_guided_image_where_batching_does_not_pay() -> None:
+    assert ticks(RowCap(), {2: 1.0, 4: 2.0, 8: 4.0, 16: 8.0}) == 2
+
+
+def test_the_cap_stops_where_the_curve_becomes_flat() -> None:
+    assert ticks(RowCap(), {2: 1.0, 4: 1.2, 8: 2.4, 16: 4.8}) == 4
+
+
+def test_the_first_tick_of_a_size_is_a_warm_up_and_not_believed() -> None:
+    cap = RowCap()
+    cap.record("key", 2, 100.0)
+    for _ in range(3):
+        cap.record("key", 2, 1.0)
+    for _ in range(4):
+        cap.record("key", 4, 2.0)
+    assert cap.rows("key") == 2
+
+
+def test_sizes_are_measured_apart() -> None:
+    cap = RowCap()
+    ticks(cap, {2: 1.0, 4: 1.1, 8: 1.2, 16: 1.3})
+    assert cap.rows("another key") == 2
+
+
+def test_a_fixed_cap_is_obeyed() -> None:
+    cap = RowCap(fixed=6)
+    cap.record("key", 2, 1.0)
+    assert cap.rows("key") == 6
+
+
+def test_a_tick_that_did_not_fit_is_never_tried_again() -> None:
+    cap = RowCap()
+    cap.shrink(8)
+    assert ticks(cap, dict.fromkeys(BUCKETS, 1.0)) == 4

@@ -1,0 +1,186 @@
+"""The worker as its front sees it: commands in, frames out, pictures in the job's folder."""
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from queue import Queue, SimpleQueue
+
+import pytest
+from PIL import Image
+
+from engine.frames import (
+    Cancel,
+    Cancelled,
+    Failed,
+    Finished,
+    FromWorker,
+    Loading,
+    Progress,
+    Ready,
+    Start,
+    Stop,
+)
+from engine.models.loading import ModelBroken, StableDiffusion
+from engine.wire import GenerationRequest, Sampler, Task
+from engine.worker.batching import RowCap
+from engine.worker.process import Inbox, Worker
+
+Ask = Callable[..., GenerationRequest]
+DEADLINE_S = 30
+
+
+class Front:
+    """What the front does to a worker, over queues instead of pipes."""
+
+    def __init__(self, folder: Path, model: StableDiffusion) -> None:
+        self.folder, self.model = folder, model
+        self.inbox: Inbox = SimpleQueue()
+        self.frames: Queue[FromWorker] = Queue()
+        self.worker = Worker(
+            load=self._load,
+            device="cpu, float32",
+            device_type="cpu",
+            cap=RowCap(),
+            inbox=self.inbox,
+            send=self.frames.put,
+            version="0.1.0",
+        )
+        self.thread = threading.Thread(target=self.worker.run)
+
+    def _load(self, name: str) -> StableDiffusion:
+        if name == "broken":
+            raise ModelBroken("Model 'broken' is damaged: its unet could not be loaded.")
+        return self.model
+
+    def start(self, job: str, request: GenerationRequest, picture: Path | None = None) -> None:
+        folder = self.folder / job
+        folder.mkdir()
+        self.inbox.put(Start(job=job, request=request, input=picture, folder=folder))
+
+    def next(self) -> FromWorker:
+        return self.frames.get(timeout=DEADLINE_S)
+
+    def until(self, *kinds: type[FromWorker]) -> FromWorker:
+        while not isinstance(frame := self.next(), kinds):
+            pass
+        return frame
+
+
+@pytest.fixture
+def front(tmp_path: Path, model: StableDiffusion) -> Iterator[Front]:
+    front = Front(tmp_path, model)
+    front.thread.start()
+    yield front
+    front.inbox.put(Stop())
+    front.thread.join(DEADLINE_S)
+    assert not front.thread.is_alive()
+
+
+@pytest.fixture
+def named(model: StableDiffusion, ask: Ask) -> Ask:
+    return lambda **changes: ask(**({"model": model.name} | changes))
+
+
+def test_a_job_is_loaded_drawn_and_written(front: Front, named: Ask) -> None:
+    assert front.next() == Ready(device="cpu, float32", in_flight=4)
+    front.start("job", named(count=2, seed=2**32 - 1))
+    assert isinstance(front.next(), Loading)
+    first = front.next()
+    assert isinstance(first, Progress)
+    assert first.steps == 12
+    finished = front.until(Finished)
+    assert isinstance(finished, Finished)
+    assert [(image.index, image.seed) for image in finished.images] == [(0, 2**32 - 1), (1, 0)]
+    for image in finished.images:
+        written = (front.folder / "job" / f"{image.index}.png").read_bytes()
+        assert (hashlib.sha256(written).hexdigest(), len(written)) == (image.sha256, image.bytes)
+        with Image.open(front.folder / "job" / f"{image.index}.png") as picture:
+            assert picture.info["parameters"] == image.infotext
+            assert picture.size == (image.width, image.height) == (64, 64)
+
+
+def test_the_last_progress_says_that_every_step_is_done(front: Front, named: Ask) -> None:
+    front.start("job", named(sampler=Sampler.PLMS, steps=5))
+    seen = []
+    while not isinstance(frame := front.next(), Finished):
+        seen.append(frame)
+    last = [frame for frame in seen if isinstance(frame, Progress)][-1]
+    assert last.step == last.steps == 6  # PLMS takes one step twice
+
+
+def test_image_to_image_follows_its_input(front: Front, named: Ask, tmp_path: Path) -> None:
+    white, black = tmp_path / "white.png", tmp_path / "black.png"
+    Image.new("RGB", (100, 80), "white").save(white)
+    Image.new("RGB", (100, 80), "black").save(black)
+    request = named(task=Task.IMG2IMG, strength=0.2, steps=10)
+    shades = []
+    for name, picture in (("one", white), ("two", black), ("three", white)):
+        front.start(name, request, picture)
+        front.until(Finished)
+        shades.append((front.folder / name / "0.png").read_bytes())
+    assert shades[0] == shades[2] != shades[1]
+
+
+def test_a_cancel_is_obeyed_within_a_step_and_the_folder_gets_no_picture(front: Front, named: Ask) -> None:
+    front.start("long", named(steps=150))
+    front.until(Progress)
+    front.inbox.put(Cancel(job="long"))
+    seen: list[FromWorker] = []
+    while not isinstance(frame := front.next(), Cancelled):
+        seen.append(frame)
+    assert not any(isinstance(frame, Finished) for frame in seen)
+    assert list((front.folder / "long").iterdir()) == []
+    front.start("next", named())
+    assert isinstance(front.until(Finished, Failed), Finished)
+
+
+def test_cancelling_one_job_does_not_change_the_picture_of_another(front: Front, named: Ask) -> None:
+    front.start("alone", named(seed=5))
+    alone = front.until(Finished)
+    front.start("cancelled", named(seed=6, steps=100))
+    front.start("kept", named(seed=5))
+    front.inbox.put(Cancel(job="cancelled"))
+    kept = front.until(Finished)
+    assert isinstance(alone, Finished)
+    assert isinstance(kept, Finished)
+    assert kept.job == "kept"
+    assert kept.images[0].sha256 == alone.images[0].sha256
+
+
+def test_a_late_cancel_changes_nothing(front: Front, named: Ask) -> None:
+    front.start("job", named())
+    front.until(Finished)
+    front.inbox.put(Cancel(job="job"))
+    front.start("next", named())
+    assert isinstance(front.until(Cancelled, Finished), Finished)
+
+
+def test_a_broken_model_fails_its_job_in_words_and_the_worker_lives_on(front: Front, named: Ask) -> None:
+    front.start("job", named(model="broken"))
+    failed = front.until(Failed)
+    assert isinstance(failed, Failed)
+    assert failed.error.code == "model_broken"
+    assert failed.error.message == "Model 'broken' is damaged: its unet could not be loaded."
+    front.start("next", named())
+    assert isinstance(front.until(Finished, Failed), Finished)
+
+
+def test_a_picture_that_cannot_be_written_fails_its_job_alone(front: Front, named: Ask) -> None:
+    (front.folder / "full").write_text("a file where the folder should be")
+    front.inbox.put(Start(job="full", request=named(), folder=front.folder / "full"))
+    failed = front.until(Failed)
+    assert isinstance(failed, Failed)
+    assert failed.error.code == "internal"
+    assert "full" in failed.error.message
+    front.start("next", named())
+    assert isinstance(front.until(Finished, Failed), Finished)
+
+
+def test_a_cut_prompt_is_noted_in_the_result(front: Front, named: Ask) -> None:
+    front.start("job", named(prompt="cat " * 80 + "hamster"))
+    finished = front.until(Finished)
+    assert isinstance(finished, Finished)
+    assert finished.notices == (
+        "The prompt is longer than this model reads. Not used: “cat cat cat cat cat hamster”",
+    )

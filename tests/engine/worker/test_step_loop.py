@@ -1,0 +1,155 @@
+"""Joining, leaving and failing inside the step loop never touches the others."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from diffusers import LatentConsistencyModelPipeline
+
+from engine.models.loading import StableDiffusion
+from engine.tasks.text_to_image import start_text_to_image
+from engine.wire import GenerationRequest, Sampler
+from engine.worker.batching import RowCap
+from engine.worker.decoding import NotANumber, decode_latents
+from engine.worker.flight import ImageInFlight
+from engine.worker.step_loop import StepLoop, guidance_embedding
+
+Ask = Callable[..., GenerationRequest]
+
+
+def start(model: StableDiffusion, request: GenerationRequest, job_id: str) -> ImageInFlight:
+    conditioning = model.prompts.encode(request.prompt, request.negative_prompt, guided=True)
+    return start_text_to_image(model, job_id, request, 0, conditioning)
+
+
+def finish(loop: StepLoop) -> None:
+    while loop.images:
+        loop.tick()
+
+
+def alone(model: StableDiffusion, request: GenerationRequest) -> torch.Tensor:
+    image = start(model, request, "alone")
+    loop = StepLoop(model=model, cap=RowCap(fixed=2))
+    loop.join(image)
+    finish(loop)
+    return image.latents
+
+
+def test_a_request_joins_at_the_next_step(model: StableDiffusion, ask: Ask) -> None:
+    loop = StepLoop(model=model, cap=RowCap(fixed=8))
+    first, second = start(model, ask(seed=1), "first"), start(model, ask(seed=2), "second")
+    loop.join(first)
+    loop.tick()
+    loop.join(second)
+    loop.tick()
+    assert (first.position, second.position) == (2, 1)
+    finish(loop)
+    torch.testing.assert_close(second.latents, alone(model, ask(seed=2)), atol=1e-4, rtol=0)
+
+
+def test_a_cancelled_job_leaves_at_the_next_step_and_the_others_do_not_notice(
+    model: StableDiffusion, ask: Ask
+) -> None:
+    loop = StepLoop(model=model, cap=RowCap(fixed=8))
+    stays, leaves = start(model, ask(seed=3), "stays"), start(model, ask(seed=4), "leaves")
+    loop.join(leaves)
+    loop.join(stays)
+    loop.tick()
+    loop.leave("leaves")
+    finish(loop)
+    assert leaves.position == 1
+    torch.testing.assert_close(stays.latents, alone(model, ask(seed=3)), atol=1e-4, rtol=0)
+
+
+def test_a_row_of_nan_does_not_touch_the_other_rows(model: StableDiffusion, ask: Ask) -> None:
+    loop = StepLoop(model=model, cap=RowCap(fixed=8))
+    sick, well = start(model, ask(seed=5), "sick"), start(model, ask(seed=6), "well")
+    sick.latents = torch.full_like(sick.latents, torch.nan)
+    loop.join(sick)
+    loop.join(well)
+    finish(loop)
+    with pytest.raises(NotANumber):
+        decode_latents(model, sick.latents)
+    torch.testing.assert_close(well.latents, alone(model, ask(seed=6)), atol=1e-4, rtol=0)
+
+
+def test_one_images_broken_scheduler_fails_that_image_alone(model: StableDiffusion, ask: Ask) -> None:
+    loop = StepLoop(model=model, cap=RowCap(fixed=8))
+    broken, well = start(model, ask(seed=7), "broken"), start(model, ask(seed=8), "well")
+    broken.scheduler.sigmas = None
+    broken.scheduler.is_scale_input_called = True
+    broken.model_input = lambda: well.model_input()  # type: ignore[method-assign]  # only its step is to break
+    loop.join(broken)
+    loop.join(well)
+    tick = loop.tick()
+    assert [image.job_id for image, _ in tick.failed] == ["broken"]
+    assert loop.images == [well]
+
+
+class Scarce:
+    """A network that runs out of memory above a number of rows."""
+
+    def __init__(self, unet: Any, rows: int) -> None:
+        self._unet, self._rows, self.config = unet, rows, unet.config
+        self.refused = 0
+
+    def __call__(self, sample: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        if len(sample) > self._rows:
+            self.refused += 1
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return self._unet(sample, *args, **kwargs)
+
+
+def scarce(model: StableDiffusion, rows: int) -> tuple[StableDiffusion, Scarce]:
+    unet = Scarce(model.unet, rows)
+    return replace(model, unet=unet), unet
+
+
+def test_a_tick_that_does_not_fit_is_split_and_every_picture_is_drawn(
+    model: StableDiffusion, ask: Ask
+) -> None:
+    small, unet = scarce(model, rows=2)
+    images = [start(small, ask(seed=n), f"job-{n}") for n in range(4)]
+    cap = RowCap()
+    for rows in (2, 4):
+        for _ in range(4):
+            cap.record(images[0].key, rows, 1.0)
+    assert cap.rows(images[0].key) > 2
+    loop = StepLoop(model=small, cap=cap)
+    for image in images:
+        loop.join(image)
+    finish(loop)
+    assert all(image.done for image in images)
+    assert unet.refused >= 1
+
+
+def test_one_picture_that_does_not_fit_alone_fails_and_the_loop_goes_on(
+    model: StableDiffusion, ask: Ask
+) -> None:
+    small, _ = scarce(model, rows=1)
+    loop = StepLoop(model=small, cap=RowCap())
+    loop.join(start(small, ask(), "too large"))
+    tick = loop.tick()
+    assert [(image.job_id, type(error)) for image, error in tick.failed] == [
+        ("too large", torch.OutOfMemoryError)
+    ]
+    assert loop.images == []
+
+
+def test_previews_show_the_samplers_guess_of_the_finished_picture(model: StableDiffusion, ask: Ask) -> None:
+    for sampler in Sampler:
+        image = start(model, ask(sampler=sampler, steps=4), "job")
+        loop = StepLoop(model=model, cap=RowCap())
+        loop.join(image)
+        loop.tick()
+        assert image.estimate is not None
+        assert image.estimate.shape == image.latents.shape
+
+
+def test_embedded_guidance_equals_the_distilled_models_own_pipeline() -> None:
+    guidance = torch.tensor([0.0, 3.5, 7.0])
+    for width in (256, 255):
+        theirs = LatentConsistencyModelPipeline.get_guidance_scale_embedding(None, guidance, width)
+        torch.testing.assert_close(guidance_embedding(guidance, width), theirs, atol=1e-3, rtol=0)
