@@ -54,6 +54,8 @@ def main() -> None:
         send=send,
         version=version("darkroom"),
     ).run()
+    out.flush()
+    os._exit(0)  # the thread that reads commands cannot be asked to stop
 
 
 def _arguments() -> argparse.Namespace:

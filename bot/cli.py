@@ -1,0 +1,248 @@
+"""The command line: `darkroom try | run | bot | engine | generate | doctor | version`.
+
+Results go to stdout, everything else to stderr. Exit codes as in sysexits.h: 64 a wrong option,
+69 something is not available, 78 a setting is wrong; 1 when a picture was asked for and not made.
+"""
+
+import asyncio
+import importlib.metadata
+import logging
+import os
+import secrets
+import signal
+import sys
+import tempfile
+from collections.abc import Coroutine
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+import bot.__main__
+from bot import log as logs
+from bot.attachments import normalise
+from bot.config import Settings, load
+from bot.doctor import examine
+from bot.errors import Misconfigured, Refused
+from bot.generate import generate as draw
+from bot.generate import own_engine, progress_bar
+from bot.jobs.ports import EngineError
+from bot.launcher import ChildGaveUp, Launcher, bot_child, engine_child
+from bot.requests import Options, build
+from engine.wire import MAX_SEED
+
+app = typer.Typer(
+    help="Darkroom: /imagine in a chat, a picture back.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Settings; config.toml in this folder if it exists."),
+]
+TRIAL_QUIET = "WARNING"  # a trial's terminal belongs to the conversation
+
+
+def main() -> None:
+    app()
+
+
+@app.command("try")
+def try_(
+    once: Annotated[
+        str | None, typer.Option(help="Type this slash command, save its pictures, and end.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("out"),
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the pictures of --once.")] = 600.0,
+    config: Config = None,
+) -> None:
+    """Try Darkroom on this machine: no Discord, no account, a model that is there already."""
+    settings = _settings(config)
+    os.environ.setdefault("DARKROOM_LOG__LEVEL", TRIAL_QUIET)
+    logs.set_up(os.environ["DARKROOM_LOG__LEVEL"], ())
+    if once is None:
+        _end(_run(_try_in_terminal(settings, config, out)))
+    _end(_run(_try_once(settings, config, once, out, timeout)))
+
+
+@app.command()
+def run(config: Config = None) -> None:
+    """Run bot and engine together, and keep them running."""
+    settings = _settings(config)
+    logs.set_up(settings.log.level, ())
+    file = ["--config", str(config)] if config else []
+    launcher = Launcher(children=[engine_child(config=file), bot_child(config=file)])
+    _run(_until_signal(launcher.run()))
+
+
+@app.command("bot")
+def bot_(config: Config = None) -> None:
+    """Run the Discord process alone; the engine runs elsewhere."""
+    sys.exit(bot.__main__.main(["--config", str(config)] if config else []))
+
+
+@app.command()
+def engine(config: Config = None) -> None:
+    """Run the drawing process alone; the bot runs elsewhere."""
+    file = ["--config", str(config)] if config else []
+    os.execv(sys.executable, [sys.executable, "-m", "engine", *file])
+
+
+@app.command()
+def generate(
+    prompt: Annotated[str, typer.Option(help="What to draw.")],
+    out: Annotated[Path, typer.Option(help="The file to write, a PNG; several become NAME-0, NAME-1, …")],
+    negative_prompt: Annotated[str, typer.Option(help="What not to draw.")] = "",
+    init_image: Annotated[Path | None, typer.Option(help="A picture to start from.")] = None,
+    strength: Annotated[float | None, typer.Option(help="How much of it is drawn anew, 0.05 to 1.")] = None,
+    size: Annotated[
+        str | None, typer.Option(help="square, portrait, landscape, wide, or such as 512x768.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps, 1 to 150.")] = None,
+    guidance: Annotated[float | None, typer.Option(help="Guidance scale, 0 to 30.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed draws the same picture.")] = None,
+    count: Annotated[int | None, typer.Option(help="Pictures, 1 to 4.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="Such as euler_a or 'DPM++ 2M'.")] = None,
+    schedule: Annotated[str | None, typer.Option(help="Such as karras.")] = None,
+    model: Annotated[str | None, typer.Option(help="The model's name.")] = None,
+    config: Config = None,
+) -> None:
+    """Draw without any chat."""
+    settings = _settings(config)
+    logs.set_up(TRIAL_QUIET, ())
+    options = Options(
+        prompt=prompt,
+        negative_prompt=negative_prompt,
+        strength=strength,
+        size=size,
+        steps=steps,
+        guidance=guidance,
+        seed=seed,
+        count=count,
+        sampler=sampler,
+        schedule=schedule,
+        model=model,
+    )
+    for path in _run(_generate(settings, config, options, init_image, out)):
+        print(path)
+
+
+@app.command()
+def doctor(config: Config = None) -> None:
+    """Check what Darkroom needs, and say what to do where something is missing."""
+    findings = _run(examine(_settings(config)))
+    for finding in findings:
+        mark = {True: "ok", None: "note", False: "WRONG"}[finding.ok]
+        print(f"{mark:<6} {finding.what:<14} {finding.says}")
+    sys.exit(0 if all(finding.ok is not False for finding in findings) else 1)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(importlib.metadata.version("darkroom"))
+
+
+async def _try_in_terminal(settings: Settings, config: Path | None, out: Path) -> int:
+    from bot.playground.client import Person  # the playground is not loaded by the other commands
+    from bot.terminal import Terminal
+    from bot.trial import start_trial
+
+    async with start_trial(
+        data=settings.paths.data / "try", models=_models(settings), config=config
+    ) as trial:
+        await trial.ready()
+        async with Person(trial.playground.base) as person:
+            return await Terminal(trial=trial, person=person, out=out, console=Console()).run()
+
+
+async def _try_once(settings: Settings, config: Path | None, text: str, out: Path, timeout: float) -> int:
+    from bot.playground.client import DidNotRespond, Person
+    from bot.playground.errors import NotPossible
+    from bot.trial import follow, start_trial
+
+    with tempfile.TemporaryDirectory(prefix="darkroom-") as data:
+        async with start_trial(data=Path(data), models=_models(settings), config=config) as trial:
+            await trial.ready()
+            async with Person(trial.playground.base) as person:
+                try:
+                    asked = await person.enter(text)
+                    outcome = await follow(person, asked, out=out, timeout=timeout)
+                except (NotPossible, DidNotRespond) as error:
+                    raise Refused(str(error)) from None
+                except TimeoutError:
+                    raise Refused(f"The picture was not there after {timeout:g} s.") from None
+    print(outcome.to_json(), flush=True)
+    return 0 if outcome.state == "posted" else 1
+
+
+async def _generate(
+    settings: Settings, config: Path | None, options: Options, init_image: Path | None, out: Path
+) -> list[Path]:
+    with tempfile.TemporaryDirectory(prefix="darkroom-") as folder:
+        async with own_engine(models=_models(settings), config=config) as engine:
+            capabilities = await engine.capabilities()
+            picture = None
+            if init_image is not None:
+                data = await asyncio.to_thread(init_image.read_bytes)
+                normal = await asyncio.to_thread(normalise, data, capabilities.limits)
+                options = replace(options, image=normal.size)
+                picture = Path(folder) / "input.png"
+                await asyncio.to_thread(picture.write_bytes, normal.png)
+            request = build(options, capabilities, owner="", random_seed=secrets.randbelow(MAX_SEED + 1))
+            with progress_bar() as progress:
+                return await draw(
+                    engine=engine, request=request, input_image=picture, out=out, progress=progress
+                )
+
+
+def _settings(config: Path | None) -> Settings:
+    try:
+        return load(config)
+    except Misconfigured as error:
+        _end(os.EX_CONFIG, str(error))
+
+
+def _models(settings: Settings) -> Path:
+    return Path(settings.engine.get("models") or settings.paths.data / "models")
+
+
+def _run(work: Coroutine[Any, Any, Any]) -> Any:
+    """Run to the end; what a person can mend is one sentence and an exit code."""
+    try:
+        return asyncio.run(work)
+    except Misconfigured as error:
+        _end(os.EX_CONFIG, str(error))
+    except ChildGaveUp as error:  # the child has said why
+        _end(error.exit_code)
+    except (Refused, EngineError, TimeoutError) as error:
+        _end(1, str(error))
+    except OSError as error:
+        _end(1, f"{error.filename or 'darkroom'}: {error.strerror}.")
+    except KeyboardInterrupt:
+        _end(128 + signal.SIGINT)
+
+
+async def _until_signal(work: Coroutine[Any, Any, None]) -> None:
+    """Run until SIGTERM or SIGINT, then cancel and wait for a clean end."""
+    task = asyncio.create_task(work)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        logging.getLogger(__name__).info("stopped")
+
+
+def _end(code: int, sentence: str = "") -> NoReturn:
+    if sentence:
+        print(sentence, file=sys.stderr)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""/help: every command and option, read from the commands themselves, and how the engine is."""
+
+import discord
+from discord import app_commands
+
+from bot.client import AnyCommand, Darkroom
+from bot.errors import Refused
+from bot.ui import words
+from bot.ui.answers import defer_reply
+
+MAX_DESCRIPTION = 4096  # Discord's limit on an embed's description
+
+
+@app_commands.command(name="help", description="What this bot can do, and how the engine is")
+async def help_command(interaction: discord.Interaction[Darkroom]) -> None:
+    await defer_reply(interaction, private=True)
+    try:
+        capabilities = await interaction.client.desk.catalogue.capabilities()
+    except Refused:
+        capabilities = None
+    listing = "\n".join(describe(command) for command in interaction.client.commands)
+    text = f"{listing}\n\n{words.BUTTONS}\n\n{words.engine_status(capabilities)}"
+    await interaction.edit_original_response(
+        embed=discord.Embed(title="Darkroom", description=words.shorten(text, MAX_DESCRIPTION))
+    )
+
+
+def describe(command: AnyCommand) -> str:
+    """A command with its options, as Markdown."""
+    options = "".join(
+        f"\n- `{option.name}`{' (needed)' if option.required else ''} {option.description}"
+        for option in command.parameters
+    )
+    return f"**/{command.qualified_name}** {command.description}{options}"

@@ -1,0 +1,109 @@
+"""Pictures without a chat: an engine of our own for one request, a progress bar, and files."""
+
+import asyncio
+import os
+import secrets
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from bot.engine_client import EngineClient
+from bot.errors import Refused
+from bot.jobs.ports import EngineAway
+from bot.launcher import Launcher, engine_child
+from bot.trial import START_S, free_port, private_link
+from engine.wire import Cancelled, Failed, Finished, GenerationRequest, Loading
+from engine.wire import Progress as Step
+
+LOOK_EVERY_S = 0.1
+
+
+@asynccontextmanager
+async def own_engine(*, models: Path, config: Path | None) -> AsyncIterator[EngineClient]:
+    """An engine on a free port with a spool of its own, for as long as the block runs.
+
+    Raises ChildGaveUp where it cannot start, TimeoutError where it does not answer.
+    """
+    with tempfile.TemporaryDirectory(prefix="darkroom-") as data:
+        url, token = f"http://127.0.0.1:{free_port()}", secrets.token_urlsafe(32)
+        level = os.environ.get("DARKROOM_LOG__LEVEL", "WARNING")
+        private = private_link(url=url, token=token, data=Path(data), models=models)
+        environment = {**private, "DARKROOM_LOG__LEVEL": level}
+        file = ["--config", str(config)] if config else []
+        launcher = Launcher(children=[engine_child(config=file, environment=environment)])
+        launched = asyncio.create_task(launcher.run(), name="launcher")
+        try:
+            async with EngineClient(url=url, token=token) as engine:
+                async with asyncio.timeout(START_S):
+                    await _until_it_answers(engine, launched)
+                yield engine
+        finally:
+            launched.cancel()
+            await asyncio.wait({launched})
+
+
+async def _until_it_answers(engine: EngineClient, launched: "asyncio.Task[None]") -> None:
+    while True:
+        if launched.done():
+            launched.result()
+        try:
+            await engine.capabilities()
+            return
+        except EngineAway:
+            await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def generate(
+    *,
+    engine: EngineClient,
+    request: GenerationRequest,
+    input_image: Path | None,
+    out: Path,
+    progress: Progress,
+) -> list[Path]:
+    """Draw one request and write its pictures; several become NAME-0, NAME-1, …
+
+    Raises Refused with a sentence where the engine will not or cannot draw it, EngineAway where it died.
+    """
+    job_id = secrets.token_hex(16)
+    bar = progress.add_task("waiting", total=None)
+    await engine.submit(job_id, request, input_image)
+    async for event in engine.events(job_id):
+        match event:
+            case Loading(model=model):
+                progress.update(bar, description=f"loading {model}")
+            case Step(step=step, steps=steps):
+                progress.update(bar, description="drawing", completed=step, total=steps)
+            case Failed(error=error):
+                raise Refused(error.message)
+            case Cancelled():
+                raise Refused("The engine cancelled the job.")
+            case Finished():
+                for notice in event.notices:
+                    progress.console.print(notice)
+                paths = _paths(out, len(event.images))
+                for image, path in zip(event.images, paths, strict=True):
+                    await asyncio.to_thread(_write, path, await engine.image(job_id, image.index))
+                await engine.release(job_id)
+                return paths
+    raise EngineAway("the engine stopped without a result")
+
+
+def progress_bar() -> Progress:
+    return Progress(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), transient=True)
+
+
+def _paths(out: Path, count: int) -> list[Path]:
+    if count == 1:
+        return [out]
+    return [out.with_name(f"{out.stem}-{index}{out.suffix}") for index in range(count)]
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.part")
+    aside.write_bytes(data)
+    aside.replace(path)

@@ -1,0 +1,47 @@
+"""The bot's log: one line per event on standard error, with secrets taken out."""
+
+import logging
+import re
+from collections.abc import Iterable
+
+FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+HIDDEN = "[hidden]"
+# A bot token; an interaction or webhook token in an address; a bearer token in a header.
+_SECRETS = re.compile(
+    r"[\w-]{23,30}\.[\w-]{6,7}\.[\w-]{27,}"
+    r"|(?<=/webhooks/)\d+/[\w.%-]+"
+    r"|(?<=/interactions/)\d+/[\w.%-]+"
+    r"|(?<=Bearer )\S+"
+)
+
+
+class RedactingFormatter(logging.Formatter):
+    """Formats as usual, tracebacks included, and then hides whatever looks like a token or is one of ours."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        super().__init__(FORMAT)
+        self._secrets = tuple(secret for secret in secrets if secret)
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        for secret in self._secrets:
+            text = text.replace(secret, HIDDEN)
+        return _SECRETS.sub(HIDDEN, text)
+
+
+def set_up(level: str, secrets: Iterable[str]) -> None:
+    """Log everything from `level` on to standard error, never showing any of `secrets`."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(RedactingFormatter(secrets))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    # Below INFO these print whole payloads: prompts, and tokens in addresses.
+    for name in ("discord", "aiohttp", "sqlalchemy", "aiosqlite", "PIL"):
+        logging.getLogger(name).setLevel(max(logging.INFO, logging.getLevelName(level)))
+    logging.getLogger("discord.client").addFilter(_is_not_about_voice)
+
+
+def _is_not_about_voice(record: logging.LogRecord) -> bool:
+    """discord.py warns at every start that it cannot speak; nobody asked it to."""
+    return "voice will NOT be supported" not in record.getMessage()

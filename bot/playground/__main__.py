@@ -1,0 +1,36 @@
+"""`python -m bot.playground [--port P]`: the playground alone, for a bot that runs elsewhere on this machine."""
+
+import argparse
+import asyncio
+import sys
+
+from bot.playground.server import Playground
+
+
+async def serve(port: int) -> None:
+    """Listen until interrupted, after printing what a bot has to know."""
+    playground = Playground()
+    base = await playground.start(port)
+    sys.stdout.write(f"base     {base}\ngateway  {playground.gateway.base}\ntoken    {playground.token}\n")
+    sys.stdout.flush()
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await playground.stop()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bot.playground", description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="0, the default: any free one")
+    try:
+        asyncio.run(serve(parser.parse_args().port))
+    except KeyboardInterrupt:
+        return 0
+    except OSError as error:
+        sys.stderr.write(f"The playground cannot listen: {error.strerror or error}.\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

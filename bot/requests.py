@@ -1,0 +1,263 @@
+"""From what a person chose to one complete `GenerationRequest`. Pure: no Discord, no waiting.
+
+Every violation is a `Refused` sentence that names the field, the limit and the value. Defaults come
+from the engine's capabilities; the seed is fixed here, so that a job drawn twice is the same picture.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rapidfuzz import fuzz, process
+
+from bot.errors import Refused
+from engine.wire import (
+    MAX_SEED,
+    Capabilities,
+    GenerationRequest,
+    Limits,
+    ModelInfo,
+    SamplerInfo,
+    Schedule,
+    Task,
+)
+
+VARIATION_STRENGTH = 0.6
+MIN_STRENGTH = 0.05
+SIZE_STEP = 64  # sides in between are legal, but models are trained on multiples of 64
+ASPECTS = {"square": (1, 1), "portrait": (2, 3), "landscape": (3, 2), "wide": (16, 9)}
+_TYPED_SIZE = re.compile(r"\s*(\d{1,9})\s*[x×*]\s*(\d{1,9})\s*", re.IGNORECASE | re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What a person chose; None where they said nothing. `image` is the input's (width, height) in pixels."""
+
+    prompt: str
+    negative_prompt: str = ""
+    image: tuple[int, int] | None = None
+    strength: float | None = None
+    size: str | None = None
+    count: int | None = None
+    steps: int | None = None
+    guidance: float | None = None
+    seed: int | None = None
+    sampler: str | None = None
+    schedule: str | None = None
+    model: str | None = None
+
+
+def build(options: Options, capabilities: Capabilities, *, owner: str, random_seed: int) -> GenerationRequest:
+    """The complete request. `random_seed` is used where the person chose none. Raises Refused."""
+    limits = capabilities.limits
+    model = find_model(options.model, capabilities)
+    task = Task.TXT2IMG if options.image is None else Task.IMG2IMG
+    _check_task(task, model)
+    sampler = _sampler(options.sampler, model, capabilities)
+    steps = _steps(options.steps, model, sampler, limits)
+    width, height = _size(options, model, limits)
+    return GenerationRequest(
+        owner=owner,
+        task=task,
+        model=model.name,
+        prompt=_prompt(options.prompt, limits),
+        negative_prompt=_text("negative_prompt", options.negative_prompt, limits),
+        width=width,
+        height=height,
+        steps=steps,
+        guidance_scale=_between(
+            "guidance", options.guidance, model.defaults.guidance_scale, 0, limits.guidance_scale
+        ),
+        sampler=sampler.name,
+        schedule=_schedule(options.schedule, model, sampler, capabilities),
+        seed=int(_between("seed", options.seed, random_seed, 0, MAX_SEED)),
+        count=int(_between("count", options.count, 1, 1, limits.count)),
+        strength=_strength(options, model, steps),
+    )
+
+
+def again(request: GenerationRequest, *, owner: str, seed: int) -> GenerationRequest:
+    """The same request by whoever asks now, with another seed."""
+    return request.model_copy(update={"owner": owner, "seed": seed})
+
+
+def variation(
+    request: GenerationRequest, capabilities: Capabilities, *, owner: str, seed: int
+) -> GenerationRequest:
+    """The request that starts from one of `request`'s own pictures. Raises Refused where the model cannot."""
+    _check_task(Task.IMG2IMG, find_model(request.model, capabilities))
+    strength = max(VARIATION_STRENGTH, least_strength(request.steps))
+    changes = {"owner": owner, "seed": seed, "task": Task.IMG2IMG, "strength": strength}
+    return request.model_copy(update=changes)
+
+
+def find_model(wanted: str | None, capabilities: Capabilities) -> ModelInfo:
+    """The model called `wanted`, by name or title in any case; the first one for None. Raises Refused."""
+    if not capabilities.models:
+        raise Refused("The engine has no model to draw with.")
+    if wanted is None:
+        return capabilities.models[0]
+    for model in capabilities.models:
+        if wanted.strip().casefold() in {model.name.casefold(), model.title.casefold()}:
+            return model
+    known = [model.name for model in capabilities.models]
+    raise Refused(f"There is no model called {_quoted(wanted)}. {_known(wanted, known)}")
+
+
+def preset_sizes(model: ModelInfo, limits: Limits) -> dict[str, tuple[int, int]]:
+    """The named sizes in this model's own pixels: about the area it was trained on, in other shapes."""
+    return {name: fit(aspect, model, limits) for name, aspect in ASPECTS.items()}
+
+
+def fit(aspect: tuple[int, int], model: ModelInfo, limits: Limits) -> tuple[int, int]:
+    """The size nearest to the model's own area with this aspect, in multiples of 64 pixels."""
+    area = model.defaults.width * model.defaults.height
+    wide = aspect[0] / aspect[1]
+    longest = _longest(model, limits)
+
+    def side(length: float) -> int:
+        return min(max(round(length / SIZE_STEP) * SIZE_STEP, limits.min_side), longest)
+
+    return side(math.sqrt(area * wide)), side(math.sqrt(area / wide))
+
+
+def _size(options: Options, model: ModelInfo, limits: Limits) -> tuple[int, int]:
+    if options.size is None:
+        if options.image is not None:
+            return fit(options.image, model, limits)
+        return model.defaults.width, model.defaults.height
+    name = options.size.strip().casefold()
+    if name in ASPECTS:
+        return fit(ASPECTS[name], model, limits)
+    typed = _TYPED_SIZE.fullmatch(options.size)
+    if typed is None:
+        raise Refused(
+            f"size must be {', '.join(ASPECTS)}, or a width and a height such as 512x768; "
+            f"it was {_quoted(options.size)}."
+        )
+    width, height = int(typed[1]), int(typed[2])
+    _check_side("width", width, model, limits)
+    _check_side("height", height, model, limits)
+    if width * height > limits.pixels:
+        raise Refused(
+            f"size must be at most {limits.pixels} pixels in all; {width}x{height} is {width * height}."
+        )
+    return width, height
+
+
+def _check_side(field: str, value: int, model: ModelInfo, limits: Limits) -> None:
+    _between(field, value, value, limits.min_side, _longest(model, limits))
+    if below := value % limits.side_multiple:
+        step = limits.side_multiple
+        raise Refused(
+            f"{field} must be a multiple of {step}, such as {value - below} or {value - below + step}; "
+            f"it was {value}."
+        )
+
+
+def _longest(model: ModelInfo, limits: Limits) -> int:
+    longest = min(model.max_side, limits.max_side)
+    return longest - longest % limits.side_multiple
+
+
+def _check_task(task: Task, model: ModelInfo) -> None:
+    if task not in model.tasks:
+        what = "start from an image" if task is Task.IMG2IMG else "draw from words alone"
+        raise Refused(f"The model {model.name} cannot {what}.")
+
+
+def _prompt(text: str, limits: Limits) -> str:
+    if not text.strip():
+        raise Refused("prompt must not be empty.")
+    return _text("prompt", text, limits)
+
+
+def _text(field: str, text: str, limits: Limits) -> str:
+    if len(text) > limits.prompt_chars:
+        raise Refused(f"{field} must be at most {limits.prompt_chars} characters; it was {len(text)}.")
+    # Neither NUL nor half a surrogate pair can be stored or sent on.
+    return text.replace("\0", "").encode("utf-8", "replace").decode().strip()
+
+
+def _steps(value: int | None, model: ModelInfo, sampler: SamplerInfo, limits: Limits) -> int:
+    most = min(limits.steps, sampler.max_steps)
+    if value is None:
+        return min(model.defaults.steps, most)
+    if most < value <= limits.steps:
+        raise Refused(f"steps must be between 1 and {most} with {sampler.label}; it was {value}.")
+    return int(_between("steps", value, value, 1, most))
+
+
+def _strength(options: Options, model: ModelInfo, steps: int) -> float | None:
+    if options.image is None:
+        if options.strength is not None:
+            raise Refused("strength needs an image to start from: attach one, or leave strength out.")
+        return None
+    if options.strength is None:
+        return max(model.defaults.strength, least_strength(steps))
+    strength = _between("strength", options.strength, options.strength, MIN_STRENGTH, 1)
+    if int(steps * strength) < 1:
+        least = least_strength(steps)
+        raise Refused(f"strength must be at least {least:g} with {steps} steps; it was {strength:g}.")
+    return strength
+
+
+def least_strength(steps: int) -> float:
+    """The least, in hundredths, that leaves a step to draw: diffusers draws int(steps * strength) of them."""
+    return math.ceil(100 / steps) / 100
+
+
+def _sampler(wanted: str | None, model: ModelInfo, capabilities: Capabilities) -> SamplerInfo:
+    name = model.defaults.sampler if wanted is None else wanted
+    for sampler in capabilities.samplers:
+        if name.strip().casefold() in {sampler.name.casefold(), sampler.label.casefold()}:
+            return sampler
+    known = [sampler.label for sampler in capabilities.samplers]
+    raise Refused(f"There is no sampler called {_quoted(name)}. {_known(name, known)}")
+
+
+def _schedule(
+    wanted: str | None, model: ModelInfo, sampler: SamplerInfo, capabilities: Capabilities
+) -> Schedule:
+    if wanted is None:
+        default = model.defaults.schedule
+        return default if default in sampler.schedules else Schedule.AUTOMATIC
+    for schedule in capabilities.schedules:
+        if wanted.strip().casefold() in {schedule.name.casefold(), schedule.label.casefold()}:
+            if schedule.name not in sampler.schedules:
+                takes = ", ".join(sampler.schedules)
+                raise Refused(
+                    f"schedule {schedule.name} does not go with {sampler.label}, which takes {takes}."
+                )
+            return schedule.name
+    known = [schedule.label for schedule in capabilities.schedules]
+    raise Refused(f"There is no schedule called {_quoted(wanted)}. {_known(wanted, known)}")
+
+
+def _between(field: str, value: float | None, default: float, low: float, high: float) -> float:
+    if value is None:
+        return default
+    if not low <= value <= high:  # written so that NaN is refused too
+        raise Refused(f"{field} must be between {low} and {high:.10g}; it was {value}.")
+    return value
+
+
+def _known(wanted: str, names: Sequence[str], most: int = 10) -> str:
+    """The names to choose from, the likeliest first."""
+    ranked = closest(wanted, names, most)
+    more = "" if len(names) <= most else f" and {len(names) - most} more"
+    return f"Known: {', '.join(ranked)}{more}."
+
+
+def closest(typed: str, names: Iterable[str], most: int) -> list[str]:
+    """At most `most` of `names`, the best match for what was typed first; all in order for nothing typed."""
+    every = list(names)
+    if not typed.strip():
+        return every[:most]
+    ranked = process.extract(typed.casefold(), every, scorer=fuzz.WRatio, processor=str.casefold, limit=most)
+    return [name for name, _, _ in ranked]
+
+
+def _quoted(text: str, most: int = 60) -> str:
+    return f"'{text}'" if len(text) <= most else f"'{text[: most - 1]}…'"

@@ -1,0 +1,96 @@
+"""Answering an interaction: acknowledge it within Discord's three seconds, and say no in words."""
+
+import logging
+from typing import Any
+
+import discord
+from discord import InteractionResponseType, app_commands
+
+from bot.errors import DarkroomError, Refused, unexpected
+from bot.jobs.states import Conversation
+from bot.ui import words
+
+log = logging.getLogger(__name__)
+
+UNKNOWN_INTERACTION = 10062  # three seconds have passed: nothing can be answered any more
+ALREADY_ACKNOWLEDGED = 40060  # a retried or replayed acknowledgement: the first one counts
+AnyInteraction = discord.Interaction[Any]
+
+
+async def defer_reply(interaction: AnyInteraction, *, private: bool = False) -> int | None:
+    """Acknowledge with a new reply ("thinking…") and return its message id, where Discord says it."""
+    return await _defer(interaction, thinking=True, private=private)
+
+
+async def defer_update(interaction: AnyInteraction) -> None:
+    """Acknowledge a pressed button without a new reply."""
+    await _defer(interaction, thinking=False, private=False)
+
+
+async def _defer(interaction: AnyInteraction, *, thinking: bool, private: bool) -> int | None:
+    try:
+        answer = await interaction.response.defer(thinking=thinking, ephemeral=private)
+    except discord.HTTPException as error:
+        if error.code != ALREADY_ACKNOWLEDGED:
+            raise
+        return None
+    return answer.message_id if answer is not None else None
+
+
+async def conversation(interaction: AnyInteraction, message_id: int | None) -> Conversation:
+    """Where the job of this interaction was asked for and where its picture goes.
+
+    `message_id` is what `defer_reply` returned; where that is None, Discord is asked.
+    """
+    if message_id is None:
+        message_id = (await interaction.original_response()).id
+    assert interaction.channel_id is not None  # Discord sends it with every command and component
+    return Conversation(
+        interaction_id=interaction.id,
+        user_id=interaction.user.id,
+        channel_id=interaction.channel_id,
+        guild_id=interaction.guild_id,
+        token=interaction.token,
+        token_expires_at=interaction.expires_at,
+        message_id=message_id,
+        upload_limit=interaction.filesize_limit,
+        locale=interaction.locale.value,
+    )
+
+
+async def answer_error(interaction: AnyInteraction, error: Exception) -> None:
+    """Say why a command or a button did nothing: a refusal as written, anything else by reference."""
+    if isinstance(error, app_commands.CommandInvokeError):
+        error = error.original
+    if isinstance(error, discord.NotFound) and error.code == UNKNOWN_INTERACTION:
+        log.warning("an interaction could not be acknowledged within three seconds")
+        return
+    try:
+        await say(interaction, words.refusal(_sentence(interaction, error)))
+    except discord.HTTPException as failure:
+        log.warning("a refusal could not be shown: status %s, code %s", failure.status, failure.code)
+
+
+def _sentence(interaction: AnyInteraction, error: Exception) -> str:
+    if isinstance(error, app_commands.CommandSignatureMismatch | app_commands.CommandNotFound):
+        return words.CHANGED
+    if isinstance(error, app_commands.TransformerError):
+        return words.CHANGED
+    if isinstance(error, Refused):
+        return str(error)
+    if isinstance(error, DarkroomError):  # the rest of our own errors are sentences too
+        log.error("could not answer an interaction: %s", error)
+        return str(error)
+    name = interaction.command.qualified_name if interaction.command else "a button"
+    return unexpected(error, doing=f"answering {name}")
+
+
+async def say(interaction: AnyInteraction, text: str) -> None:
+    """Show a sentence in the promised reply; privately where none was promised or a button's message stays."""
+    kind = interaction.response.type
+    if kind is None:
+        await interaction.response.send_message(text, ephemeral=True)
+    elif kind is InteractionResponseType.deferred_channel_message:
+        await interaction.edit_original_response(content=text)
+    else:
+        await interaction.followup.send(text, ephemeral=True)

@@ -1,0 +1,150 @@
+"""`python -m engine [--config FILE]`: the front, composed. It starts the worker by itself.
+
+Exit codes are those of sysexits.h: 0 after SIGTERM, 69 where the port is taken, 70 where something broke,
+78 for a wrong configuration.
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from engine import config
+from engine.catalogue import Catalogue
+from engine.errors import EngineError, Unavailable
+from engine.front import Front
+from engine.log import set_up_logging
+from engine.models.registry import Registry
+from engine.queue import FairQueue
+from engine.server import create_app
+from engine.spool import Spool
+from engine.supervisor import LocalWorker
+from engine.wire import HEARTBEAT_S
+
+log = logging.getLogger("engine")
+
+CLOSE_S = 5.0  # for streams to end after the last event
+DEFAULT_FILE = Path("config.toml")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until SIGTERM; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m engine", description="Darkroom's drawing process.")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML (default: config.toml)")
+    options = parser.parse_args(arguments)
+    path = options.config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
+    try:
+        settings = config.load(path, os.environ)
+        token = config.token_of(settings)
+        set_up_logging(settings.log.level, secrets=[token])
+        asyncio.run(serve(settings, token=token, worker_argv=worker_argv(settings)))
+    except EngineError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    except Exception:
+        log.exception("the engine stops: something broke")
+        return EngineError.exit_code
+    return 0
+
+
+def worker_argv(settings: config.Settings) -> list[str]:
+    """How the worker is started; its side is described in `engine/frames.py`."""
+    engine = settings.engine
+    return [
+        *(sys.executable, "-m", "engine.worker"),
+        *("--models", str(settings.models_folder.resolve())),
+        *("--device", engine.device),
+        *("--dtype", engine.dtype),
+        *("--threads", str(engine.threads)),
+        *("--max-rows", str(engine.max_rows)),
+    ]
+
+
+def worker_environ(environ: Mapping[str, str]) -> dict[str, str]:
+    """The worker's environment: without our secrets, and without the way to the model hub."""
+    kept = {name: value for name, value in environ.items() if not name.startswith(config.ENV_PREFIX)}
+    return kept | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+
+
+async def serve(settings: config.Settings, *, token: str, worker_argv: Sequence[str]) -> None:
+    """Compose and run the front until SIGTERM or SIGINT, then drain. Raises Unavailable."""
+    worker = LocalWorker(
+        worker_argv,
+        environ=worker_environ(os.environ),
+        step_timeout_s=settings.engine.step_timeout_s,
+        load_timeout_s=settings.engine.load_timeout_s,
+        clock=time.monotonic,
+    )
+    catalogue = Catalogue(
+        registry=Registry(settings.models_folder), executor=worker, queue_capacity=settings.engine.queue
+    )
+    front = Front(
+        executor=worker,
+        catalogue=catalogue,
+        spool=Spool(
+            settings.spool_folder.resolve(), keep_s=settings.engine.spool_hours * 3600, clock=time.time
+        ),
+        queue=FairQueue(capacity=settings.engine.queue),
+    )
+    stopping = _stop_on_signal()
+    runner = await _listen(front, catalogue, settings, token)
+    try:
+        await front.open()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(worker.run(), name="worker")
+            following = tasks.create_task(front.run(), name="front")
+            await stopping.wait()
+            log.info("stopping: what is being drawn has %g s", settings.engine.grace_s)
+            await front.drain(settings.engine.grace_s)
+            worker.stop()
+            following.cancel()
+    finally:
+        await runner.cleanup()
+
+
+async def _listen(front: Front, catalogue: Catalogue, settings: config.Settings, token: str) -> web.AppRunner:
+    host, port = settings.address
+    app = create_app(
+        front,
+        catalogue,
+        token=token,
+        hosts={host, urlsplit(settings.link.url).hostname or ""},
+        heartbeat_s=HEARTBEAT_S / 2,  # so that no stream is silent for as long as that
+    )
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_S)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        await runner.cleanup()
+        reason = error.strerror or "the address is not ours"
+        raise Unavailable(f"The engine cannot listen on {host}:{port}: {reason}.") from None
+    log.info("listening on http://%s:%d", host, port)
+    return runner
+
+
+def _stop_on_signal() -> asyncio.Event:
+    """Set by the first SIGTERM or SIGINT. The second one has its usual effect: to end at once."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        stopping.set()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    return stopping
+
+
+if __name__ == "__main__":
+    sys.exit(main())

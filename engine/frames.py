@@ -1,0 +1,124 @@
+"""What the front and its worker say to each other: a JSON object per line over the worker's stdin and stdout.
+
+The front starts `python -m engine.worker --models FOLDER --device D --dtype T --threads N --max-rows N`
+(values as in the [engine] table of the configuration). The worker
+
+* says `ready` once, then `heartbeat` every `HEARTBEAT_S` from a thread of its own;
+* answers each `start` with any number of `loading` and `progress`, then exactly one of `finished`, `failed`
+  or `cancelled`; a cancel that comes too late changes nothing;
+* writes image n as `n.png` into the job's folder, complete, before it says `finished`;
+* exits 0 on `stop` and on end of file, which means that the front is gone;
+* writes nothing but frames to stdout. Its stderr is the front's log.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from engine.wire import ErrorBody, GenerationRequest, ImageInfo, WireModel
+
+MAX_FRAME_BYTES = 1024 * 1024
+HEARTBEAT_S = 2.0
+
+
+class Start(WireModel):
+    """Draw `request`. `input` is an RGB PNG, exactly where the task needs one; `folder` exists."""
+
+    type: Literal["start"] = "start"
+    job: str
+    request: GenerationRequest
+    input: Path | None = None
+    folder: Path
+
+
+class Cancel(WireModel):
+    """Stop drawing `job` at the next step. Jobs that are not known are ignored."""
+
+    type: Literal["cancel"] = "cancel"
+    job: str
+
+
+class Stop(WireModel):
+    """Exit now."""
+
+    type: Literal["stop"] = "stop"
+
+
+class Ready(WireModel):
+    """The worker can take jobs: up to `in_flight` images at a time, of one model at a time."""
+
+    type: Literal["ready"] = "ready"
+    device: str
+    in_flight: Annotated[int, Field(ge=1)] = 1
+
+
+class Heartbeat(WireModel):
+    type: Literal["heartbeat"] = "heartbeat"
+
+
+class Loading(WireModel):
+    """The worker has begun to load `model` for `job`."""
+
+    type: Literal["loading"] = "loading"
+    job: str
+    model: str
+
+
+class Progress(WireModel):
+    """Steps done over all images of the job. `preview` is a base64 JPEG, at most 256 pixels wide."""
+
+    type: Literal["progress"] = "progress"
+    job: str
+    step: Annotated[int, Field(ge=0)]
+    steps: Annotated[int, Field(ge=1)]
+    preview: str | None = None
+
+
+class Finished(WireModel):
+    """Every image of the job lies in its folder. `seconds` is what drawing took, without waiting."""
+
+    type: Literal["finished"] = "finished"
+    job: str
+    images: tuple[ImageInfo, ...]
+    seconds: Annotated[float, Field(ge=0)]
+    notices: tuple[str, ...] = ()
+
+
+class Failed(WireModel):
+    """The job could not be drawn; the worker lives on. The codes are those of `engine/errors.py`."""
+
+    type: Literal["failed"] = "failed"
+    job: str
+    error: ErrorBody
+
+
+class Cancelled(WireModel):
+    type: Literal["cancelled"] = "cancelled"
+    job: str
+
+
+ToWorker = Start | Cancel | Stop
+JobFrame = Loading | Progress | Finished | Failed | Cancelled
+FromWorker = Ready | Heartbeat | JobFrame
+
+_TO_WORKER: TypeAdapter[ToWorker] = TypeAdapter(Annotated[ToWorker, Field(discriminator="type")])
+_FROM_WORKER: TypeAdapter[FromWorker] = TypeAdapter(Annotated[FromWorker, Field(discriminator="type")])
+
+
+def encode(frame: ToWorker | FromWorker) -> bytes:
+    """One line, newline included. Raises ValueError where it would be longer than MAX_FRAME_BYTES."""
+    line = frame.model_dump_json().encode() + b"\n"
+    if len(line) > MAX_FRAME_BYTES:
+        raise ValueError(f"a {frame.type} frame of {len(line)} bytes; at most {MAX_FRAME_BYTES} are allowed")
+    return line
+
+
+def decode_to_worker(line: bytes) -> ToWorker:
+    """What the front said. Raises ValueError (pydantic's) where the line is no such frame."""
+    return _TO_WORKER.validate_json(line)
+
+
+def decode_from_worker(line: bytes) -> FromWorker:
+    """What the worker said. Raises ValueError (pydantic's) where the line is no such frame."""
+    return _FROM_WORKER.validate_json(line)

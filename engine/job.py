@@ -1,0 +1,81 @@
+"""A request on its way through the engine: what it asks for, how far it is, and what was said about it."""
+
+import asyncio
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from engine.queue import cost_of
+from engine.wire import TERMINAL, Event, Finished, GenerationRequest, WireModel
+
+E = TypeVar("E", bound=WireModel)
+
+
+class EventLog:
+    """The newest event of each type with its number, and a signal that it changed.
+
+    Numbers only grow. A slow reader skips stale progress and nothing piles up; the terminal event stays.
+    """
+
+    def __init__(self, last_id: int = 0) -> None:
+        self.last_id = last_id
+        self._newest: dict[str, tuple[int, Event]] = {}
+        self.changed = asyncio.Event()  # set by the next event, and then another one: take it before you look
+
+    def add(self, event: Event) -> None:
+        """Number an event and wake the readers. After a terminal one nothing is added."""
+        if self.terminal is not None:
+            return
+        self.last_id += 1
+        self._newest[event.type] = (self.last_id, event)
+        self.changed.set()
+        self.changed = asyncio.Event()
+
+    def after(self, event_id: int) -> list[tuple[int, Event]]:
+        """What was said after event `event_id` and still matters, oldest first.
+
+        The terminal event is said again even to those who know it: a stream always ends with one.
+        """
+        entries = sorted(self._newest.values(), key=lambda entry: entry[0])
+        return [entry for entry in entries if entry[0] > event_id or isinstance(entry[1], TERMINAL)]
+
+    def newest(self, kind: type[E]) -> E | None:
+        """The newest event of one type."""
+        return next((event for _, event in self._newest.values() if isinstance(event, kind)), None)
+
+    @property
+    def terminal(self) -> Event | None:
+        """The event that ended the job."""
+        return next((event for _, event in self._newest.values() if isinstance(event, TERMINAL)), None)
+
+
+@dataclass(kw_only=True)
+class Job:
+    """`fingerprint` tells whether two PUTs ask for the same. `input_path` is an RGB PNG in `folder`."""
+
+    id: str
+    request: GenerationRequest
+    fingerprint: str
+    folder: Path
+    input_path: Path | None = None
+    log: EventLog = field(default_factory=EventLog)
+    cancel_requested: bool = False
+    added_at: float = 0.0  # monotonic, seconds
+    ended_at: float = 0.0  # wall clock, seconds
+    share: float = 0.0  # of the work that is done, in [0, 1]
+
+    @property
+    def cost(self) -> int:
+        return cost_of(self.request)
+
+    @property
+    def finished(self) -> Finished | None:
+        return self.log.terminal if isinstance(self.log.terminal, Finished) else None
+
+
+def fingerprint_of(request: GenerationRequest, input_image: bytes | None) -> str:
+    """SHA-256, in hex, of the canonical JSON of the request and of the bytes of the input image."""
+    canonical = json.dumps(request.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode() + b"\0" + (input_image or b"")).hexdigest()

@@ -1,0 +1,168 @@
+"""The models of this engine: names, the folders behind them, and what a person may choose. No torch.
+
+A model is a subfolder of the models folder in diffusers' layout with a `model_index.json` of class
+StableDiffusionPipeline. A `darkroom.json` beside it may give `title`, `notice` and `defaults`.
+Blocking: call from a thread.
+"""
+
+import json
+import logging
+import re
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from engine import violations
+from engine.errors import Refusal
+from engine.wire import (
+    SIDE_MULTIPLE,
+    Defaults,
+    GenerationRequest,
+    ModelInfo,
+    Sampler,
+    Schedule,
+    Task,
+    WireModel,
+)
+
+log = logging.getLogger(__name__)
+
+STAND_IN = "stand-in"
+NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._ -]{0,127}"
+PIPELINE = "StableDiffusionPipeline"
+FAMILIES = {768: "sd1", 1024: "sd2"}  # by the width of the text encoder: CLIP ViT-L, OpenCLIP ViT-H
+LATENT_CHANNELS = 4  # nine: an inpainting model, which draws nothing from text alone
+MAX_JSON_BYTES = 1024 * 1024
+
+_DEFAULTS: dict[str, Any] = {
+    "steps": 20,
+    "guidance_scale": 7.5,
+    "strength": 0.75,
+    "sampler": Sampler.DPMPP_2M,
+    "schedule": Schedule.AUTOMATIC,
+}
+
+
+class Card(WireModel):
+    """What an operator may say about a model in its `darkroom.json`; `defaults` are fields of `Defaults`."""
+
+    title: str = ""
+    notice: str = ""
+    defaults: dict[str, Any] = Field(default_factory=dict)
+
+
+class NotAModel(ValueError):
+    """A folder is not offered. `str()` says why."""
+
+
+class Registry:
+    """The models under `root`, looked up anew at each call: a model may be added while the engine runs."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def models(self) -> tuple[ModelInfo, ...]:
+        """What can be drawn with, by name. The stand-in is there only as long as nothing else is."""
+        found = []
+        for folder in sorted(self._root.iterdir()) if self._root.is_dir() else ():
+            if folder.name == STAND_IN or not (folder / "model_index.json").is_file():
+                continue
+            try:
+                found.append(self._read(folder))
+            except NotAModel as reason:
+                log.warning("model folder %s is not offered: %s", folder.name, reason)
+        return tuple(found) or (_stand_in(),)
+
+    def lookup(self, name: str) -> Path:
+        """The folder of a model. That of the stand-in need not exist yet: the worker makes it.
+
+        Raises Refusal unknown_model, also for whatever looks like a path.
+        """
+        if name == STAND_IN:
+            return self._root / STAND_IN
+        if name not in {model.name for model in self.models()}:
+            raise Refusal("unknown_model", f"There is no model called '{name}'.", field="model")
+        return self._root / name
+
+    def _read(self, folder: Path) -> ModelInfo:
+        if not re.fullmatch(NAME_PATTERN, folder.name):
+            raise NotAModel("its name has characters other than letters, digits, space, '.', '_' and '-'")
+        if not folder.resolve().is_relative_to(self._root.resolve()):
+            raise NotAModel("it is a link that leads out of the models folder")
+        if _json(folder, "model_index.json").get("_class_name") != PIPELINE:
+            raise NotAModel(f"it is no {PIPELINE}")
+        unet, vae = _json(folder, "unet/config.json"), _json(folder, "vae/config.json")
+        if unet.get("in_channels") != LATENT_CHANNELS:
+            raise NotAModel(f"its network does not take {LATENT_CHANNELS} channels")
+        card = _card(folder)
+        return ModelInfo(
+            name=folder.name,
+            title=card.title or folder.name,
+            family=FAMILIES.get(_as_int(unet.get("cross_attention_dim")), "sd"),
+            tasks=(Task.TXT2IMG, Task.IMG2IMG),
+            defaults=_defaults(_native_side(unet, vae), card.defaults),
+            notice=card.notice,
+        )
+
+
+def _stand_in() -> ModelInfo:
+    return ModelInfo(
+        name=STAND_IN,
+        title="Stand-in (untrained)",
+        family="sd",
+        tasks=(Task.TXT2IMG, Task.IMG2IMG),
+        defaults=_defaults(256, {}),
+        notice=(
+            "Drawn by an untrained stand-in model: expect colourful noise. Add a real model: see the README."
+        ),
+    )
+
+
+def _native_side(unet: dict[str, Any], vae: dict[str, Any]) -> int:
+    """Pixels: the network's latent side times the autoencoder's factor, which halves at each block but one."""
+    blocks = vae.get("block_out_channels")
+    factor = 2 ** (len(blocks) - 1) if isinstance(blocks, list) and blocks else SIDE_MULTIPLE
+    if factor != SIDE_MULTIPLE:
+        raise NotAModel(f"its autoencoder's factor is {factor}, not {SIDE_MULTIPLE}")
+    return _as_int(unet.get("sample_size")) * factor
+
+
+def _defaults(side: int, changes: dict[str, Any]) -> Defaults:
+    """Raises NotAModel where a default is outside the limits of a request."""
+    try:
+        defaults = Defaults.model_validate({"width": side, "height": side, **_DEFAULTS, **changes})
+        GenerationRequest.model_validate({"model": "m", "prompt": "", "seed": 0, **defaults.model_dump()})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise NotAModel(f"its defaults: {violations.sentence(first)}") from None
+    return defaults
+
+
+def _card(folder: Path) -> Card:
+    if not (folder / "darkroom.json").exists():
+        return Card()
+    try:
+        return Card.model_validate(_json(folder, "darkroom.json"))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise NotAModel(f"its darkroom.json: {violations.sentence(first)}") from None
+
+
+def _json(folder: Path, name: str) -> dict[str, Any]:
+    path = folder / name
+    try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise NotAModel(f"its {name} is too long")
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        if isinstance(error, NotAModel):
+            raise
+        raise NotAModel(f"its {name} is missing or damaged") from None
+    if not isinstance(content, dict):
+        raise NotAModel(f"its {name} is damaged")
+    return content
+
+
+def _as_int(value: object) -> int:
+    return value if isinstance(value, int) else 0

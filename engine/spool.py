@@ -1,0 +1,113 @@
+"""Finished jobs on disk, until they are acknowledged: a folder per job, found again after a restart.
+
+    <root>/<job id>/input.png, 0.png, 1.png, …, result.json
+
+`result.json` comes last, written aside, flushed and renamed: where it is, the job is whole. Blocking: call
+from a thread.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from engine.wire import JOB_ID_PATTERN, Finished, GenerationRequest, WireModel
+
+RESULT = "result.json"
+
+
+class Result(WireModel):
+    """What `result.json` holds. `ended_at` is wall clock time; `event_id` numbers the finished event."""
+
+    request: GenerationRequest
+    fingerprint: str
+    event_id: int
+    ended_at: float
+    finished: Finished
+
+
+class Spool:
+    """`keep_s` is how long a finished job stays, in seconds of `clock`, which is wall clock time."""
+
+    def __init__(self, root: Path, *, keep_s: float, clock: Callable[[], float]) -> None:
+        self._root = root
+        self._keep_s = keep_s
+        self._clock = clock
+
+    def folder(self, job_id: str) -> Path:
+        """Where a job's files are. Raises ValueError for what is no job id."""
+        if not re.fullmatch(JOB_ID_PATTERN, job_id):
+            raise ValueError("not a job id")
+        return self._root / job_id
+
+    def image(self, job_id: str, index: int) -> Path:
+        return self.folder(job_id) / f"{index}.png"
+
+    def open(self, job_id: str, input_png: bytes | None) -> Path | None:
+        """Make the job's folder, empty but for the input image, whose path is returned. Raises OSError."""
+        folder = self.folder(job_id)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        if input_png is None:
+            return None
+        path = folder / "input.png"
+        _write(path, input_png)
+        return path
+
+    def finish(self, job_id: str, result: Result) -> None:
+        """Commit a finished job. Raises FileNotFoundError where an image is missing or short, OSError."""
+        for image in result.finished.images:
+            path = self.image(job_id, image.index)
+            if path.stat().st_size != image.bytes:
+                raise FileNotFoundError(f"{path.name} is incomplete")
+            _flush(path)
+        _write(self.folder(job_id) / RESULT, result.model_dump_json().encode())
+
+    def remove(self, job_id: str) -> None:
+        """Forget a job; may run twice."""
+        folder = self.folder(job_id)
+        (folder / RESULT).unlink(missing_ok=True)  # first: what is half removed must not be found as whole
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def recover(self) -> dict[str, Result]:
+        """The finished jobs that an earlier process left. What was unfinished or is too old is removed."""
+        self._root.mkdir(parents=True, exist_ok=True)
+        results = {}
+        for folder in self._root.iterdir():
+            result = _read(folder / RESULT)
+            if re.fullmatch(JOB_ID_PATTERN, folder.name) and result and not self.expired(result.ended_at):
+                results[folder.name] = result
+            elif folder.is_dir():
+                shutil.rmtree(folder, ignore_errors=True)
+        return results
+
+    def expired(self, ended_at: float) -> bool:
+        return self._clock() - ended_at > self._keep_s
+
+
+def _read(path: Path) -> Result | None:
+    try:
+        return Result.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def _write(path: Path, content: bytes) -> None:
+    aside = path.with_suffix(".part")
+    with aside.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+    _flush(path.parent)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

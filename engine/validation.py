@@ -1,0 +1,110 @@
+"""Whether a request can be drawn here, beyond what its fields allow one by one. Pure."""
+
+from pydantic import ValidationError
+
+from engine import violations
+from engine.errors import Refusal
+from engine.samplers import SAMPLERS, SCHEDULE_LABELS
+from engine.wire import MAX_PIXELS, Capabilities, GenerationRequest, ModelInfo, Schedule, Task
+
+PRIVATE = frozenset({"prompt", "negative_prompt", "owner"})  # their values are repeated nowhere
+
+
+def parse_request(content: bytes) -> GenerationRequest:
+    """A request from its JSON. Raises Refusal: bad_request for what is no JSON, invalid_field."""
+    try:
+        return GenerationRequest.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+    if first["type"] == "json_invalid":
+        raise Refusal("bad_request", "The request is not valid JSON.")
+    field = violations.field_of(first)
+    if not field:
+        raise Refusal("bad_request", "The request must be a JSON object.")
+    raise Refusal(
+        "invalid_field",
+        violations.sentence(
+            first, known=violations.names_of(GenerationRequest), show_value=field not in PRIVATE
+        ),
+        field=field,
+    )
+
+
+def validate(request: GenerationRequest, capabilities: Capabilities, *, has_image: bool) -> None:
+    """Raises Refusal naming the field: unknown_model, unsupported_task, image_missing, invalid_field."""
+    model = _model(request.model, capabilities)
+    if request.task not in model.tasks:
+        known = ", ".join(model.tasks)
+        raise Refusal(
+            "unsupported_task",
+            f"{model.name} cannot do {request.task}; it can do {known}.",
+            field="task",
+            hint=known,
+        )
+    _check_size(request, model)
+    _check_sampler(request)
+    _check_input(request, has_image=has_image)
+
+
+def _model(name: str, capabilities: Capabilities) -> ModelInfo:
+    for model in capabilities.models:
+        if model.name == name:
+            return model
+    names = [model.name for model in capabilities.models]
+    raise Refusal(
+        "unknown_model",
+        f"There is no model called '{name}'. Known: {', '.join(names)}.",
+        field="model",
+        hint=violations.near(name, names),
+    )
+
+
+def _check_size(request: GenerationRequest, model: ModelInfo) -> None:
+    for field, value in (("width", request.width), ("height", request.height)):
+        if value > model.max_side:
+            raise _invalid(
+                field, f"{field} must be at most {model.max_side} with {model.name}; it was {value}."
+            )
+    pixels = request.width * request.height
+    if pixels > MAX_PIXELS:
+        raise _invalid(
+            "width",
+            f"width × height must be at most {MAX_PIXELS} pixels; it was {pixels}.",
+            hint="a smaller size",
+        )
+
+
+def _check_sampler(request: GenerationRequest) -> None:
+    spec = SAMPLERS[request.sampler]
+    if request.steps > spec.max_steps:
+        raise _invalid(
+            "steps", f"steps must be at most {spec.max_steps} with {spec.label}; it was {request.steps}."
+        )
+    if request.schedule not in (Schedule.AUTOMATIC, *spec.schedules):
+        known = ", ".join((Schedule.AUTOMATIC, *spec.schedules))
+        label = SCHEDULE_LABELS[request.schedule]
+        raise _invalid("schedule", f"{spec.label} does not go with {label}; it takes {known}.", hint=known)
+
+
+def _check_input(request: GenerationRequest, *, has_image: bool) -> None:
+    if request.task is Task.IMG2IMG:
+        if not has_image:
+            raise Refusal("image_missing", "img2img needs an input image, and none was sent.", field="image")
+        if request.strength is None:
+            raise _invalid("strength", "strength is missing: img2img needs one, more than 0 and at most 1.")
+        # diffusers draws the last int(steps × strength) steps of the schedule
+        if int(request.steps * request.strength) < 1:
+            raise _invalid(
+                "strength",
+                f"strength × steps must be at least 1; it was {request.strength:g} × {request.steps}.",
+                hint=f"strength {1 / request.steps:.3g} or more",
+            )
+        return
+    if has_image:
+        raise _invalid("image", f"{request.task} takes no input image; one was sent.", hint="img2img")
+    if request.strength is not None:
+        raise _invalid("strength", f"strength belongs to img2img; the task was {request.task}.")
+
+
+def _invalid(field: str, message: str, hint: str | None = None) -> Refusal:
+    return Refusal("invalid_field", message, field=field, hint=hint)

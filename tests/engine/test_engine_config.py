@@ -1,0 +1,176 @@
+import logging
+import stat
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from engine.__main__ import main, worker_argv, worker_environ
+from engine.config import Settings, load, token_of
+from engine.errors import Misconfigured
+from engine.log import RedactingFormatter
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "config.toml"
+    path.write_text(text)
+    return path
+
+
+def refusal(path: Path | None, environ: dict[str, str] | None = None) -> str:
+    with pytest.raises(Misconfigured) as caught:
+        load(path, environ or {})
+    return str(caught.value)
+
+
+def test_without_a_file_everything_has_a_default() -> None:
+    settings = load(None, {})
+    assert settings == Settings()
+    assert settings.address == ("127.0.0.1", 7801)
+    assert settings.models_folder == Path("data/models")
+
+
+def test_the_file_is_read_and_the_tables_of_the_bot_are_left_alone(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        '[engine]\nthreads = 3\nlisten = "127.0.0.1:9"\n[discord]\nanything = 1\n[limits]\n[history]\n',
+    )
+    settings = load(path, {})
+    assert (settings.engine.threads, settings.address) == (3, ("127.0.0.1", 9))
+
+
+def test_variables_go_over_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path, "[engine]\nthreads = 3\nqueue = 7\n")
+    environ = {
+        "DARKROOM_ENGINE__THREADS": "5",
+        "DARKROOM_DISCORD__TOKEN": "x",
+        "DARKROOM_OTHER": "y",
+        "HOME": "z",
+    }
+    settings = load(path, environ)
+    assert (settings.engine.threads, settings.engine.queue) == (5, 7)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "none.toml"
+    assert refusal(path) == f"There is no configuration file {path}."
+
+
+def test_broken_toml_is_refused_with_its_line(tmp_path: Path) -> None:
+    sentence = refusal(write(tmp_path, "[engine]\nthreads = = 3\n"))
+    assert "is not valid TOML" in sentence
+    assert "line 2" in sentence
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("[engine]\ntreads = 3", "engine.treads is not a setting; did you mean engine.threads?"),
+        ("[engin]\nthreads = 3", "engin is not a setting; did you mean engine?"),
+        ("[link]\nxyzzy = 3", "link.xyzzy is not a setting."),
+        ("[engine]\nqueue = 0", "engine.queue must be at least 1; it was 0."),
+        ("[engine]\nqueue = 100000", "engine.queue must be at most 1000; it was 100000."),
+        ("[engine]\nthreads = 1.5", "engine.threads must be a whole number; it was 1.5."),
+        ('[engine]\ngrace_s = "long"', "engine.grace_s must be a number; it was 'long'."),
+        ("engine = 3", "engine must be a table; it was 3."),
+        (
+            '[engine]\ndtype = "float8"',
+            "engine.dtype must be auto, float32, bfloat16 or float16; it was 'float8'.",
+        ),
+        (
+            '[engine]\ndevice = "gpu"',
+            "engine.device must be auto, cpu, mps, cuda or cuda:N; it was 'gpu'.",
+        ),
+        ('[engine]\nlisten = "7801"', "engine.listen must look like 127.0.0.1:7801; it was '7801'."),
+        ('[link]\nurl = "localhost"', "link.url must look like http://127.0.0.1:7801; it was 'localhost'."),
+        (
+            '[link]\nurl = "http://h:99999"',
+            "link.url must look like http://127.0.0.1:7801; it was 'http://h:99999'.",
+        ),
+    ],
+)
+def test_a_wrong_setting_is_one_sentence(tmp_path: Path, text: str, sentence: str) -> None:
+    assert refusal(write(tmp_path, text)) == sentence
+
+
+def test_a_wrong_variable_is_one_sentence() -> None:
+    assert refusal(None, {"DARKROOM_ENGINE__QUEUE": "many"}) == (
+        "engine.queue must be a whole number; it was 'many'."
+    )
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"DARKROOM_ENGINE__LISTEN": "0.0.0.0:7801"},
+        {"DARKROOM_LINK__URL": "http://engine.internal:7801"},
+        {"DARKROOM_ENGINE__LISTEN": "[::]:7801", "DARKROOM_LINK__TOKEN": " "},
+    ],
+)
+def test_the_engine_listens_to_others_only_with_a_token(environ: dict[str, str]) -> None:
+    assert "set link.token" in refusal(None, environ)
+    load(None, environ | {"DARKROOM_LINK__TOKEN": "secret"})
+
+
+def test_a_secret_is_never_shown(tmp_path: Path) -> None:
+    assert "12345" not in refusal(write(tmp_path, "[link]\ntoken = 12345"))
+    settings = load(None, {"DARKROOM_LINK__TOKEN": "hunter2", "DARKROOM_DISCORD__TOKEN": "hunter3"})
+    assert "hunter" not in repr(settings)
+
+
+def test_the_token_file_is_made_once_and_only_for_us(tmp_path: Path) -> None:
+    settings = load(None, {"DARKROOM_PATHS__DATA": str(tmp_path / "data")})
+    with ThreadPoolExecutor() as pool:
+        tokens = set(pool.map(lambda _: token_of(settings), range(8)))
+    assert len(tokens) == 1
+    assert len(tokens.pop()) >= 43
+    assert stat.S_IMODE(settings.token_file.stat().st_mode) == 0o600
+    assert list(settings.token_file.parent.iterdir()) == [settings.token_file]
+
+
+def test_the_token_of_the_settings_goes_before_the_file(tmp_path: Path) -> None:
+    settings = load(None, {"DARKROOM_PATHS__DATA": str(tmp_path), "DARKROOM_LINK__TOKEN": "mine"})
+    assert token_of(settings) == "mine"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_token_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "engine.token").write_text("\n")
+    with pytest.raises(Misconfigured, match="is empty"):
+        token_of(load(None, {"DARKROOM_PATHS__DATA": str(tmp_path)}))
+
+
+def test_a_wrong_configuration_ends_with_one_sentence_and_78(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--config", str(write(tmp_path, "[engine]\ntreads = 3"))]) == 78
+    assert capsys.readouterr().err == "engine.treads is not a setting; did you mean engine.threads?\n"
+
+
+def test_the_worker_gets_the_settings_and_none_of_the_secrets(tmp_path: Path) -> None:
+    argv = worker_argv(
+        load(None, {"DARKROOM_ENGINE__MODELS": str(tmp_path), "DARKROOM_ENGINE__THREADS": "2"})
+    )
+    assert argv[:3] == [sys.executable, "-m", "engine.worker"]
+    assert argv[3:] == [
+        *("--models", str(tmp_path.resolve())),
+        *("--device", "auto"),
+        *("--dtype", "auto"),
+        *("--threads", "2"),
+        *("--max-rows", "0"),
+    ]
+    environ = worker_environ({"PATH": "/bin", "DARKROOM_DISCORD__TOKEN": "secret"})
+    assert environ["PATH"] == "/bin"
+    assert environ["HF_HUB_OFFLINE"] == "1"
+    assert "secret" not in environ.values()
+
+
+@pytest.mark.parametrize(
+    "text", ["token hunter2", "Authorization: Bearer abc.def", f"{'M' * 26}.{'G' * 6}.{'x' * 38}"]
+)
+def test_tokens_are_taken_out_of_the_log(text: str) -> None:
+    record = logging.LogRecord("x", logging.INFO, "", 0, "%s", (text,), None)
+    line = RedactingFormatter(["hunter2", ""]).format(record)
+    assert "[redacted]" in line
+    assert not {"hunter2", "abc.def", "M" * 26} & set(line.split())

@@ -1,0 +1,171 @@
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from engine import wire
+from tests.engine.front_process import TOKEN, Engine, running
+
+
+@pytest.fixture
+async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
+    async with running(tmp_path) as engine:
+        yield engine
+
+
+async def test_a_waiting_job_is_cancelled_at_once_and_the_others_move_up(engine: Engine) -> None:
+    await engine.put("drawing", prompt="slow")
+    for job_id in ("second", "third"):
+        await engine.put(job_id, prompt="slow")
+    queued = await engine.until("third", "queued")
+    assert isinstance(queued, wire.Queued)
+    assert queued.position == 2
+    assert await engine.delete("second") == 204
+    assert [event.type async for _, event in engine.events("second")][-1] == "cancelled"
+    queued = await engine.until("third", "queued")
+    assert isinstance(queued, wire.Queued)
+    assert queued.position == 1
+
+
+async def test_a_running_job_is_cancelled_and_makes_room(engine: Engine) -> None:
+    await engine.put("running", prompt="slow")
+    await engine.until("running", "progress")
+    await engine.put("next")
+    assert await engine.delete("running") == 204
+    assert (await engine.until("running", "cancelled")).type == "cancelled"
+    await engine.until("next", "finished")
+    assert await engine.delete("running") == 204
+    assert await engine.delete("never sent") == 400
+    assert await engine.delete("never-sent") == 204
+
+
+async def test_a_full_queue_says_when_to_come_back(tmp_path: Path) -> None:
+    async with running(tmp_path, ENGINE__QUEUE="1") as engine:
+        await engine.put("drawing", prompt="slow")
+        assert (await engine.put("waiting"))[0] == 202
+        status, body = await engine.put("too much")
+        assert status == 400
+        status, body = await engine.put("too-much")
+        assert (status, body["code"], body["retryable"]) == (429, "queue_full", True)
+        assert (await engine.put("waiting"))[0] == 200
+        engine.let_go("drawing")
+        await engine.until("waiting", "finished")
+        assert (await engine.put("too-much"))[0] == 202
+
+
+async def test_as_many_images_are_in_flight_as_the_worker_takes(tmp_path: Path) -> None:
+    async with running(tmp_path, in_flight=3) as engine:
+        await engine.put("a", prompt="slow", count=2)
+        await engine.put("b", prompt="slow", count=1)
+        await engine.put("c", prompt="slow", count=1)
+        await engine.until("b", "progress")
+        assert engine.drawn() == ["a", "b"]
+        engine.let_go("b")
+        await engine.until("c", "progress")
+        assert engine.drawn() == ["a", "b", "c"]
+
+
+async def test_a_killed_worker_fails_its_job_retryably_and_a_second_put_draws_it(engine: Engine) -> None:
+    await engine.put("job", prompt="crash")
+    await engine.put("innocent")
+    event = await engine.until("job", "failed")
+    assert isinstance(event, wire.Failed)
+    assert (event.error.code, event.error.retryable) == ("worker_crashed", True)
+    last_id = [event_id async for event_id, _ in engine.events("job")][-1]
+    await engine.until("innocent", "finished")
+    assert (await engine.put("job", prompt="crash"))[0] == 202
+    first_id, _ = await anext(engine.events("job"))
+    assert first_id > last_id
+
+
+async def test_a_failure_that_would_not_pass_is_not_tried_again(engine: Engine) -> None:
+    await engine.put("job", prompt="fail")
+    event = await engine.until("job", "failed")
+    assert isinstance(event, wire.Failed)
+    assert event.error.code == "out_of_memory"
+    assert (await engine.put("job", prompt="fail"))[0] == 200
+    assert engine.drawn() == ["job"]
+
+
+async def test_pictures_that_the_worker_did_not_write_are_a_failure(engine: Engine) -> None:
+    await engine.put("job", prompt="lost")
+    event = await engine.until("job", "failed")
+    assert isinstance(event, wire.Failed)
+    assert event.error.code == "internal"
+    await engine.draw("next")
+
+
+async def test_a_front_that_was_killed_finds_its_pictures_again(engine: Engine) -> None:
+    finished = await engine.draw("done")
+    await engine.put("undone", prompt="slow")
+    await engine.until("undone", "progress")
+    last_id = [event_id async for event_id, _ in engine.events("done")][-1]
+    await engine.stop(signal.SIGKILL)
+    await engine.start()
+    assert (await engine.put("done"))[0] == 200
+    assert (await engine.put("done", seed=9))[0] == 409
+    assert [entry async for entry in engine.events("done", after=last_id)] == [(last_id, finished)]
+    async with engine.session.get(f"{engine.base}/v1/jobs/done/images/0") as response:
+        assert len(await response.read()) == finished.images[0].bytes
+    status, body = await engine.call("GET", "/v1/jobs/undone/events")
+    assert (status, body["code"]) == (404, "unknown_job")
+    assert engine.drawn() == ["done", "undone"]
+
+
+async def test_sigterm_gives_waiting_jobs_back_and_finishes_the_running_one(tmp_path: Path) -> None:
+    async with running(tmp_path) as engine:
+        await engine.put("running", prompt="slow")
+        await engine.put("waiting")
+        await engine.until("running", "progress")
+        reading = asyncio.create_task(engine.until("running", "finished"))
+        engine.signal(signal.SIGTERM)
+        event = await engine.until("waiting", "failed")
+        assert isinstance(event, wire.Failed)
+        assert (event.error.code, event.error.retryable) == ("shutting_down", True)
+        status, body = await engine.put("late")
+        assert (status, body["code"]) == (503, "shutting_down")
+        status, body = await engine.call("GET", "/readyz")
+        assert (status, body["reason"]) == (503, "The engine is stopping.")
+        engine.let_go("running")
+        assert (await reading).type == "finished"
+        code, log = await engine.ended()
+        assert code == 0, log
+        await engine.start()
+        assert (await engine.put("running", prompt="slow"))[0] == 200
+
+
+async def test_sigterm_ends_after_the_grace_whatever_is_drawn(tmp_path: Path) -> None:
+    async with running(tmp_path, ENGINE__GRACE_S="0.1") as engine:
+        await engine.put("hung", prompt="hang")
+        await engine.until("hung", "progress")
+        reading = asyncio.create_task(engine.until("hung", "failed"))
+        engine.signal(signal.SIGTERM)
+        event = await reading
+        assert isinstance(event, wire.Failed)
+        assert event.error.code == "shutting_down"
+
+
+async def test_a_taken_port_is_one_sentence_and_69(engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "second").mkdir()
+    second = Engine(tmp_path / "second", LINK__URL=engine.base)
+    try:
+        await second.launch()
+        code, log = await second.ended()
+    finally:
+        await second.close()
+    assert code == 69
+    assert log.startswith(f"The engine cannot listen on {engine.base.removeprefix('http://')}: ")
+    assert log.count("\n") == 1
+    assert await engine.is_ready()
+
+
+async def test_the_log_holds_neither_prompt_nor_token(engine: Engine) -> None:
+    await engine.draw("job", prompt="unspeakable")
+    await engine.put("bad", prompt="unspeakable" * 1000)
+    code, log = await engine.stop()
+    assert code == 0
+    assert "drawing job" in log  # the worker's own log
+    assert "unspeakable" not in log
+    assert TOKEN not in log

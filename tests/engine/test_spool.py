@@ -1,0 +1,104 @@
+from pathlib import Path
+
+import pytest
+
+from engine.spool import Result, Spool
+from engine.wire import Finished, GenerationRequest, ImageInfo, Sampler
+
+DAY_S = 24 * 3600.0
+REQUEST = GenerationRequest(
+    model="m", prompt="p", width=64, height=64, steps=1, guidance_scale=7, sampler=Sampler.EULER, seed=1
+)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def spool(tmp_path: Path, clock: Clock) -> Spool:
+    return Spool(tmp_path / "spool", keep_s=DAY_S, clock=clock)
+
+
+def result_of(size: int, *, ended_at: float = 1000.0) -> Result:
+    image = ImageInfo(
+        index=0, seed=1, width=64, height=64, media_type="image/png", bytes=size, sha256="", infotext=""
+    )
+    finished = Finished(images=(image,), seconds=1)
+    return Result(request=REQUEST, fingerprint="f", event_id=4, ended_at=ended_at, finished=finished)
+
+
+def finish(spool: Spool, job_id: str) -> Result:
+    spool.open(job_id, None)
+    spool.image(job_id, 0).write_bytes(b"picture")
+    result = result_of(7)
+    spool.finish(job_id, result)
+    return result
+
+
+def test_a_finished_job_is_found_again_and_an_unfinished_one_is_removed(spool: Spool) -> None:
+    result = finish(spool, "done")
+    spool.open("undone", b"input")
+    assert spool.recover() == {"done": result}
+    assert spool.image("done", 0).read_bytes() == b"picture"
+    assert not spool.folder("undone").exists()
+
+
+def test_the_input_image_lies_in_the_folder(spool: Spool) -> None:
+    path = spool.open("job", b"input")
+    assert path is not None
+    assert path.read_bytes() == b"input"
+    assert path.parent == spool.folder("job")
+
+
+def test_opening_a_job_again_leaves_nothing_of_the_first_try(spool: Spool) -> None:
+    finish(spool, "job")
+    assert spool.open("job", None) is None
+    assert list(spool.folder("job").iterdir()) == []
+
+
+@pytest.mark.parametrize("content", [None, b"pic"])
+def test_a_job_is_not_finished_without_its_whole_image(spool: Spool, content: bytes | None) -> None:
+    spool.open("job", None)
+    if content is not None:
+        spool.image("job", 0).write_bytes(content)
+    with pytest.raises(FileNotFoundError):
+        spool.finish("job", result_of(7))
+    assert spool.recover() == {}
+
+
+def test_a_job_is_kept_for_a_day_and_no_longer(spool: Spool, clock: Clock) -> None:
+    finish(spool, "job")
+    clock.now += DAY_S - 1
+    assert "job" in spool.recover()
+    clock.now += 2
+    assert spool.recover() == {}
+    assert not spool.folder("job").exists()
+
+
+def test_a_damaged_result_counts_as_unfinished(spool: Spool) -> None:
+    finish(spool, "job")
+    (spool.folder("job") / "result.json").write_text('{"request":')
+    assert spool.recover() == {}
+
+
+def test_removing_may_happen_twice(spool: Spool) -> None:
+    finish(spool, "job")
+    spool.remove("job")
+    spool.remove("job")
+    assert spool.recover() == {}
+
+
+@pytest.mark.parametrize("job_id", ["..", "a/b", "", "a" * 65, "a\n", "/etc"])
+def test_a_job_id_never_leads_out_of_the_spool(spool: Spool, job_id: str) -> None:
+    with pytest.raises(ValueError, match="not a job id"):
+        spool.folder(job_id)

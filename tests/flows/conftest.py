@@ -1,0 +1,78 @@
+"""Whole stories: the real bot and the real engine as processes of their own, and somebody at the playground."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from bot.playground.client import Person
+from bot.trial import Trial, start_trial
+from tests.playground.judges import MATERIAL, Judges, judges
+
+__all__ = ["judges"]
+
+DEADLINE_S = 90.0
+ENVIRONMENT = {
+    "DARKROOM_DISCORD__EDIT_EVERY_S": "0.2",  # a story should not wait for progress
+    "DARKROOM_LIMITS__JOBS_PER_PERSON": "30",
+    "DARKROOM_LOG__LEVEL": "WARNING",
+}
+SLOW = {"prompt": "a slow hamster", "size": "512x512", "steps": 100, "seed": 7}
+QUICK = {"prompt": "a quick hamster", "steps": 4, "seed": 7}
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One models folder for all stories: the stand-in is made once."""
+    return tmp_path_factory.mktemp("models")
+
+
+@pytest.fixture
+async def trial(tmp_path: Path, models: Path, request: pytest.FixtureRequest) -> AsyncIterator[Trial]:
+    """Everything running and ready. All of Discord's traffic is judged at the end, where the judges are at hand."""
+    judge: Judges | None = request.getfixturevalue("judges") if MATERIAL.exists() else None
+    async with start_trial(data=tmp_path / "data", models=models, environment=ENVIRONMENT) as trial:
+        await trial.ready()
+        yield trial
+        if judge:
+            assert judge.check(trial.playground.traffic.entries) == []
+
+
+@pytest.fixture
+async def alice(trial: Trial) -> AsyncIterator[Person]:
+    async with Person(trial.playground.base, user="alice") as person:
+        yield person
+
+
+@pytest.fixture
+async def bob(trial: Trial) -> AsyncIterator[Person]:
+    async with Person(trial.playground.base, user="bob") as person:
+        yield person
+
+
+async def metric(trial: Trial, name: str, **labels: str) -> float:
+    """One number of the engine's /metrics; 0 where nothing was counted yet."""
+    headers = {"Authorization": f"Bearer {trial.engine_token}"}
+    async with (
+        aiohttp.ClientSession() as http,
+        http.get(f"{trial.engine_url}/metrics", headers=headers) as answer,
+    ):
+        text = await answer.text()
+    wanted = "{" + ",".join(f'{key}="{value}"' for key, value in labels.items()) + "}" if labels else ""
+    lines = [line for line in text.splitlines() if line.startswith(f"{name}{wanted} ")]
+    return float(lines[0].rpartition(" ")[2]) if lines else 0.0
+
+
+async def until(condition: Callable[[], Any], deadline_s: float = DEADLINE_S) -> None:
+    """Wait for something that another process brings about."""
+    async with asyncio.timeout(deadline_s):
+        while not condition():  # noqa: ASYNC110  (no event crosses from another process)
+            await asyncio.sleep(0.02)
+
+
+def drawing(message: dict[str, Any]) -> bool:
+    """Whether a reply shows that the engine has begun."""
+    return "step" in message["content"]
