@@ -25,12 +25,12 @@ check: $(VENV)/developer.stamp ## format, lint, types
 bench: $(VENV)/developer.stamp ## numbers for docs/benchmarks.md
 	@$(BIN)/python bench/acknowledgement.py
 
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+  --no-emit-index-url --upgrade pyproject.toml
+
 lock: $(VENV)/developer.stamp ## write the lock files anew from pyproject.toml
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	  --no-emit-index-url --upgrade pyproject.toml --output-file requirements.lock
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	  --no-emit-index-url --extra dev --constraint requirements.lock pyproject.toml \
-	  --output-file requirements-dev.lock
+	@$(LOCK) --extra dev --output-file requirements-dev.lock
+	@$(LOCK) --constraint requirements-dev.lock --output-file requirements.lock
 
 clean: ## remove what make made; the data folder stays
 	rm -rf $(VENV) build *.egg-info

@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from bot.launcher import Child
 from bot.playground.client import Person
 from bot.trial import Trial, start_trial
 from tests.playground.judges import MATERIAL, Judges, judges
@@ -20,8 +21,8 @@ ENVIRONMENT = {
     "DARKROOM_LIMITS__JOBS_PER_PERSON": "30",
     "DARKROOM_LOG__LEVEL": "WARNING",
 }
-SLOW = {"prompt": "a slow hamster", "size": "512x512", "steps": 100, "seed": 7}
-QUICK = {"prompt": "a quick hamster", "steps": 4, "seed": 7}
+SLOW: dict[str, object] = {"prompt": "a slow hamster", "size": "512x512", "steps": 100, "seed": 7}
+QUICK: dict[str, object] = {"prompt": "a quick hamster", "steps": 4, "seed": 7}
 
 
 @pytest.fixture(scope="session")
@@ -71,6 +72,11 @@ async def until(condition: Callable[[], Any], deadline_s: float = DEADLINE_S) ->
     async with asyncio.timeout(deadline_s):
         while not condition():  # noqa: ASYNC110  (no event crosses from another process)
             await asyncio.sleep(0.02)
+
+
+async def restarted(child: Child, pid: int) -> None:
+    """Wait until another process than `pid` runs as this child."""
+    await until(lambda: child.process is not None and child.process.pid != pid)
 
 
 def drawing(message: dict[str, Any]) -> bool:

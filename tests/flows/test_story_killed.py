@@ -12,7 +12,7 @@ import pytest
 from bot.launcher import Child
 from bot.playground.client import Json, Person
 from bot.trial import Trial, is_final, is_posted, job_id
-from tests.flows.conftest import DEADLINE_S, QUICK, SLOW, drawing, metric, until
+from tests.flows.conftest import DEADLINE_S, QUICK, SLOW, drawing, metric, restarted, until
 
 pytestmark = pytest.mark.flow
 
@@ -91,7 +91,7 @@ async def test_the_bot_is_killed_again_and_again_and_every_picture_arrives_once(
         first = asked[0]
         await first[0].wait(first[1], lambda seen: seen.acknowledged_at is not None, timeout=DEADLINE_S)
         pid = kill(trial.bot)
-        await until(lambda pid=pid: trial.bot.process is not None and trial.bot.process.pid != pid)
+        await restarted(trial.bot, pid)
     jobs = []
     for who, each in asked:
         now = await who.look(each)
@@ -109,7 +109,7 @@ async def test_the_bot_is_killed_again_and_again_and_every_picture_arrives_once(
 async def test_buttons_of_an_earlier_process_work_after_a_restart(trial: Trial, alice: Person) -> None:
     first = await alice.wait_message(await alice.slash("imagine", QUICK), is_final, timeout=DEADLINE_S)
     pid = kill(trial.bot)
-    await until(lambda: trial.bot.process is not None and trial.bot.process.pid != pid)
+    await restarted(trial.bot, pid)
     await alice.wait_online(timeout=DEADLINE_S)
     pressed = await alice.press(first, "Again")
     second = await alice.wait_message(pressed, is_final, timeout=DEADLINE_S)
@@ -122,7 +122,7 @@ async def test_while_the_engine_is_away_requests_wait_and_are_drawn_when_it_is_b
     real = trial.engine.arguments
     trial.engine.arguments = [sys.executable, "-c", "import time; time.sleep(3600)"]
     pid = kill(trial.engine)
-    await until(lambda: trial.engine.process is not None and trial.engine.process.pid != pid)
+    await restarted(trial.engine, pid)
     asked = await alice.slash("imagine", QUICK)
     message = await alice.wait_message(asked, lambda seen: bool(seen["content"]), timeout=DEADLINE_S)
     assert "engine is away" in message["content"]

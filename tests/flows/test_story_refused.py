@@ -43,7 +43,7 @@ BAD_FILES = [
     ("bomb.png", bomb(12000, 10000), "image: it must be at most 16 megapixels; it was 12000 x 10000 pixels."),
     ("picture.tiff", tiff(), "image: only PNG, JPEG and WEBP can be read."),
 ]
-BAD_OPTIONS = [
+BAD_OPTIONS: list[tuple[dict[str, object], str]] = [
     ({"steps": 0}, "steps must be between 1 and 150; it was 0."),
     ({"steps": 100000}, "steps must be between 1 and 150; it was 100000."),
     ({"model": "dall-e"}, "There is no model called"),
