@@ -34,6 +34,7 @@ from bot.jobs.ports import Engine
 from bot.ui.buttons import JobButton
 from bot.ui.debounce import Debounce
 from bot.ui.poster import Poster
+from bot.ui.promises import answer_broken_promises
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +86,7 @@ async def run(settings: Settings, token: str, engine_token: str) -> None:
         client, dispatcher = compose(settings, history, engine)
         stack.push_async_callback(client.close)
         await login(client, token)
+        await answer_broken_promises(client, history)
         await serve(client, dispatcher, stopping)
 
 

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from bot.jobs.ports import EngineAway, EngineEvent, EngineFull, EngineRefused
 from bot.jobs.states import Job
-from engine.wire import EVENT, TERMINAL, VERSION, Capabilities, ErrorBody
+from engine.wire import EVENT, TERMINAL, VERSION, Capabilities, ErrorBody, GenerationRequest
 
 log = logging.getLogger(__name__)
 
@@ -86,12 +86,16 @@ class EngineClient:
 
     async def submit(self, job: Job, input_image: Path | None) -> None:
         """PUT the job; the same job again attaches to it. Raises EngineAway, EngineFull, EngineRefused."""
+        await self.put(job.id, job.request, input_image)
+
+    async def put(self, job_id: str, request: GenerationRequest, input_image: Path | None) -> None:
+        """As `submit`, for a request that is nobody's job."""
         form = aiohttp.FormData(default_to_multipart=True)
-        form.add_field("request", job.request.model_dump_json(), content_type="application/json")
+        form.add_field("request", request.model_dump_json(), content_type="application/json")
         if input_image is not None:
             data = await asyncio.to_thread(input_image.read_bytes)
             form.add_field("image", data, filename=input_image.name, content_type="application/octet-stream")
-        async with self._call("PUT", f"/v1/jobs/{job.id}", within=ANSWER_S, data=form):
+        async with self._call("PUT", f"/v1/jobs/{job_id}", within=ANSWER_S, data=form):
             pass
 
     async def events(self, job_id: str) -> AsyncGenerator[EngineEvent]:

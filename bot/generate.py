@@ -70,7 +70,7 @@ async def generate(
     """
     job_id = secrets.token_hex(16)
     bar = progress.add_task("waiting", total=None)
-    await engine.submit(job_id, request, input_image)
+    await engine.put(job_id, request, input_image)
     async for event in engine.events(job_id):
         match event:
             case Loading(model=model):

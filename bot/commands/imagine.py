@@ -12,7 +12,7 @@ from bot.attachments import fetch
 from bot.client import Darkroom
 from bot.errors import DarkroomError
 from bot.requests import ASPECTS, MIN_STRENGTH, Options, build, closest, find_model, preset_sizes
-from bot.ui.answers import conversation, defer_reply
+from bot.ui.answers import conversation, keep_promise, promise_reply
 from engine.wire import MAX_COUNT, MAX_GUIDANCE, MAX_PROMPT_CHARS, MAX_SEED, MAX_STEPS, Capabilities
 
 MAX_CHOICES = 25  # Discord's limits on autocomplete: this many, and 100 characters each
@@ -51,7 +51,7 @@ async def imagine(
     schedule: str | None = None,
     model: str | None = None,
 ) -> None:
-    message_id = await defer_reply(interaction)
+    message_id = await promise_reply(interaction)
     options = Options(
         prompt=prompt,
         negative_prompt=negative_prompt,
@@ -81,6 +81,7 @@ async def _draw(
     owner, seed = str(interaction.user.id), secrets.randbelow(MAX_SEED + 1)
     request = build(options, capabilities, owner=owner, random_seed=seed)
     await desk.dispatcher.submit(await conversation(interaction, message_id), request, png)
+    await keep_promise(interaction)
 
 
 @imagine.autocomplete("size")

@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot.errors import Misconfigured
 from bot.history.database import Database, to_the_end
 from bot.history.migrations import upgrade
+from bot.history.promises import Promises
 from bot.history.rows import columns_of, image_of, image_row, job_of, row_of
 from bot.history.tables import ImageRow, JobRow, SettingRow, UserRow, UtcTime
 from bot.jobs.states import UNFINISHED, Job, JobState, StoredImage, sources
@@ -49,6 +50,7 @@ class History:
     """Jobs, pictures and settings. Raises `HistoryUnavailable` while the database does not answer."""
 
     def __init__(self, database: Database, *, clock: Callable[[], datetime]) -> None:
+        self.promises = Promises(database)
         self._database = database
         self._clock = clock
 

@@ -1,4 +1,4 @@
-"""The tables of the history: people, jobs, pictures, settings.
+"""The tables of the history: people, jobs, pictures, promises, settings.
 
 Times are UTC, kept as integer milliseconds: they sort, and they read the same from every database.
 A change here needs a migration beside it; a test compares the two.
@@ -113,6 +113,16 @@ class ImageRow(Base):
     seed: Mapped[int]
     bytes: Mapped[int]
     infotext: Mapped[str] = mapped_column(Text)
+
+
+class PromiseRow(Base):
+    """An interaction that was acknowledged and is not yet a job, nor answered. `token` edits its reply."""
+
+    __tablename__ = "promises"
+
+    interaction_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    token: Mapped[str] = mapped_column(Text)
+    expires_at: Mapped[datetime]
 
 
 class SettingRow(Base):

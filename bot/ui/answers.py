@@ -1,5 +1,7 @@
 """Answering an interaction: acknowledge it within Discord's three seconds, and say no in words."""
 
+import asyncio
+import contextlib
 import logging
 from typing import Any
 
@@ -7,6 +9,7 @@ import discord
 from discord import InteractionResponseType, app_commands
 
 from bot.errors import DarkroomError, Refused, unexpected
+from bot.history.promises import Promise
 from bot.jobs.states import Conversation
 from bot.ui import words
 
@@ -14,12 +17,35 @@ log = logging.getLogger(__name__)
 
 UNKNOWN_INTERACTION = 10062  # three seconds have passed: nothing can be answered any more
 ALREADY_ACKNOWLEDGED = 40060  # a retried or replayed acknowledgement: the first one counts
+WRITE_S = 0.5  # Discord waits three seconds for an acknowledgement: a slow disk must not use them up
 AnyInteraction = discord.Interaction[Any]
 
 
 async def defer_reply(interaction: AnyInteraction, *, private: bool = False) -> int | None:
     """Acknowledge with a new reply ("thinking…") and return its message id, where Discord says it."""
     return await _defer(interaction, thinking=True, private=private)
+
+
+async def promise_reply(interaction: AnyInteraction) -> int | None:
+    """As `defer_reply`, with the promise written down first: a bot that is killed still knows what it owes.
+
+    Between "thinking…" and the job's row a picture may have to be fetched and checked.
+    """
+    promise = Promise(
+        interaction_id=interaction.id, token=interaction.token, expires_at=interaction.expires_at
+    )
+    try:
+        async with asyncio.timeout(WRITE_S):
+            await interaction.client.desk.history.promises.make(promise)
+    except (DarkroomError, TimeoutError):
+        log.warning("an interaction is acknowledged although the history did not take it down")
+    return await defer_reply(interaction)
+
+
+async def keep_promise(interaction: AnyInteraction) -> None:
+    """The job is committed, or the refusal was shown. Harmless where nothing was promised."""
+    with contextlib.suppress(DarkroomError):  # not struck out now: the next start sees that it was kept
+        await interaction.client.desk.history.promises.keep(interaction.id)
 
 
 async def defer_update(interaction: AnyInteraction) -> None:
@@ -69,6 +95,7 @@ async def answer_error(interaction: AnyInteraction, error: Exception) -> None:
         await say(interaction, words.refusal(_sentence(interaction, error)))
     except discord.HTTPException as failure:
         log.warning("a refusal could not be shown: status %s, code %s", failure.status, failure.code)
+    await keep_promise(interaction)
 
 
 def _sentence(interaction: AnyInteraction, error: Exception) -> str:

@@ -16,7 +16,7 @@ from bot.errors import Refused
 from bot.jobs.states import Job
 from bot.requests import again, variation
 from bot.ui import words
-from bot.ui.answers import answer_error, conversation, defer_reply, defer_update
+from bot.ui.answers import answer_error, conversation, defer_update, keep_promise, promise_reply
 from engine.wire import MAX_SEED
 
 if TYPE_CHECKING:
@@ -115,18 +115,19 @@ def _view(*buttons: JobButton) -> discord.ui.View:
 
 async def draw_again(interaction: "Press", job_id: str) -> None:
     """The same request with a new seed, as a new job of who pressed."""
-    message_id = await defer_reply(interaction)
+    message_id = await promise_reply(interaction)
     desk = interaction.client.desk
     job = await _known(interaction, job_id)
     request = again(job.request, owner=str(interaction.user.id), seed=secrets.randbelow(MAX_SEED + 1))
     await desk.dispatcher.submit(
         await conversation(interaction, message_id), request, await _input_of(interaction, job), job.id
     )
+    await keep_promise(interaction)
 
 
 async def draw_variation(interaction: "Press", job_id: str, index: int) -> None:
     """A new job of who pressed that starts from picture `index`."""
-    message_id = await defer_reply(interaction)
+    message_id = await promise_reply(interaction)
     desk = interaction.client.desk
     job = await _known(interaction, job_id)
     images = await desk.history.images(job.id)
@@ -141,6 +142,7 @@ async def draw_variation(interaction: "Press", job_id: str, index: int) -> None:
     )
     data = await _read(interaction, picture.sha256, picture.media_type)
     await desk.dispatcher.submit(await conversation(interaction, message_id), request, data, job.id)
+    await keep_promise(interaction)
 
 
 async def cancel(interaction: "Press", job_id: str) -> None:

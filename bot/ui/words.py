@@ -23,6 +23,7 @@ CHANGED = "This command has changed since Discord last told you about it. Reload
 NOT_YOURS_TO_CANCEL = "Only who asked for this picture, or a moderator, can cancel it."
 NOT_YOURS_TO_DELETE = "Only who asked for this picture, or a moderator, can delete it."
 TOO_LATE_TO_CANCEL = "This picture is finished already."
+RESTARTED = "I was restarted before I could take this down, so nothing is queued. Please ask once more."
 NO_HISTORY = "You have not asked for a picture yet. Try `/imagine`."
 NO_JOBS = "You have no picture waiting."
 BUTTONS = (

@@ -21,7 +21,7 @@ ENVIRONMENT = {
     "DARKROOM_LIMITS__JOBS_PER_PERSON": "30",
     "DARKROOM_LOG__LEVEL": "WARNING",
 }
-SLOW: dict[str, object] = {"prompt": "a slow hamster", "size": "512x512", "steps": 100, "seed": 7}
+SLOW: dict[str, object] = {"prompt": "a slow hamster", "size": "512x512", "steps": 70, "seed": 7}
 QUICK: dict[str, object] = {"prompt": "a quick hamster", "steps": 4, "seed": 7}
 
 

@@ -83,24 +83,20 @@ async def test_the_bot_is_killed_while_the_engine_draws_and_the_picture_is_drawn
     assert await metric(trial, "darkroom_jobs_total", outcome="finished") == 1
 
 
-async def test_the_bot_is_killed_again_and_again_and_every_picture_arrives_once(
+async def test_the_bot_is_killed_again_and_again_and_everybody_gets_one_picture_or_is_told(
     trial: Trial, alice: Person, bob: Person
 ) -> None:
     asked = [(who, await who.slash("imagine", QUICK | {"seed": n})) for n in range(4) for who in (alice, bob)]
     for _ in range(2):
-        first = asked[0]
-        await first[0].wait(first[1], lambda seen: seen.acknowledged_at is not None, timeout=DEADLINE_S)
-        pid = kill(trial.bot)
-        await restarted(trial.bot, pid)
+        await alice.wait(asked[0][1], lambda seen: seen.acknowledged_at is not None, timeout=DEADLINE_S)
+        await restarted(trial.bot, kill(trial.bot))
     jobs = []
     for who, each in asked:
-        now = await who.look(each)
-        if now.acknowledged_at is None:  # nothing was promised
+        if (await who.look(each)).acknowledged_at is None:  # nothing was promised
             continue
         ended = await who.wait_message(each, is_final, timeout=DEADLINE_S)
-        assert is_posted(ended), ended["content"]
-        jobs.append(job_id(ended))
-    assert jobs
+        assert is_posted(ended) or "ask once more" in ended["content"]
+        jobs += [job_id(ended)] if is_posted(ended) else []
     assert len(set(jobs)) == len(jobs)
     for job in jobs:
         assert len(pictures(await alice.messages(), job)) == 1

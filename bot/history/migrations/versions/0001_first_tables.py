@@ -1,4 +1,4 @@
-"""People, jobs, pictures and settings."""
+"""People, jobs, pictures, promises and settings."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -70,6 +70,13 @@ def upgrade() -> None:
     for column in ("sha256", "thumbnail_sha256"):
         op.create_index(f"ix_images_{column}", "images", [column])
     op.create_table(
+        "promises",
+        sa.Column("interaction_id", sa.BigInteger, autoincrement=False, nullable=False),
+        sa.Column("token", sa.Text, nullable=False),
+        sa.Column("expires_at", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("interaction_id", name="pk_promises"),
+    )
+    op.create_table(
         "settings",
         sa.Column("scope", sa.String(16), nullable=False),
         sa.Column("scope_id", sa.BigInteger, autoincrement=False, nullable=False),
@@ -80,5 +87,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("settings", "images", "jobs", "users"):
+    for table in ("settings", "promises", "images", "jobs", "users"):
         op.drop_table(table)
