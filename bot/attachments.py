@@ -41,7 +41,6 @@ async def fetch(attachment: discord.Attachment, *, limits: Limits) -> InputImage
     """Download and check one attachment. Raises Refused, before reading where the size alone says no."""
     check_bytes(attachment.size, limits)
     data = await _download(attachment)
-    check_bytes(len(data), limits)
     return await asyncio.to_thread(normalise, data, limits)
 
 
@@ -59,6 +58,7 @@ def normalise(data: bytes, limits: Limits) -> InputImage:
 
     Blocks: call it in a thread. Formats are an allow-list, and the pixels are counted before any are decoded.
     """
+    check_bytes(len(data), limits)
     try:
         image = Image.open(io.BytesIO(data), formats=INPUT_FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):

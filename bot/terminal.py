@@ -1,6 +1,7 @@
 """Slash commands typed in a terminal, for a trial: what is asked, how far it is, and numbered buttons."""
 
 import asyncio
+import re
 import sys
 import threading
 from collections.abc import Mapping
@@ -90,8 +91,9 @@ class Terminal:
 
 
 def _headline(message: Mapping[str, Any]) -> str:
-    """The text of a message, or of its embeds."""
-    texts = [message["content"], *(str(embed.get("description") or "") for embed in message["embeds"])]
+    """The text of a message, or of its embeds, with mentions as a person reads them."""
+    content = re.sub(r"<@\d+>", "@you", message["content"])
+    texts = [content, *(str(embed.get("description") or "") for embed in message["embeds"])]
     return "\n  ".join(line for text in texts for line in text.splitlines() if line)
 
 

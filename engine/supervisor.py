@@ -18,7 +18,7 @@ from typing import Protocol
 from engine import frames
 from engine.errors import Refusal
 from engine.watch import Breaker, Watch
-from engine.wire import GenerationRequest
+from engine.wire import STARTING, GenerationRequest
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ class LocalWorker:
         self._process: Process | None = None
         self._watch: Watch | None = None
         self._stopping = asyncio.Event()
-        self._health = Health(ready=False, device="starting", in_flight=1, reason="The worker is starting.")
+        self._health = Health(ready=False, device=STARTING, in_flight=1, reason="The worker is starting.")
 
     @property
     def health(self) -> Health:

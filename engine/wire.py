@@ -220,6 +220,9 @@ class Limits(WireModel):
     queue: int = 100
 
 
+STARTING = "starting"  # the device, while the worker has not said what it is
+
+
 class Capabilities(WireModel):
     """What this engine can draw. `boot_id` changes with every start of the front.
 

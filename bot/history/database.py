@@ -35,15 +35,16 @@ class HistoryUnavailable(DarkroomError):
     """The database did not answer: locked by another program, read-only, damaged, or the disk is full."""
 
 
-def to_the_end(write: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Let a write end before its caller is cancelled.
+def to_the_end(transaction: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """Let a transaction end before its caller is cancelled.
 
-    Cut short in the middle, the driver's thread would hold the database's lock for as long as others wait.
+    Cut short in the middle, the driver's thread would hold the database's lock for as long as others wait,
+    and SQLAlchemy would report a broken connection.
     """
 
-    @wraps(write)
+    @wraps(transaction)
     async def whole(*args: P.args, **kwargs: P.kwargs) -> T:
-        task = asyncio.create_task(write(*args, **kwargs))
+        task = asyncio.create_task(transaction(*args, **kwargs))
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:

@@ -39,6 +39,7 @@ class Promises:
         async with self._database.writing() as session:
             await session.execute(delete(PromiseRow).where(PromiseRow.interaction_id == interaction_id))
 
+    @to_the_end
     async def owed(self) -> tuple[Promise, ...]:
         """Every promise that was not struck out, oldest first."""
         async with self._database.reading() as session:

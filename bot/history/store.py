@@ -103,6 +103,7 @@ class History:
         """The job whose pictures are in this message."""
         return await self._one(JobRow.message_id == message_id)
 
+    @to_the_end
     async def unfinished(self, user_id: int | None = None) -> tuple[Job, ...]:
         """The jobs that are still owed something, oldest first; of one person, or of all."""
         query = select(JobRow).where(JobRow.state.in_(UNFINISHED))
@@ -166,6 +167,7 @@ class History:
         """How many jobs wait or are being drawn, of everybody."""
         return await self._count(JobRow.state.in_(WAITING))
 
+    @to_the_end
     async def quarantined(self, fingerprint: str, since: datetime) -> bool:
         """Whether the same request was given up after it killed the engine, at `since` or later."""
         of_same = (JobRow.fingerprint == fingerprint) & (JobRow.moved_at >= since)
@@ -182,6 +184,7 @@ class History:
         """A job's pictures by index; empty before they are drawn."""
         return (await self._images_of([job_id])).get(job_id, ())
 
+    @to_the_end
     async def of_user(self, user_id: int, page: int = 0, size: int = 5) -> Page:
         """A person's jobs that have pictures, newest first; `page` counts from 0."""
         drawn = (JobRow.user_id == user_id) & exists().where(ImageRow.job_id == JobRow.id)
@@ -197,6 +200,7 @@ class History:
 
     # Settings
 
+    @to_the_end
     async def setting(self, scope: str, scope_id: int, key: str) -> Any:
         """The value of one setting, None where it was never set. Scopes: `user`, `guild`, `bot` (id 0)."""
         async with self._database.reading() as session:
@@ -211,11 +215,13 @@ class History:
 
     # Inside
 
+    @to_the_end
     async def _one(self, which: ColumnElement[bool]) -> Job | None:
         async with self._database.reading() as session:
             row = await session.scalar(select(JobRow).where(which))
             return None if row is None else job_of(row)
 
+    @to_the_end
     async def _count(self, which: ColumnElement[bool]) -> int:
         async with self._database.reading() as session:
             return await session.scalar(select(func.count()).select_from(JobRow).where(which)) or 0
@@ -246,6 +252,7 @@ class History:
             session.add_all(image_row(job_id, image) for image in images)
             return job_of(row)
 
+    @to_the_end
     async def _images_of(self, job_ids: list[str]) -> dict[str, tuple[StoredImage, ...]]:
         found: dict[str, tuple[StoredImage, ...]] = {}
         async with self._database.reading() as session:

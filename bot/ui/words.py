@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from discord.utils import escape_markdown, escape_mentions
 
 from bot.jobs.states import Job, JobState
-from engine.wire import Capabilities, Loading, Progress, Queued
+from engine.wire import STARTING, Capabilities, Loading, Progress, Queued
 
 MAX_CONTENT = 2000  # Discord's limit on a message
 MAX_PROMPT_SHOWN = 1000
@@ -142,9 +142,7 @@ def queue_entry(job: Job, event: Queued | Loading | Progress | None) -> str:
 def totals(waiting: int, capabilities: Capabilities | None) -> str:
     """What the whole bot is busy with."""
     pictures = "One picture is" if waiting == 1 else f"{waiting} pictures are"
-    engine = (
-        "The engine is away." if capabilities is None else f"Drawing on {plain(capabilities.device, 100)}."
-    )
+    engine = "The engine is away." if capabilities is None else device(capabilities)
     return f"{pictures} waiting or being drawn, everybody's together. {engine}"
 
 
@@ -153,7 +151,14 @@ def engine_status(capabilities: Capabilities | None) -> str:
     if capabilities is None:
         return "The engine has not been up yet."
     models = shorten(", ".join(plain(model.title, 60) for model in capabilities.models), 400) or "none"
-    return f"Drawing on {plain(capabilities.device, 100)}. Models: {models}."
+    return f"{device(capabilities)} Models: {models}."
+
+
+def device(capabilities: Capabilities) -> str:
+    """What draws, or that it is not known yet."""
+    if capabilities.device == STARTING:
+        return "The engine is starting."
+    return f"Drawing on {plain(capabilities.device, 100)}."
 
 
 def queue(entries: Sequence[str], totals: str) -> str:

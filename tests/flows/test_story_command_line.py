@@ -1,0 +1,160 @@
+"""The command line as an operator and a script use it: real processes, exit codes, one sentence each."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+pytestmark = pytest.mark.flow
+
+ROOT = Path(__file__).parents[2]
+TOKEN = "this-is-not-a-token-and-must-never-be-shown"
+
+
+def darkroom(
+    *arguments: str, folder: Path, typed: str = "", environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the command in `folder` as a person would, without our own settings in the environment."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("DARKROOM_")}
+    return subprocess.run(
+        [sys.executable, "-m", "bot.cli", *arguments],
+        cwd=folder,
+        input=typed,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+        env=clean | {"PYTHONPATH": str(ROOT)} | dict(environment or {}),
+    )
+
+
+def test_once_types_a_command_saves_the_picture_and_prints_one_line_of_json(tmp_path: Path) -> None:
+    done = darkroom(
+        "try", "--once", "/imagine prompt:a hamster steps:5 count:2", "--out", "pictures", folder=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stdout.splitlines()
+    told = json.loads(line)
+    assert told["state"] == "posted"
+    assert told["job"]
+    assert len(told["files"]) == 2
+    assert (
+        0 < told["seconds"]["acknowledged"] <= told["seconds"]["first_progress"] <= told["seconds"]["posted"]
+    )
+    for file in told["files"]:
+        with Image.open(tmp_path / file) as picture:
+            assert picture.size == (256, 256)
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        ("/imagine prompt:a hamster steps:100000", "steps must be at most 150; you gave 100000."),
+        ("/imagine prompt:a hamster model:dall-e", "There is no model called"),
+        ("/paint a hamster", "paint"),
+    ],
+)
+def test_once_fails_in_words_where_nothing_can_be_posted(tmp_path: Path, command: str, sentence: str) -> None:
+    done = darkroom("try", "--once", command, "--out", "pictures", folder=tmp_path)
+    assert done.returncode == 1
+    assert sentence in done.stderr + done.stdout
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "pictures").exists()
+
+
+def test_a_trial_takes_commands_in_the_terminal_and_its_buttons_by_number(tmp_path: Path) -> None:
+    done = darkroom("try", folder=tmp_path, typed="/imagine prompt:a hamster steps:3\n/help\n9\n")
+    assert "The chat listens at http://127.0.0.1:" in done.stdout
+    assert "There is no button 9 now." in done.stdout
+    assert "/imagine" in done.stdout
+    assert len(list((tmp_path / "out").glob("*.png"))) == 1
+    assert done.returncode == 1  # the ninth button was not there
+
+
+def test_generate_draws_without_a_chat(tmp_path: Path) -> None:
+    first = darkroom(
+        *("generate", "--prompt", "a hamster", "--seed", "5", "--steps", "4", "--out", "a.png"),
+        folder=tmp_path,
+    )
+    assert first.returncode == 0, first.stderr
+    assert first.stdout.strip() == "a.png"
+    again = darkroom(
+        *("generate", "--prompt", "a hamster", "--seed", "5", "--steps", "4", "--out", "b.png"),
+        folder=tmp_path,
+    )
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    redrawn = darkroom(
+        *("generate", "--prompt", "a hamster", "--init-image", "a.png", "--strength", "0.5", "--count", "2"),
+        *("--steps", "4", "--out", "c.png"),
+        folder=tmp_path,
+    )
+    assert redrawn.returncode == 0, redrawn.stderr
+    with Image.open(tmp_path / "c-1.png") as picture:
+        assert "Denoising strength: 0.5" in picture.info["parameters"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--steps", "100000"), "steps must be between 1 and 150; it was 100000."),
+        (("--strength", "0.5"), "strength needs an image to start from"),
+        (("--init-image", "missing.png"), "missing.png: No such file or directory."),
+        (("--init-image", "empty.png"), "image: the file is empty."),
+    ],
+)
+def test_generate_refuses_in_words(tmp_path: Path, arguments: tuple[str, ...], sentence: str) -> None:
+    (tmp_path / "empty.png").touch()
+    done = darkroom("generate", "--prompt", "x", "--out", "x.png", *arguments, folder=tmp_path)
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_every_command_explains_itself(tmp_path: Path) -> None:
+    for name in ("try", "run", "bot", "engine", "generate", "doctor", "version"):
+        told = darkroom(name, "--help", folder=tmp_path)
+        assert told.returncode == 0, told.stderr
+        assert f" {name} [OPTIONS]" in told.stdout
+
+
+@pytest.mark.parametrize("command", ["run", "bot", "engine"])
+def test_a_typo_in_the_settings_is_one_sentence_and_an_exit_code(tmp_path: Path, command: str) -> None:
+    (tmp_path / "config.toml").write_text("[engine]\ntreads = 4\n[discrod]\n")
+    done = darkroom(command, folder=tmp_path)
+    assert done.returncode == os.EX_CONFIG
+    assert "is not a setting" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_missing_token_is_one_sentence_that_says_where_to_get_one(tmp_path: Path) -> None:
+    done = darkroom("bot", folder=tmp_path)
+    assert done.returncode == os.EX_CONFIG
+    assert done.stderr.startswith("discord.token is not set: copy the token from the Bot page")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_port_in_use_is_one_sentence_and_an_exit_code(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        done = darkroom("engine", folder=tmp_path, environment={"DARKROOM_LINK__URL": url})
+    assert done.returncode == os.EX_UNAVAILABLE
+    assert str(url.rpartition(":")[2]) in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_doctor_names_what_is_missing_and_shows_no_secret(tmp_path: Path) -> None:
+    done = darkroom("doctor", folder=tmp_path, environment={"DARKROOM_DISCORD__TOKEN": TOKEN})
+    assert done.returncode == 1
+    assert "WRONG  engine         not running at http://127.0.0.1:7801" in done.stdout
+    assert "ok     discord.token" in done.stdout
+    assert TOKEN not in done.stdout + done.stderr
