@@ -16,15 +16,33 @@ _SCHEDULE_OPTIONS: dict[Schedule, dict[str, Any]] = {
 }
 
 
+# What belongs to the sampler or the schedule that somebody chose, not to the model: never taken from its files.
+_NOT_THE_MODELS = frozenset(
+    {
+        "use_karras_sigmas",
+        "use_exponential_sigmas",
+        "use_beta_sigmas",
+        "use_lu_lambdas",
+        "use_flow_sigmas",
+        "algorithm_type",
+        "solver_order",
+        "solver_type",
+        "final_sigmas_type",
+        "euler_at_final",
+    }
+)
+
+
 def make_scheduler(config: dict[str, Any], sampler: Sampler, schedule: Schedule) -> Any:
     """A new scheduler for one image, from the model's own scheduler configuration.
 
-    As diffusers' `Scheduler.from_config(model_config, **options)`: betas and prediction type are the
-    model's, the rest is the sampler's and the schedule's.
+    As diffusers' `Scheduler.from_config(model_config, **options)`: betas, prediction type and timestep
+    spacing are the model's, the rest is the sampler's and the schedule's.
     """
     spec = SAMPLERS[sampler]
     options = spec.options | _SCHEDULE_OPTIONS[effective_schedule(sampler, schedule)]
-    return getattr(diffusers, spec.scheduler).from_config(config, **options)
+    of_the_model = {key: value for key, value in config.items() if key not in _NOT_THE_MODELS}
+    return getattr(diffusers, spec.scheduler).from_config(of_the_model, **options)
 
 
 def timesteps_from(scheduler: Any, steps: int, strength: float, device: torch.device) -> torch.Tensor:

@@ -185,6 +185,14 @@ def test_a_picture_without_guidance_equals_the_pipelines(
     assert_same(model, start(model, request, None), by_diffusers(parts, request, None))
 
 
+@pytest.mark.parametrize(("width", "height"), [(72, 104), (64, 200)])
+def test_a_size_that_the_network_cannot_halve_evenly_equals_the_pipelines(
+    model: StableDiffusion, parts: dict[str, Any], ask: Ask, width: int, height: int
+) -> None:
+    request = ask(width=width, height=height, schedule=Schedule.NORMAL)
+    assert_same(model, start(model, request, None), by_diffusers(parts, request, None))
+
+
 def test_four_pictures_drawn_together_equal_the_four_drawn_alone(
     model: StableDiffusion, ask: Ask, picture: Image.Image
 ) -> None:

@@ -1,0 +1,78 @@
+"""On a real GPU: the same pictures, shared ticks, and memory that comes back. Skipped where there is no CUDA device."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from engine.models.loading import StableDiffusion, load_stable_diffusion
+from engine.models.stand_in import make_stand_in
+from engine.tasks.text_to_image import start_text_to_image
+from engine.wire import GenerationRequest, Sampler
+from engine.worker.batching import RowCap
+from engine.worker.device import Device, choose_device
+from engine.worker.flight import ImageInFlight
+from engine.worker.step_loop import StepLoop
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    make_stand_in(folder, latent_side=16)
+    return folder
+
+
+def load(folder: Path, place: str, dtype: torch.dtype) -> StableDiffusion:
+    device = Device(place=torch.device(place), dtype=dtype, reason="test")
+    return load_stable_diffusion(folder.name, folder, device)
+
+
+def ask(seed: int, sampler: Sampler = Sampler.EULER_A) -> GenerationRequest:
+    return GenerationRequest(
+        model="tiny",
+        prompt="a hamster",
+        width=128,
+        height=128,
+        steps=8,
+        guidance_scale=7.5,
+        sampler=sampler,
+        seed=seed,
+    )
+
+
+def draw(model: StableDiffusion, requests: list[GenerationRequest], rows: int) -> list[torch.Tensor]:
+    loop = StepLoop(model=model, cap=RowCap(fixed=rows))
+    images: list[ImageInFlight] = []
+    for request in requests:
+        conditioning = model.prompts.encode(request.prompt, "", guided=True)
+        images.append(start_text_to_image(model, str(request.seed), request, 0, conditioning))
+        loop.join(images[-1])
+    while loop.images:
+        assert not loop.tick().failed
+    return [image.latents.cpu() for image in images]
+
+
+@pytest.mark.parametrize("sampler", list(Sampler))
+def test_the_gpu_draws_what_the_cpu_draws(folder: Path, sampler: Sampler) -> None:
+    on_cpu = draw(load(folder, "cpu", torch.float32), [ask(1, sampler)], rows=2)
+    on_gpu = draw(load(folder, "cuda", torch.float32), [ask(1, sampler)], rows=2)
+    torch.testing.assert_close(on_gpu, on_cpu, atol=5e-3, rtol=0)
+
+
+def test_pictures_drawn_together_on_the_gpu_equal_those_drawn_alone(folder: Path) -> None:
+    model = load(folder, "cuda", torch.float32)
+    requests = [ask(seed) for seed in range(4)]
+    together = draw(model, requests, rows=8)
+    alone = [draw(model, [request], rows=2)[0] for request in requests]
+    torch.testing.assert_close(together, alone, atol=1e-3, rtol=0)
+
+
+def test_the_format_that_is_chosen_for_the_gpu_draws_numbers(folder: Path) -> None:
+    chosen = choose_device("cuda")
+    (latents,) = draw(load(folder, "cuda", chosen.dtype), [ask(3)], rows=2)
+    assert torch.isfinite(latents).all()
