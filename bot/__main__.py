@@ -10,9 +10,10 @@ import contextlib
 import logging
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import discord
@@ -43,6 +44,7 @@ EX_SOFTWARE = 70
 EX_CONFIG = 78
 COMMANDS: tuple[AnyCommand, ...] = (imagine, queue, history, help_command)
 ITEMS: tuple[AnyItem, ...] = (JobButton, PageButton)
+ARRIVE_S = 60.0  # seconds to log in and to answer what an earlier process owed
 STOP_S = 15.0  # seconds that each part has to end in
 
 
@@ -85,9 +87,8 @@ async def run(settings: Settings, token: str, engine_token: str) -> None:
         engine = await stack.enter_async_context(EngineClient(url=settings.link.url, token=engine_token))
         client, dispatcher = compose(settings, history, engine)
         stack.push_async_callback(client.close)
-        await login(client, token)
-        await answer_broken_promises(client, history)
-        await serve(client, dispatcher, stopping)
+        if await _unless(stopping, _arrive(client, token, history)):
+            await serve(client, dispatcher, stopping)
 
 
 def compose(settings: Settings, history: History, engine: Engine) -> tuple[Darkroom, Dispatcher]:
@@ -140,6 +141,25 @@ async def serve(client: Darkroom, dispatcher: Dispatcher, stopping: asyncio.Even
         await _end_of("the dispatcher", dispatching)  # first: what it is sending still needs the client
         await client.close()
         await _end_of("the connection to Discord", connected)
+
+
+async def _arrive(client: Darkroom, token: str, history: History) -> None:
+    await login(client, token)
+    await answer_broken_promises(client, history)
+
+
+async def _unless(stopping: asyncio.Event, work: Coroutine[Any, Any, None]) -> bool:
+    """Do this to its end, within a minute; False where we are told to stop before. Raises TimeoutError."""
+    working, told = asyncio.create_task(work), asyncio.create_task(stopping.wait())
+    done, _ = await asyncio.wait({working, told}, timeout=ARRIVE_S, return_when=asyncio.FIRST_COMPLETED)
+    for task in (working, told):
+        task.cancel()
+    await asyncio.wait({working, told})
+    if not done:
+        raise TimeoutError
+    if working in done:
+        working.result()
+    return working in done
 
 
 async def _end_of(name: str, part: asyncio.Task[None]) -> None:

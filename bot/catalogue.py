@@ -1,13 +1,12 @@
 """What the engine offers, remembered: a person can ask for a picture while the engine is away."""
 
 import asyncio
-import contextlib
 import logging
 from typing import Protocol
 
 from pydantic import ValidationError
 
-from bot.errors import Refused
+from bot.errors import DarkroomError, Refused
 from bot.jobs.ports import Engine, EngineError
 from engine.wire import Capabilities
 
@@ -18,7 +17,7 @@ FIRST_ASK_EVERY_S = 1.0  # both programs may be starting at the same moment
 ASK_EVERY_S = 60.0
 
 
-class Settings(Protocol):
+class KeptValues(Protocol):
     """Where values outlive the process: the history's settings table, at the bot's own scope."""
 
     async def setting(self, scope: str, scope_id: int, key: str) -> object:
@@ -31,7 +30,7 @@ class Settings(Protocol):
 class Catalogue:
     """The engine's capabilities, from itself or, while it is away, as last heard."""
 
-    def __init__(self, *, engine: Engine, settings: Settings) -> None:
+    def __init__(self, *, engine: Engine, settings: KeptValues) -> None:
         self._engine = engine
         self._settings = settings
         self._last: Capabilities | None = None
@@ -48,11 +47,22 @@ class Catalogue:
             self._last = heard
         return heard
 
+    async def known(self) -> Capabilities | None:
+        """As `capabilities`, or None where the engine was never heard of."""
+        try:
+            return await self.capabilities()
+        except DarkroomError:
+            return None
+
     async def watch(self) -> None:
         """Ask now and then, for ever, so that what the engine offers is known before it is first away."""
         while True:
-            with contextlib.suppress(Refused):
+            try:
                 await self.capabilities()
+            except Refused:
+                log.debug("the engine has not been up yet")
+            except DarkroomError as error:
+                log.warning("what the engine offers could not be kept: %s", error)
             await asyncio.sleep(ASK_EVERY_S if self._last else FIRST_ASK_EVERY_S)
 
     async def notice(self, model: str) -> str:

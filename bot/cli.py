@@ -1,4 +1,4 @@
-"""The command line: `darkroom try | run | bot | engine | generate | doctor | version`.
+"""The command line: `darkroom try | run | bot | engine | playground | generate | doctor | version`.
 
 Results go to stdout, everything else to stderr. Exit codes as in sysexits.h: 64 a wrong option,
 69 something is not available, 78 a setting is wrong; 1 when a picture was asked for and not made.
@@ -89,6 +89,16 @@ def engine(config: Config = None) -> None:
     """Run the drawing process alone; the bot runs elsewhere."""
     file = ["--config", str(config)] if config else []
     os.execv(sys.executable, [sys.executable, "-m", "engine", *file])
+
+
+@app.command()
+def playground(
+    port: Annotated[int, typer.Option(help="Where to listen; 0: any free one.", min=0, max=65535)] = 0,
+) -> None:
+    """Run the local stand-in for Discord alone, for any bot; prints its addresses and the bot's token."""
+    from bot.playground.__main__ import run  # the playground is not loaded by the other commands
+
+    sys.exit(run(port))
 
 
 @app.command()

@@ -24,6 +24,7 @@ CONNECT_S = 5.0
 SILENCE_S = 30.0  # three missed heartbeats
 ANSWER_S = 15.0  # for calls that are not streams
 IMAGE_S = 120.0
+UPLOAD_S = 60.0  # as long as the engine waits for a body
 FRESH_S = 30.0  # capabilities younger than this are not asked for again
 PATIENCE_S = 1.5  # Discord wants autocompletion within 3 s: known capabilities are served stale after this
 RETRY_AFTER_S = 5.0  # where a full engine does not say when
@@ -67,6 +68,7 @@ class EngineClient:
         self._clock = clock
         self._capabilities: Capabilities | None = None
         self._fresh_until = 0.0
+        self._away = False
         self._refreshing: asyncio.Task[Capabilities] | None = None
 
     async def __aenter__(self) -> Self:
@@ -95,7 +97,7 @@ class EngineClient:
         if input_image is not None:
             data = await asyncio.to_thread(input_image.read_bytes)
             form.add_field("image", data, filename=input_image.name, content_type="application/octet-stream")
-        async with self._call("PUT", f"/v1/jobs/{job_id}", within=ANSWER_S, data=form):
+        async with self._call("PUT", f"/v1/jobs/{job_id}", within=UPLOAD_S, data=form):
             pass
 
     async def events(self, job_id: str) -> AsyncGenerator[EngineEvent]:
@@ -149,9 +151,19 @@ class EngineClient:
         except (EngineAway, TimeoutError):
             return self._capabilities
 
+    @property
+    def is_away(self) -> bool:
+        """Whether it did not answer when it was last asked what it offers."""
+        return self._away
+
     async def _refresh(self) -> Capabilities:
-        async with self._call("GET", "/v1/capabilities", within=ANSWER_S) as response:
-            body = await response.read()
+        try:
+            async with self._call("GET", "/v1/capabilities", within=ANSWER_S) as response:
+                body = await response.read()
+        except EngineAway:
+            self._away = True
+            raise
+        self._away = False
         self._capabilities = _capabilities(body)
         self._fresh_until = self._clock() + FRESH_S
         return self._capabilities

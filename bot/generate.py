@@ -13,8 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from bot.engine_client import EngineClient
 from bot.errors import Refused
 from bot.jobs.ports import EngineAway
-from bot.launcher import Launcher, engine_child
-from bot.trial import START_S, free_port, private_link
+from bot.launcher import START_S, Launcher, engine_child, free_port, private_link
 from engine.wire import Cancelled, Failed, Finished, GenerationRequest, Loading
 from engine.wire import Progress as Step
 

@@ -9,16 +9,19 @@ import ctypes
 import logging
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 log = logging.getLogger(__name__)
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 STEADY_S = 60.0  # a child that lived so long starts with a short pause again
+START_S = 180.0  # for programs that we start for ourselves; the first start may have to make a model
 STOP_S = 45.0  # longer than the engine's grace for what it is drawing
 
 
@@ -130,3 +133,23 @@ def bot_child(*, config: Sequence[str] = (), environment: Mapping[str, str] | No
     """The Discord process. That Discord cannot be reached may pass."""
     arguments = [sys.executable, "-m", "bot", *config]
     return Child(name="bot", arguments=arguments, environment=environment or {})
+
+
+def private_link(*, url: str, token: str, data: Path, models: Path) -> dict[str, str]:
+    """Variables for an engine that only we know of, and whoever is to find it."""
+    return {
+        "DARKROOM_PATHS__DATA": str(data.absolute()),
+        "DARKROOM_LINK__URL": url,
+        "DARKROOM_LINK__TOKEN": token,
+        "DARKROOM_ENGINE__MODELS": str(models.absolute()),
+        "DARKROOM_ENGINE__LISTEN": "",
+        "DARKROOM_ENGINE__GRACE_S": "0",  # nobody is left to wait for what is being drawn
+    }
+
+
+def free_port() -> int:
+    """A loopback port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 HIDDEN = "[hidden]"
+_DATABASE = ("sqlalchemy", "aiosqlite", "alembic")
 # A bot token; an interaction or webhook token in an address; a bearer token in a header.
 _SECRETS = re.compile(
     r"[\w-]{23,30}\.[\w-]{6,7}\.[\w-]{27,}"
@@ -36,9 +37,10 @@ def set_up(level: str, secrets: Iterable[str]) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    # Below INFO these print whole payloads: prompts, and tokens in addresses.
-    for name in ("discord", "aiohttp", "sqlalchemy", "aiosqlite", "PIL"):
-        logging.getLogger(name).setLevel(max(logging.INFO, logging.getLevelName(level)))
+    # Below these levels they print whole payloads: prompts, statements with their values, tokens in addresses.
+    for names, least in ((("discord", "aiohttp", "PIL"), logging.INFO), (_DATABASE, logging.WARNING)):
+        for name in names:
+            logging.getLogger(name).setLevel(max(least, logging.getLevelName(level)))
     logging.getLogger("discord.client").addFilter(_is_not_about_voice)
 
 

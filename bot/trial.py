@@ -8,7 +8,6 @@ import asyncio
 import json
 import os
 import secrets
-import socket
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -16,11 +15,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bot.launcher import Child, Launcher, bot_child, engine_child
+from bot.launcher import START_S, Child, Launcher, bot_child, engine_child, free_port, private_link
 from bot.playground.client import Interaction, Person
 from bot.playground.server import Playground
 
-START_S = 180.0  # the first start may have to make the stand-in model
 LOOK_EVERY_S = 0.1
 
 
@@ -92,26 +90,6 @@ async def start_trial(
         launched.cancel()
         await asyncio.wait({launched})
         await playground.stop()
-
-
-def private_link(*, url: str, token: str, data: Path, models: Path) -> dict[str, str]:
-    """Variables for an engine that only we know of, and whoever is to find it."""
-    return {
-        "DARKROOM_PATHS__DATA": str(data.absolute()),
-        "DARKROOM_LINK__URL": url,
-        "DARKROOM_LINK__TOKEN": token,
-        "DARKROOM_ENGINE__MODELS": str(models.absolute()),
-        "DARKROOM_ENGINE__LISTEN": "",
-        "DARKROOM_ENGINE__GRACE_S": "0",  # nobody is left to wait for what is being drawn
-    }
-
-
-def free_port() -> int:
-    """A loopback port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @dataclass(frozen=True, kw_only=True)

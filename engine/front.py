@@ -107,21 +107,23 @@ class Front:
         `decode_input`.
         """
         fingerprint = await asyncio.to_thread(fingerprint_of, request, image)
+        if (known := self._attachable(job_id, fingerprint)) is not None:
+            return known, False
+        self._check_room()
+        validate(request, self._catalogue.capabilities(), has_image=image is not None)
+        # Outside of the lock: others must be able to cancel while a large picture is decoded.
+        png = await asyncio.to_thread(decode_input, image) if image is not None else None
         async with self._admission:
-            known = self._jobs.get(job_id)
-            if known and known.fingerprint != fingerprint:
-                raise Refusal("conflict", "The id belongs to a job with other content.")
-            if known and not _may_pass(known):
+            if (known := self._attachable(job_id, fingerprint)) is not None:
                 return known, False
-            self._check_room()
-            validate(request, self._catalogue.capabilities(), has_image=image is not None)
+            failed = self._jobs.get(job_id)
             job = Job(
                 id=job_id,
                 request=request,
                 fingerprint=fingerprint,
                 folder=self._spool.folder(job_id),
-                input_path=await self._open_folder(job_id, image),
-                log=EventLog(last_id=known.log.last_id if known else 0),
+                input_path=await self._open_folder(job_id, png),
+                log=EventLog(last_id=failed.log.last_id if failed else 0),
                 added_at=self._clock(),
             )
             self._check_room()  # the engine may have begun to stop while the image was decoded
@@ -251,8 +253,14 @@ class Front:
                 retry_after=max(1, math.ceil(seconds or RETRY_S)),
             )
 
-    async def _open_folder(self, job_id: str, image: bytes | None) -> Path | None:
-        png = await asyncio.to_thread(decode_input, image) if image is not None else None
+    def _attachable(self, job_id: str, fingerprint: str) -> Job | None:
+        """The job that the same request attaches to; None where it is new, or failed in a way that may pass."""
+        known = self._jobs.get(job_id)
+        if known and known.fingerprint != fingerprint:
+            raise Refusal("conflict", "The id belongs to a job with other content.")
+        return known if known and not _may_pass(known) else None
+
+    async def _open_folder(self, job_id: str, png: bytes | None) -> Path | None:
         try:
             return await asyncio.to_thread(self._spool.open, job_id, png)
         except OSError:

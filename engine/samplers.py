@@ -1,4 +1,4 @@
-"""A1111's two menus, sampler and schedule: names, labels, aliases, and which go together.
+"""A1111's two menus, sampler and schedule: names, labels, and which go together.
 
 Pure tables without torch, so that the front can offer them. The worker builds the scheduler objects
 from them (`engine/worker/schedulers.py`). Labels and the automatic schedules are A1111's.

@@ -41,7 +41,7 @@ class Task(StrEnum):
 
 
 class Sampler(StrEnum):
-    """A1111's first menu. Labels, aliases and the schedules each one takes: `engine/samplers.py`."""
+    """A1111's first menu. Labels and the schedules each one takes: `engine/samplers.py`."""
 
     EULER = "euler"
     EULER_A = "euler_a"

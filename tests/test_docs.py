@@ -40,6 +40,7 @@ def test_one_imagine_takes_twelve_hops_or_fewer() -> None:
 def test_a_hop_defines_what_it_is_said_to_define(file: str, what: str) -> None:
     source = (ROOT / file).read_text()
     names = re.findall(r"`(\w+)`", what.split(":")[0])
+    assert names
     assert [name for name in names if not re.search(rf"(class|def) {name}\b", source)] == []
 
 

@@ -65,8 +65,9 @@ def test_only_a_trial_knows_the_playground(module: str) -> None:
     assert not knows or module in {"bot/__main__.py", "bot/cli.py", "bot/trial.py", "bot/terminal.py"}
 
 
-def test_the_bot_for_the_real_discord_never_loads_the_playground() -> None:
-    code = "import sys, bot.__main__; print(*sys.modules)"
+@pytest.mark.parametrize("entry", ["bot.__main__", "bot.cli"])
+def test_the_bot_for_the_real_discord_never_loads_the_playground(entry: str) -> None:
+    code = f"import sys, {entry}; print(*sys.modules)"
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     )

@@ -4,7 +4,6 @@ import discord
 from discord import app_commands
 
 from bot.client import AnyCommand, Darkroom
-from bot.errors import Refused
 from bot.ui import words
 from bot.ui.answers import defer_reply
 
@@ -14,12 +13,11 @@ MAX_DESCRIPTION = 4096  # Discord's limit on an embed's description
 @app_commands.command(name="help", description="What this bot can do, and how the engine is")
 async def help_command(interaction: discord.Interaction[Darkroom]) -> None:
     await defer_reply(interaction, private=True)
-    try:
-        capabilities = await interaction.client.desk.catalogue.capabilities()
-    except Refused:
-        capabilities = None
+    desk = interaction.client.desk
+    capabilities = await desk.catalogue.known()
+    engine = words.engine_status(capabilities, away=desk.engine.is_away)
     listing = "\n".join(describe(command) for command in interaction.client.commands)
-    text = f"{listing}\n\n{words.BUTTONS}\n\n{words.engine_status(capabilities)}"
+    text = f"{listing}\n\n{words.BUTTONS}\n\n{engine} {words.models(capabilities)}"
     await interaction.edit_original_response(
         embed=discord.Embed(title="Darkroom", description=words.shorten(text, MAX_DESCRIPTION))
     )

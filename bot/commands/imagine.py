@@ -13,7 +13,7 @@ from bot.client import Darkroom
 from bot.errors import DarkroomError
 from bot.requests import ASPECTS, MIN_STRENGTH, Options, build, closest, find_model, preset_sizes
 from bot.ui.answers import conversation, keep_promise, promise_reply
-from engine.wire import MAX_COUNT, MAX_GUIDANCE, MAX_PROMPT_CHARS, MAX_SEED, MAX_STEPS, Capabilities
+from engine.wire import MAX_COUNT, MAX_GUIDANCE, MAX_PROMPT_CHARS, MAX_SEED, MAX_STEPS
 
 MAX_CHOICES = 25  # Discord's limits on autocomplete: this many, and 100 characters each
 MAX_CHOICE_CHARS = 100
@@ -86,7 +86,7 @@ async def _draw(
 
 @imagine.autocomplete("size")
 async def _sizes(interaction: Interaction, typed: str) -> Choices:
-    capabilities = await _offered(interaction)
+    capabilities = await interaction.client.desk.catalogue.known()
     if capabilities is None:
         return _choices(typed, list(ASPECTS), list(ASPECTS))
     try:
@@ -100,31 +100,23 @@ async def _sizes(interaction: Interaction, typed: str) -> Choices:
 
 @imagine.autocomplete("sampler")
 async def _samplers(interaction: Interaction, typed: str) -> Choices:
-    offered = await _offered(interaction)
+    offered = await interaction.client.desk.catalogue.known()
     samplers = () if offered is None else offered.samplers
     return _choices(typed, [each.label for each in samplers], [each.name for each in samplers])
 
 
 @imagine.autocomplete("schedule")
 async def _schedules(interaction: Interaction, typed: str) -> Choices:
-    offered = await _offered(interaction)
+    offered = await interaction.client.desk.catalogue.known()
     schedules = () if offered is None else offered.schedules
     return _choices(typed, [each.label for each in schedules], [each.name for each in schedules])
 
 
 @imagine.autocomplete("model")
 async def _models(interaction: Interaction, typed: str) -> Choices:
-    offered = await _offered(interaction)
+    offered = await interaction.client.desk.catalogue.known()
     models = () if offered is None else offered.models
     return _choices(typed, [each.title for each in models], [each.name for each in models])
-
-
-async def _offered(interaction: Interaction) -> Capabilities | None:
-    """What the engine offers, or None where that is not known: a menu stays empty rather than fail."""
-    try:
-        return await interaction.client.desk.catalogue.capabilities()
-    except DarkroomError:
-        return None
 
 
 def _choices(typed: str, labels: Sequence[str], values: Sequence[str]) -> Choices:

@@ -4,7 +4,6 @@ import discord
 from discord import app_commands
 
 from bot.client import Darkroom
-from bot.jobs.ports import EngineError
 from bot.ui import words
 from bot.ui.answers import defer_reply
 
@@ -15,9 +14,6 @@ async def queue(interaction: discord.Interaction[Darkroom]) -> None:
     desk = interaction.client.desk
     mine = await desk.history.unfinished(interaction.user.id)
     entries = [words.queue_entry(job, desk.dispatcher.latest(job.id)) for job in mine]
-    try:
-        capabilities = await desk.engine.capabilities()
-    except EngineError:
-        capabilities = None
-    totals = words.totals(await desk.history.waiting_total(), capabilities)
+    engine = words.engine_status(await desk.catalogue.known(), away=desk.engine.is_away)
+    totals = words.totals(await desk.history.waiting_total(), engine)
     await interaction.edit_original_response(content=words.queue(entries, totals))

@@ -59,7 +59,7 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self._writer = writing_engine(url)
-        self._readers = create_async_engine(url, pool_size=READERS, max_overflow=0)
+        self._readers = create_async_engine(url, pool_size=READERS, max_overflow=0, hide_parameters=True)
         if is_sqlite(url):
             _prepare(self._readers, begin="BEGIN", pragmas=(*_PRAGMAS, "query_only=ON"))
         self._turn = asyncio.Lock()
@@ -90,7 +90,7 @@ def is_sqlite(url: str) -> bool:
 
 def writing_engine(url: str) -> AsyncEngine:
     """An engine with a single connection whose every transaction begins as a write."""
-    engine = create_async_engine(url, pool_size=1, max_overflow=0)
+    engine = create_async_engine(url, pool_size=1, max_overflow=0, hide_parameters=True)
     if is_sqlite(url):
         _prepare(engine, begin="BEGIN IMMEDIATE", pragmas=_PRAGMAS)
     return engine

@@ -24,6 +24,9 @@ MESSAGE_LIMIT = (
     25 * 1024 * 1024 - 64 * 1024
 )  # bytes in one request to Discord, less the text around the files
 
+SEND_S = 60.0
+SLOW_UPLOAD = 50_000  # bytes a second: a picture may take its time on a poor line
+
 T = TypeVar("T")
 
 
@@ -55,7 +58,7 @@ class Delivery:
 
     async def tell(self, job: Job, text: str) -> None:
         """Replace the message by a last sentence. Raises ChatGone."""
-        await self._patiently(job, lambda _: self._chat.tell(job, text))
+        await self._patiently(job, lambda _: self._chat.tell(job, text), within=SEND_S)
 
     async def post(
         self, job: Job, images: Sequence[StoredImage], *, look_first: bool
@@ -71,20 +74,25 @@ class Delivery:
         uploads = [self._upload(job, image, compressed.get(image.index)) for image in images]
         try:
             message_id = await self._patiently(
-                job, lambda again: self._chat.post(job, uploads, look_first=look_first or again)
+                job,
+                lambda again: self._chat.post(job, uploads, look_first=look_first or again),
+                within=SEND_S + sum(image.bytes for image in images) / SLOW_UPLOAD,
             )
         finally:
             await self._files.remove(compressed.values())
         return message_id, job.notices
 
-    async def _patiently(self, job: Job, send: Callable[[bool], Awaitable[T]]) -> T:
-        """Call `send(again)` until the chat takes it."""
+    async def _patiently(self, job: Job, send: Callable[[bool], Awaitable[T]], *, within: float) -> T:
+        """Call `send(again)` until the chat takes it; each call has `within` seconds."""
         give_up_at = self._clock() + self._give_up_after
         for tries in count(1):
             try:
-                return await send(tries > 1)
-            except ChatUnavailable as error:
-                log.warning("job %s: the chat did not answer (try %d): %s", job.id, tries, error)
+                async with asyncio.timeout(within):
+                    return await send(tries > 1)
+            except (ChatUnavailable, TimeoutError) as error:
+                log.warning(
+                    "job %s: the chat did not answer (try %d): %s", job.id, tries, error or "too slow"
+                )
                 if self._clock() >= give_up_at:
                     raise ChatGone("the chat did not answer for too long") from error
             await asyncio.sleep(self._backoff(tries))

@@ -10,6 +10,8 @@ from engine.wire import Loading, Progress, Queued
 
 log = logging.getLogger(__name__)
 
+EDIT_S = 10.0  # the picture waits for the edit in flight
+
 
 @dataclass(frozen=True, kw_only=True)
 class Notice:
@@ -65,9 +67,10 @@ class Notices:
     async def _edit(self, notice: Notice) -> bool:
         async with self._editing:
             try:
-                await self._send(notice)
-            except ChatError as error:
-                log.info("job %s: the chat did not take a notice: %s", notice.job.id, error)
+                async with asyncio.timeout(EDIT_S):
+                    await self._send(notice)
+            except (ChatError, TimeoutError) as error:
+                log.info("job %s: the chat did not take a notice: %s", notice.job.id, error or "too slow")
                 return False
             except Exception:
                 log.exception("job %s: a notice failed", notice.job.id)

@@ -105,5 +105,9 @@ class Engine(Protocol):
     async def release(self, job_id: str) -> None:
         """DELETE: cancel the job, or acknowledge a finished one. Raises EngineAway."""
 
+    @property
+    def is_away(self) -> bool:
+        """Whether it did not answer when it was last asked what it offers."""
+
     async def capabilities(self) -> Capabilities:
         """What the engine offers, at most half a minute old. Raises EngineAway before the first answer."""

@@ -1,4 +1,4 @@
-"""Two clicks in one second are one wish."""
+"""Two clicks in two seconds are one wish."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta

@@ -139,26 +139,27 @@ def queue_entry(job: Job, event: Queued | Loading | Progress | None) -> str:
     return f"- {code(job.request.prompt, 80)} {state} {jump_link(job)}".rstrip()
 
 
-def totals(waiting: int, capabilities: Capabilities | None) -> str:
-    """What the whole bot is busy with."""
+def totals(waiting: int, engine: str) -> str:
+    """What the whole bot is busy with. `engine` is the sentence of `engine_status`."""
     pictures = "One picture is" if waiting == 1 else f"{waiting} pictures are"
-    engine = "The engine is away." if capabilities is None else device(capabilities)
     return f"{pictures} waiting or being drawn, everybody's together. {engine}"
 
 
-def engine_status(capabilities: Capabilities | None) -> str:
-    """What /help says about the engine."""
+def engine_status(capabilities: Capabilities | None, *, away: bool) -> str:
+    """How the engine is, in a sentence."""
     if capabilities is None:
         return "The engine has not been up yet."
-    models = shorten(", ".join(plain(model.title, 60) for model in capabilities.models), 400) or "none"
-    return f"{device(capabilities)} Models: {models}."
-
-
-def device(capabilities: Capabilities) -> str:
-    """What draws, or that it is not known yet."""
+    if away:
+        return "The engine is away; what you ask for waits until it is back."
     if capabilities.device == STARTING:
         return "The engine is starting."
     return f"Drawing on {plain(capabilities.device, 100)}."
+
+
+def models(capabilities: Capabilities | None) -> str:
+    """The models that can be chosen."""
+    titles = [plain(model.title, 60) for model in capabilities.models] if capabilities else []
+    return f"Models: {shorten(', '.join(titles), 400) or 'none'}."
 
 
 def queue(entries: Sequence[str], totals: str) -> str:

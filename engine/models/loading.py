@@ -1,5 +1,6 @@
 """From a model's folder to networks on the device. Offline: local safetensors only, never remote code."""
 
+import functools
 import hashlib
 import json
 import logging
@@ -12,6 +13,7 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from engine.models.registry import NotAModel, weight_files
 from engine.prompts.encoding import PromptEncoder
 from engine.worker.device import Device
 
@@ -26,7 +28,8 @@ class ModelBroken(Exception):
 class StableDiffusion:
     """A loaded Stable Diffusion 1.x or 2.x: networks on the device, scheduler as configuration only.
 
-    `hash` is the first ten hex digits of the SHA-256 of the UNet's weights, for infotext.
+    `hash` is the first ten hex digits of the SHA-256 of the UNet's weights, for infotext; of several
+    shards, of their digests one after the other.
     """
 
     name: str
@@ -48,7 +51,7 @@ def load_stable_diffusion(name: str, folder: Path, device: Device) -> StableDiff
     began = time.monotonic()
     model = StableDiffusion(
         name=name,
-        hash=_weights_hash(folder),
+        hash=_weights_hash(name, folder),
         device=device,
         prompts=PromptEncoder(
             tokenizer=_part(name, folder, "tokenizer", CLIPTokenizer),
@@ -74,7 +77,9 @@ def _part(name: str, folder: Path, part: str, kind: Any, **options: Any) -> Any:
 
 
 def _network(name: str, folder: Path, part: str, kind: Any, device: Device) -> Any:
-    network = _part(name, folder, part, kind, use_safetensors=True, dtype=device.dtype)
+    variant, _ = _weight_files(name, folder, part)
+    options = {"use_safetensors": True, "dtype": device.dtype, "variant": variant or None}
+    network = _part(name, folder, part, kind, **options)
     network = network.to(device.place).eval().requires_grad_(False)
     # Convolutions read channels-last memory fastest, on CPUs with bfloat16 and on tensor cores alike.
     return network.to(memory_format=torch.channels_last)
@@ -90,9 +95,23 @@ def _scheduler_config(name: str, folder: Path) -> dict[str, Any]:
     return config
 
 
-def _weights_hash(folder: Path) -> str:
-    digest = hashlib.sha256()
-    for file in sorted((folder / "unet").glob("*.safetensors")):
-        with file.open("rb") as stream:
-            digest.update(hashlib.file_digest(stream, "sha256").digest())
-    return digest.hexdigest()[:10]
+def _weights_hash(name: str, folder: Path) -> str:
+    files = _weight_files(name, folder, "unet")[1]
+    digests = [_sha256(path, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    whole = digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+    return whole[:10]
+
+
+@functools.cache
+def _sha256(path: Path, size: int, changed_ns: int) -> str:
+    """Of a file's content; read again only when its size or time says that it changed."""
+    del size, changed_ns
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _weight_files(name: str, folder: Path, part: str) -> tuple[str, list[Path]]:
+    try:
+        return weight_files(folder, part)
+    except NotAModel as error:
+        raise ModelBroken(f"Model {name!r} cannot be used: {error}.") from error

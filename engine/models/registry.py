@@ -34,6 +34,12 @@ PIPELINE = "StableDiffusionPipeline"
 FAMILIES = {768: "sd1", 1024: "sd2"}  # by the width of the text encoder: CLIP ViT-L, OpenCLIP ViT-H
 LATENT_CHANNELS = 4  # nine: an inpainting model, which draws nothing from text alone
 MAX_JSON_BYTES = 1024 * 1024
+WEIGHTS = {  # by part of the pipeline, as diffusers and transformers name their files
+    "text_encoder": "model",
+    "unet": "diffusion_pytorch_model",
+    "vae": "diffusion_pytorch_model",
+}
+VARIANTS = ("", ".fp16")  # preferred first; ".bin" files are pickles and never read
 
 _DEFAULTS: dict[str, Any] = {
     "steps": 20,
@@ -56,11 +62,25 @@ class NotAModel(ValueError):
     """A folder is not offered. `str()` says why."""
 
 
+def weight_files(folder: Path, part: str) -> tuple[str, list[Path]]:
+    """The variant ("" or "fp16") of a part's weights that is loaded, and its files: one, or several shards.
+
+    Raises NotAModel where there are no safetensors.
+    """
+    for variant in VARIANTS:
+        pattern = re.compile(rf"{WEIGHTS[part]}{re.escape(variant)}(-\d+-of-\d+)?\.safetensors")
+        files = sorted(path for path in (folder / part).glob("*.safetensors") if pattern.fullmatch(path.name))
+        if files:
+            return variant.removeprefix("."), files
+    raise NotAModel(f"its {part} has no weights in safetensors")
+
+
 class Registry:
     """The models under `root`, looked up anew at each call: a model may be added while the engine runs."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._told: set[tuple[str, str]] = set()
 
     def models(self) -> tuple[ModelInfo, ...]:
         """What can be drawn with, by name. The stand-in is there only as long as nothing else is."""
@@ -71,7 +91,7 @@ class Registry:
             try:
                 found.append(self._read(folder))
             except NotAModel as reason:
-                log.warning("model folder %s is not offered: %s", folder.name, reason)
+                self._tell(folder.name, str(reason))
         return tuple(found) or (_stand_in(),)
 
     def lookup(self, name: str) -> Path:
@@ -85,6 +105,12 @@ class Registry:
             raise Refusal("unknown_model", f"There is no model called '{name}'.", field="model")
         return self._root / name
 
+    def _tell(self, name: str, reason: str) -> None:
+        """Log once why a folder is not offered: the folders are looked at again and again."""
+        if (name, reason) not in self._told:
+            self._told.add((name, reason))
+            log.warning("model folder %s is not offered: %s", name, reason)
+
     def _read(self, folder: Path) -> ModelInfo:
         if not re.fullmatch(NAME_PATTERN, folder.name):
             raise NotAModel("its name has characters other than letters, digits, space, '.', '_' and '-'")
@@ -92,6 +118,8 @@ class Registry:
             raise NotAModel("it is a link that leads out of the models folder")
         if _json(folder, "model_index.json").get("_class_name") != PIPELINE:
             raise NotAModel(f"it is no {PIPELINE}")
+        for part in WEIGHTS:
+            weight_files(folder, part)
         unet, vae = _json(folder, "unet/config.json"), _json(folder, "vae/config.json")
         if unet.get("in_channels") != LATENT_CHANNELS:
             raise NotAModel(f"its network does not take {LATENT_CHANNELS} channels")

@@ -47,8 +47,7 @@ def main() -> None:
     threading.Thread(target=_beat, args=(send,), daemon=True, name="heartbeat").start()
     Worker(
         load=partial(_load, Registry(options.models), device),
-        device=str(device),
-        device_type=device.place.type,
+        device=device,
         cap=RowCap(fixed=options.max_rows),
         inbox=inbox,
         send=send,

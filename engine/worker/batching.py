@@ -43,17 +43,17 @@ def choose(images: Sequence[Image], cap: int) -> list[Image]:
 
 @dataclass
 class _Timing:
-    """Seconds a tick of one bucket takes: an exponential average, believed after a few samples."""
+    """Seconds per row in ticks of one bucket: an exponential average, believed after a few samples."""
 
-    seconds: float = 0.0
+    per_row: float = 0.0
     samples: int = -1  # the first tick of a size also pays for kernels and memory: not counted
 
-    def add(self, seconds: float) -> None:
+    def add(self, per_row: float) -> None:
         self.samples += 1
         if self.samples == 1:
-            self.seconds = seconds
+            self.per_row = per_row
         elif self.samples > 1:
-            self.seconds += SMOOTHING * (seconds - self.seconds)
+            self.per_row += SMOOTHING * (per_row - self.per_row)
 
     @property
     def known(self) -> bool:
@@ -62,44 +62,52 @@ class _Timing:
 
 @dataclass
 class RowCap:
-    """How many rows a tick may hold, for each key (latent size and conditioning). Refined by every tick.
+    """How many rows a tick may hold, for each key (latent size and conditioning), from measured ticks.
 
-    It starts at one guided image and tries the next larger bucket once the smaller one is timed;
-    it stays there if the time per row falls enough. `fixed` > 0 switches measuring off.
+    It starts at one guided image and tries the next larger bucket once the smaller one is timed; it stays
+    there if the time per row falls enough. `fixed` > 0 switches measuring off.
     """
 
     fixed: int = 0
-    limit: int = BUCKETS[-1]
     _timings: dict[tuple[Hashable, int], _Timing] = field(default_factory=dict)
+    _limits: dict[Hashable, int] = field(default_factory=dict)  # after a tick that did not fit into memory
 
     def rows(self, key: Hashable) -> int:
         """The cap for images of this key."""
+        return min(self.fixed or self._climb(key), self._limit(key))
+
+    def settled(self, key: Hashable) -> bool:
+        """Whether there is nothing left to measure for this key."""
         if self.fixed:
-            return self.fixed
+            return True
+        cap = self.rows(key)
+        larger = next((bucket for bucket in BUCKETS if cap < bucket <= self._limit(key)), cap)
+        return self._timing(key, cap).known and self._timing(key, larger).known
+
+    def record(self, key: Hashable, rows: int, seconds: float) -> None:
+        """A tick of `rows` rows took so long. A size between two buckets counts for the larger."""
+        bucket = next((bucket for bucket in BUCKETS if bucket >= rows), BUCKETS[-1])
+        self._timing(key, bucket).add(seconds / rows)
+
+    def shrink(self, key: Hashable, rows: int) -> None:
+        """A tick of `rows` rows did not fit into memory: for this key never try so many again."""
+        self._limits[key] = max(BUCKETS[0], rows // 2)
+
+    def _climb(self, key: Hashable) -> int:
         cap = BUCKETS[0]
         for larger in BUCKETS[1:]:
-            if larger > self.limit or not self._timing(key, cap).known:
+            if not self._timing(key, cap).known or larger > self._limit(key):
                 break
             if self._timing(key, larger).known and not self._pays(key, cap, larger):
                 break
             cap = larger
         return cap
 
-    def record(self, key: Hashable, rows: int, seconds: float) -> None:
-        """A tick of `rows` rows took so long. Sizes between the buckets are not compared."""
-        if rows in BUCKETS:
-            self._timing(key, rows).add(seconds)
+    def _limit(self, key: Hashable) -> int:
+        return self._limits.get(key, self.fixed or BUCKETS[-1])
 
-    def shrink(self, rows: int) -> None:
-        """A tick of `rows` rows did not fit into memory: never try so many again."""
-        self.limit = max(BUCKETS[0], rows // 2)
-
-    def _timing(self, key: Hashable, rows: int) -> _Timing:
-        return self._timings.setdefault((key, rows), _Timing())
+    def _timing(self, key: Hashable, bucket: int) -> _Timing:
+        return self._timings.setdefault((key, bucket), _Timing())
 
     def _pays(self, key: Hashable, smaller: int, larger: int) -> bool:
-        before, after = (
-            self._timing(key, smaller).seconds / smaller,
-            self._timing(key, larger).seconds / larger,
-        )
-        return after <= WORTH_IT * before
+        return self._timing(key, larger).per_row <= WORTH_IT * self._timing(key, smaller).per_row

@@ -39,6 +39,22 @@ def choose_device(device: str = "auto", dtype: str = "auto") -> Device:
     return Device(place=place, dtype=chosen, reason=reason)
 
 
+def wait_for(place: torch.device) -> None:
+    """Wait until the device has done everything it was given. A CPU always has."""
+    if place.type == "cuda":
+        torch.cuda.synchronize(place)
+    elif place.type == "mps":
+        torch.mps.synchronize()
+
+
+def free_memory(place: torch.device) -> None:
+    """Give cached memory back to the device, after something did not fit."""
+    if place.type == "cuda":
+        torch.cuda.empty_cache()
+    elif place.type == "mps":
+        torch.mps.empty_cache()
+
+
 def _best_device() -> str:
     if torch.cuda.is_available():
         return "cuda"

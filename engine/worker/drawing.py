@@ -1,4 +1,4 @@
-"""One job while the worker draws it: its request, its images and how far they are. No torch, no pipes."""
+"""One job while the worker draws it: its request, its images and how far they are."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,11 +24,11 @@ class Drawing:
     clock: Callable[[], float]
     infos: dict[int, ImageInfo] = field(default_factory=dict)
     began: float = field(init=False)
-    _reported: float = field(init=False)
+    _reported: float | None = None
     _previewed: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self.began = self._reported = self._previewed = self.clock()
+        self.began = self._previewed = self.clock()
 
     @property
     def step(self) -> int:
@@ -47,8 +47,9 @@ class Drawing:
         return len(self.infos) == self.request.count
 
     def report_due(self) -> bool:
-        """Whether to say how far it is: the first and last step always, in between now and then."""
-        due = self.step in (1, self.steps) or self.clock() - self._reported >= REPORT_EVERY_S
+        """Whether to say how far it is: at the first and the last step, in between now and then."""
+        first = self._reported is None
+        due = first or self.step == self.steps or self.clock() - (self._reported or 0) >= REPORT_EVERY_S
         if due:
             self._reported = self.clock()
         return due

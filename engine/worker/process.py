@@ -38,9 +38,11 @@ from engine.tasks.image_to_image import start_image_to_image
 from engine.tasks.text_to_image import start_text_to_image
 from engine.wire import ErrorBody, ImageInfo
 from engine.worker.batching import RowCap
-from engine.worker.decoding import NotANumber, decode_latents
+from engine.worker.device import Device, free_memory
 from engine.worker.drawing import Drawing
 from engine.worker.flight import ImageInFlight
+from engine.worker.pixels import NotANumber, decode_latents
+from engine.worker.schedulers import SamplerDoesNotFit
 from engine.worker.step_loop import StepLoop
 
 log = logging.getLogger(__name__)
@@ -68,8 +70,7 @@ class Worker:
         self,
         *,
         load: Callable[[str], StableDiffusion],
-        device: str,
-        device_type: str,
+        device: Device,
         cap: RowCap,
         inbox: Inbox,
         send: Callable[[FromWorker], None],
@@ -77,7 +78,9 @@ class Worker:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._load = load
-        self._ready = Ready(device=device, in_flight=IN_FLIGHT.get(device_type, IN_FLIGHT_ELSEWHERE))
+        self._place = device.place
+        in_flight = IN_FLIGHT.get(device.place.type, IN_FLIGHT_ELSEWHERE)
+        self._ready = Ready(device=str(device), in_flight=in_flight)
         self._cap = cap
         self._inbox = inbox
         self._send = send
@@ -118,14 +121,12 @@ class Worker:
     def _start(self, command: Start) -> None:
         try:
             drawing = self._prepare(command)
-        except ModelBroken as error:
-            self._fail(command.job, ErrorBody(code="model_broken", message=str(error)))
         except Exception as error:
-            self._fail_unexpectedly(command.job, error)
-        else:
-            self._drawings[command.job] = drawing
-            for image in drawing.images:
-                self._loop_of(drawing.request.model, command.job).join(image)
+            self._fail(command.job, error)
+            return
+        self._drawings[command.job] = drawing
+        for image in drawing.images:
+            self._loop_of(drawing.request.model, command.job).join(image)
 
     def _prepare(self, command: Start) -> Drawing:
         request = command.request
@@ -172,7 +173,7 @@ class Worker:
             return
         tick = self._loop.tick()
         for image, error in tick.failed:
-            self._fail_image(image.job_id, error)
+            self._fail_drawing(image.job_id, error)
         for job_id in dict.fromkeys(image.job_id for image in tick.advanced):
             if (drawing := self._drawings.get(job_id)) is not None and drawing.report_due():
                 self._report(drawing, next(i for i in tick.advanced if i.job_id == job_id))
@@ -191,7 +192,7 @@ class Worker:
         try:
             pixels = decode_latents(self._loop.model, image.latents)
         except Exception as error:
-            self._fail_image(image.job_id, error)
+            self._fail_drawing(image.job_id, error)
         else:
             self._write(drawing, image, pixels)
 
@@ -208,7 +209,7 @@ class Worker:
         if drawing is None:  # cancelled or failed meanwhile
             return
         if (error := written.result.exception()) is not None:
-            self._fail_image(written.job_id, error)
+            self._fail_drawing(written.job_id, error)
             return
         drawing.infos[written.index] = written.result.result()
         if drawing.complete:
@@ -217,32 +218,43 @@ class Worker:
 
     # -- failing ----------------------------------------------------------------------------------
 
-    def _fail_image(self, job_id: str, error: BaseException) -> None:
+    def _fail_drawing(self, job_id: str, error: BaseException) -> None:
         """One image cannot be drawn: its whole job fails, and only its job."""
-        if job_id not in self._drawings:
-            return
-        match error:
-            case NotANumber():
-                message = (
-                    "The model produced numbers that are not a picture. Another seed or sampler may work."
-                )
-                self._fail(job_id, ErrorBody(code="nan_output", message=message))
-            case torch.OutOfMemoryError():
-                message = "The picture does not fit into the device's memory. A smaller size may work."
-                self._fail(job_id, ErrorBody(code="out_of_memory", message=message, field="width"))
-            case torch.AcceleratorError():
-                raise error  # the device's context is lost: only a new process helps
-            case _:
-                self._fail_unexpectedly(job_id, error)
+        if job_id in self._drawings:
+            self._fail(job_id, error)
 
-    def _fail_unexpectedly(self, job_id: str, error: BaseException) -> None:
-        log.error("job %s failed", job_id, exc_info=error)
-        message = f"The engine could not draw this; its log has the reason under job {job_id}."
-        self._fail(job_id, ErrorBody(code="internal", message=message))
-
-    def _fail(self, job_id: str, error: ErrorBody) -> None:
+    def _fail(self, job_id: str, error: BaseException) -> None:
+        """Say why a job fails. A lost device is raised on: its context does not come back in this process."""
+        if isinstance(error, torch.AcceleratorError):
+            raise error
+        if isinstance(error, torch.OutOfMemoryError):
+            error.__traceback__ = None  # it would keep the memory alive
+            free_memory(self._place)
         self._drop(job_id)
-        self._send(Failed(job=job_id, error=error))
+        self._send(Failed(job=job_id, error=_meaning(job_id, error)))
+
+
+def _meaning(job_id: str, error: BaseException) -> ErrorBody:
+    """An error as the person reads it. The codes are those of `engine/errors.py`."""
+    match error:
+        case ModelBroken():
+            return ErrorBody(code="model_broken", message=str(error))
+        case SamplerDoesNotFit():
+            return ErrorBody(code="invalid_field", message=str(error), field="sampler")
+        case NotANumber():
+            message = "The model produced numbers that are not a picture. Another seed or sampler may work."
+            return ErrorBody(code="nan_output", message=message)
+        case torch.OutOfMemoryError():
+            message = "The picture does not fit into the device's memory. A smaller size may work."
+            return ErrorBody(code="out_of_memory", message=message, field="width")
+        case OSError():
+            log.error("job %s: a picture could not be written", job_id, exc_info=error)
+            message = "The engine could not write the picture to its disk."
+            return ErrorBody(code="storage_full", message=message, retryable=True)
+        case _:
+            log.error("job %s failed", job_id, exc_info=error)
+            message = f"The engine could not draw this; its log has the reason under job {job_id}."
+            return ErrorBody(code="internal", message=message)
 
 
 def _notices(cut: str) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """From a sampler and a schedule to a diffusers scheduler object: one for each image, never shared."""
 
+import inspect
 from typing import Any
 
 import diffusers
@@ -16,33 +17,40 @@ _SCHEDULE_OPTIONS: dict[Schedule, dict[str, Any]] = {
 }
 
 
-# What belongs to the sampler or the schedule that somebody chose, not to the model: never taken from its files.
-_NOT_THE_MODELS = frozenset(
-    {
-        "use_karras_sigmas",
-        "use_exponential_sigmas",
-        "use_beta_sigmas",
-        "use_lu_lambdas",
-        "use_flow_sigmas",
-        "algorithm_type",
-        "solver_order",
-        "solver_type",
-        "final_sigmas_type",
-        "euler_at_final",
-    }
+# What a model's files decide: the noise it was trained on. The rest is for whoever chooses sampler and schedule.
+_OF_THE_MODEL = (
+    "num_train_timesteps",
+    "beta_start",
+    "beta_end",
+    "beta_schedule",
+    "trained_betas",
+    "prediction_type",
+    "rescale_betas_zero_snr",
+    "timestep_spacing",
+    "steps_offset",
+    "set_alpha_to_one",
 )
+
+
+class SamplerDoesNotFit(Exception):
+    """A sampler cannot draw with a model. `str()` says why, for a person."""
 
 
 def make_scheduler(config: dict[str, Any], sampler: Sampler, schedule: Schedule) -> Any:
     """A new scheduler for one image, from the model's own scheduler configuration.
 
-    As diffusers' `Scheduler.from_config(model_config, **options)`: betas, prediction type and timestep
-    spacing are the model's, the rest is the sampler's and the schedule's.
+    As diffusers' `Scheduler.from_config(model_config, **options)` for a model whose file says nothing of
+    samplers. Raises SamplerDoesNotFit.
     """
     spec = SAMPLERS[sampler]
-    options = spec.options | _SCHEDULE_OPTIONS[effective_schedule(sampler, schedule)]
-    of_the_model = {key: value for key, value in config.items() if key not in _NOT_THE_MODELS}
-    return getattr(diffusers, spec.scheduler).from_config(of_the_model, **options)
+    kind = getattr(diffusers, spec.scheduler)
+    accepted = inspect.signature(kind.__init__).parameters
+    if config.get("rescale_betas_zero_snr") and "rescale_betas_zero_snr" not in accepted:
+        raise SamplerDoesNotFit(
+            f"{spec.label} cannot draw with a model of zero terminal SNR. Choose another sampler."
+        )
+    noise = {key: config[key] for key in _OF_THE_MODEL if key in config and key in accepted}
+    return kind(**noise | spec.options | _SCHEDULE_OPTIONS[effective_schedule(sampler, schedule)])
 
 
 def timesteps_from(scheduler: Any, steps: int, strength: float, device: torch.device) -> torch.Tensor:

@@ -18,6 +18,7 @@ import torch
 
 from engine.models.loading import StableDiffusion
 from engine.worker.batching import RowCap, choose
+from engine.worker.device import free_memory, wait_for
 from engine.worker.flight import ImageInFlight
 
 log = logging.getLogger(__name__)
@@ -53,9 +54,7 @@ class StepLoop:
         """One forward pass. Images that are `done` afterwards have left the loop."""
         batch = self._decide()
         try:
-            began = self._clock()
-            predictions = self._run(batch)
-            self._cap.record(batch[0].key, len(predictions), self._clock() - began)
+            predictions = self._timed(batch)
         except torch.OutOfMemoryError as error:
             exhausted = error.with_traceback(None)  # the traceback would keep the memory alive
         except Exception as error:
@@ -66,6 +65,21 @@ class StepLoop:
 
     def _decide(self) -> list[ImageInFlight]:
         return choose(self.images, self._cap.rows(self.images[0].key))
+
+    def _timed(self, batch: list[ImageInFlight]) -> torch.Tensor:
+        """Run, and tell the cap how long it took while it still asks.
+
+        A GPU works behind our back: only waiting for it before and after gives its time, and costs some.
+        """
+        key = batch[0].key
+        if self._cap.settled(key):
+            return self._run(batch)
+        wait_for(self.model.device.place)
+        began = self._clock()
+        predictions = self._run(batch)
+        wait_for(self.model.device.place)
+        self._cap.record(key, len(predictions), self._clock() - began)
+        return predictions
 
     @torch.inference_mode()
     def _run(self, batch: list[ImageInFlight]) -> torch.Tensor:
@@ -111,15 +125,13 @@ class StepLoop:
 
     def _make_room(self, batch: list[ImageInFlight], error: Exception) -> Tick:
         """After an out-of-memory: the same images again in smaller ticks; one alone cannot be helped."""
-        if self.model.device.place.type == "cuda":
-            torch.cuda.empty_cache()
+        free_memory(self.model.device.place)
         if len(batch) == 1:
             return self._fail_all(batch, error)
         rows = sum(image.rows for image in batch)
-        self._cap.shrink(rows)
-        log.warning(
-            "a tick of %d rows did not fit into memory; at most %d from now on", rows, self._cap.limit
-        )
+        self._cap.shrink(batch[0].key, rows)
+        left = self._cap.rows(batch[0].key)
+        log.warning("a tick of %d rows did not fit into memory; at most %d from now on", rows, left)
         return Tick()
 
 

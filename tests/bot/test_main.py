@@ -53,54 +53,55 @@ async def test_a_wrong_setting_is_one_sentence_and_exit_code_78(
     assert output.count("\n") == 1
 
 
-async def test_a_token_that_discord_refuses_is_one_sentence_and_exit_code_78(tmp_path: Path) -> None:
-    playground = Playground()
-    base = await playground.start()
-    process = await started(tmp_path, DARKROOM_DISCORD__API=base, DARKROOM_DISCORD__TOKEN="wr0ng")
+async def test_a_token_that_discord_refuses_is_one_sentence_and_exit_code_78(
+    tmp_path: Path, playground: Playground
+) -> None:
+    process = await started(tmp_path, DARKROOM_DISCORD__API=playground.base, DARKROOM_DISCORD__TOKEN="wr0ng")
     code, output = await ending(process)
-    await playground.stop()
     assert code == 78
     assert output.splitlines()[-1].startswith("discord.token is not accepted by Discord: ")
     assert "Traceback" not in output
     assert "wr0ng" not in output
 
 
-async def test_a_discord_that_cannot_be_reached_is_one_sentence_and_exit_code_69(tmp_path: Path) -> None:
-    playground = Playground()
-    base = await playground.start()
+async def test_a_discord_that_cannot_be_reached_is_one_sentence_and_exit_code_69(
+    tmp_path: Path, playground: Playground
+) -> None:
     await playground.stop()
-    process = await started(tmp_path, DARKROOM_DISCORD__API=base, DARKROOM_DISCORD__TOKEN="x")
+    process = await started(tmp_path, DARKROOM_DISCORD__API=playground.base, DARKROOM_DISCORD__TOKEN="x")
     code, output = await ending(process)
     assert code == 69
     assert output.splitlines()[-1] == "Discord cannot be reached. Is this machine online?"
     assert "Traceback" not in output
 
 
-async def test_it_starts_without_an_engine_and_ends_cleanly_on_sigterm(tmp_path: Path) -> None:
-    playground = Playground()
-    base = await playground.start()
-    process = await started(tmp_path, DARKROOM_DISCORD__API=base, DARKROOM_DISCORD__TOKEN=playground.token)
-    async with Person(base) as alice:
+async def test_it_starts_without_an_engine_and_ends_cleanly_on_sigterm(
+    tmp_path: Path, playground: Playground
+) -> None:
+    process = await started(
+        tmp_path, DARKROOM_DISCORD__API=playground.base, DARKROOM_DISCORD__TOKEN=playground.token
+    )
+    async with Person(playground.base) as alice:
         await alice.wait_online(DEADLINE_S)
         asked = await alice.slash("imagine", {"prompt": "x"})
         reply = await alice.wait_message(asked, timeout=DEADLINE_S)
         assert reply["content"].startswith("The engine has not been up yet")
     process.send_signal(signal.SIGTERM)
     code, output = await ending(process)
-    await playground.stop()
     assert code == 0
     assert "Traceback" not in output
     assert playground.token not in output
 
 
-async def test_a_connection_that_ends_for_good_is_said_and_exit_code_70(tmp_path: Path) -> None:
-    playground = Playground()
-    base = await playground.start()
-    process = await started(tmp_path, DARKROOM_DISCORD__API=base, DARKROOM_DISCORD__TOKEN=playground.token)
-    async with Person(base) as alice:
+async def test_a_connection_that_ends_for_good_is_said_and_exit_code_70(
+    tmp_path: Path, playground: Playground
+) -> None:
+    process = await started(
+        tmp_path, DARKROOM_DISCORD__API=playground.base, DARKROOM_DISCORD__TOKEN=playground.token
+    )
+    async with Person(playground.base) as alice:
         await alice.wait_online(DEADLINE_S)
         await alice.gateway(close=4004)  # one that discord.py does not come back from
     code, output = await ending(process)
-    await playground.stop()
     assert code == 70
     assert "The bot had to stop (ref " in output.splitlines()[-1]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from engine.errors import Refusal
-from engine.models.registry import Registry
+from engine.models.registry import WEIGHTS, Registry
 from engine.wire import Sampler, Schedule, Task
 
 
@@ -21,6 +21,9 @@ def make_model(
     for part in ("unet", "vae"):
         (folder / part).mkdir(parents=True)
     network = {"sample_size": 64, "cross_attention_dim": 768, "in_channels": 4, **(unet or {})}
+    for part, stem in WEIGHTS.items():
+        (folder / part).mkdir(exist_ok=True)
+        (folder / part / f"{stem}.safetensors").touch()
     (folder / "model_index.json").write_text(json.dumps({"_class_name": pipeline}))
     (folder / "unet" / "config.json").write_text(json.dumps(network))
     (folder / "vae" / "config.json").write_text(json.dumps({"block_out_channels": [1, 2, 3, 4]}))

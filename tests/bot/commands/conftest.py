@@ -37,7 +37,7 @@ async def playground(
     yield running
     await running.stop()
     if judge is not None:
-        assert judge.check(running.traffic.entries) == []
+        assert judge.verdict(running.traffic) == []
 
 
 @pytest.fixture

@@ -55,6 +55,10 @@ class ScriptedEngine:
         if job_id in self._events:
             self._events[job_id].put_nowait(Cancelled())
 
+    @property
+    def is_away(self) -> bool:
+        return self.offers is None
+
     async def capabilities(self) -> Capabilities:
         if self.offers is None:
             raise EngineAway("the engine is away")

@@ -139,6 +139,10 @@ class ScriptedEngine:
             drawing.cancelled = True
             drawing.changed.set()
 
+    @property
+    def is_away(self) -> bool:
+        return True
+
     async def capabilities(self) -> Capabilities:
         raise EngineAway("no capabilities in these tests")
 

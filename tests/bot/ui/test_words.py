@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bot.jobs.states import JobState
 from bot.ui import words
-from engine.wire import Loading, Progress, Queued
+from engine.wire import STARTING, Loading, Progress, Queued
 from tests.bot.samples import capabilities, conversation, job
 
 NASTY = (
@@ -127,10 +127,18 @@ def test_an_empty_queue_says_so() -> None:
     assert words.queue([], "Totals.") == f"{words.NO_JOBS}\nTotals."
 
 
-def test_totals_count_and_name_the_device() -> None:
-    assert words.totals(1, capabilities()).startswith("One picture is waiting")
-    assert words.totals(2, capabilities()).endswith("Drawing on cpu.")
-    assert words.totals(0, None).endswith("The engine is away.")
+def test_totals_count_and_say_how_the_engine_is() -> None:
+    assert words.totals(1, "It is well.").startswith("One picture is waiting")
+    assert words.totals(2, "It is well.").endswith("It is well.")
+
+
+def test_the_engine_is_named_by_its_device_unless_it_is_starting_or_away() -> None:
+    offered = capabilities()
+    assert words.engine_status(offered, away=False) == "Drawing on cpu."
+    assert words.engine_status(offered, away=True).startswith("The engine is away")
+    assert words.engine_status(None, away=True) == "The engine has not been up yet."
+    starting = offered.model_copy(update={"device": STARTING})
+    assert words.engine_status(starting, away=False) == "The engine is starting."
 
 
 def test_a_history_entry_leads_back_to_its_message() -> None:

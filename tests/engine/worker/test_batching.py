@@ -95,5 +95,31 @@ def test_a_fixed_cap_is_obeyed() -> None:
 
 def test_a_tick_that_did_not_fit_is_never_tried_again() -> None:
     cap = RowCap()
-    cap.shrink(8)
+    cap.shrink("key", 8)
     assert ticks(cap, dict.fromkeys(BUCKETS, 1.0)) == 4
+    assert ticks(RowCap(), {2: 1.0, 4: 1.1, 8: 1.3, 16: 1.6}) == 16
+
+
+def test_a_fixed_cap_shrinks_too_when_it_does_not_fit() -> None:
+    cap = RowCap(fixed=8)
+    cap.shrink("key", 8)
+    assert cap.rows("key") == 4
+    assert cap.rows("another key") == 8
+
+
+def test_a_tick_between_two_buckets_counts_for_the_larger() -> None:
+    cap = RowCap()
+    for _ in range(4):
+        cap.record("key", 2, 1.0)
+    for _ in range(4):
+        cap.record("key", 3, 3.0)
+    assert cap.rows("key") == 2
+
+
+def test_measuring_ends_once_the_next_bucket_is_known_not_to_pay() -> None:
+    cap = RowCap()
+    assert not cap.settled("key")
+    ticks(cap, {2: 1.0, 4: 2.0})
+    assert cap.settled("key")
+    assert not cap.settled("another key")
+    assert RowCap(fixed=4).settled("key")

@@ -18,8 +18,8 @@ from engine.tasks.image_to_image import start_image_to_image
 from engine.tasks.text_to_image import start_text_to_image
 from engine.wire import GenerationRequest, Sampler, Schedule, Task
 from engine.worker.batching import RowCap
-from engine.worker.decoding import decode_latents
 from engine.worker.flight import ImageInFlight
+from engine.worker.pixels import decode_latents
 from engine.worker.step_loop import StepLoop
 
 Ask = Callable[..., GenerationRequest]

@@ -7,6 +7,7 @@ from pathlib import Path
 from queue import Queue, SimpleQueue
 
 import pytest
+import torch
 from PIL import Image
 
 from engine.frames import (
@@ -39,8 +40,7 @@ class Front:
         self.frames: Queue[FromWorker] = Queue()
         self.worker = Worker(
             load=self._load,
-            device="cpu, float32",
-            device_type="cpu",
+            device=model.device,
             cap=RowCap(),
             inbox=self.inbox,
             send=self.frames.put,
@@ -51,6 +51,10 @@ class Front:
     def _load(self, name: str) -> StableDiffusion:
         if name == "broken":
             raise ModelBroken("Model 'broken' is damaged: its unet could not be loaded.")
+        if name == "too large":
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        if name == "cursed":
+            raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
         return self.model
 
     def start(self, job: str, request: GenerationRequest, picture: Path | None = None) -> None:
@@ -83,7 +87,7 @@ def named(model: StableDiffusion, ask: Ask) -> Ask:
 
 
 def test_a_job_is_loaded_drawn_and_written(front: Front, named: Ask) -> None:
-    assert front.next() == Ready(device="cpu, float32", in_flight=4)
+    assert front.next() == Ready(device="cpu, float32 (equality is proved in float32)", in_flight=4)
     front.start("job", named(count=2, seed=2**32 - 1))
     assert isinstance(front.next(), Loading)
     first = front.next()
@@ -171,8 +175,8 @@ def test_a_picture_that_cannot_be_written_fails_its_job_alone(front: Front, name
     front.inbox.put(Start(job="full", request=named(), folder=front.folder / "full"))
     failed = front.until(Failed)
     assert isinstance(failed, Failed)
-    assert failed.error.code == "internal"
-    assert "full" in failed.error.message
+    assert failed.error.code == "storage_full"
+    assert failed.error.retryable
     front.start("next", named())
     assert isinstance(front.until(Finished, Failed), Finished)
 
@@ -184,3 +188,21 @@ def test_a_cut_prompt_is_noted_in_the_result(front: Front, named: Ask) -> None:
     assert finished.notices == (
         "The prompt is longer than this model reads. Not used: “cat cat cat cat cat hamster”",
     )
+
+
+def test_a_model_that_does_not_fit_into_memory_fails_by_that_name(front: Front, named: Ask) -> None:
+    front.start("job", named(model="too large"))
+    failed = front.until(Failed)
+    assert isinstance(failed, Failed)
+    assert failed.error.code == "out_of_memory"
+    front.start("next", named())
+    assert isinstance(front.until(Finished, Failed), Finished)
+
+
+def test_a_lost_device_ends_the_worker_since_only_a_new_process_helps(
+    tmp_path: Path, model: StableDiffusion, named: Ask
+) -> None:
+    front = Front(tmp_path, model)
+    front.start("job", named(model="cursed"))
+    with pytest.raises(torch.AcceleratorError):
+        front.worker.run()

@@ -8,7 +8,7 @@ from diffusers import DPMSolverMultistepScheduler, EulerDiscreteScheduler
 
 from engine.samplers import SAMPLERS
 from engine.wire import Sampler, Schedule
-from engine.worker.schedulers import make_scheduler, timesteps_from
+from engine.worker.schedulers import SamplerDoesNotFit, make_scheduler, timesteps_from
 
 SD15: dict[str, Any] = {  # what Stable Diffusion 1.5's own scheduler_config.json says
     "_class_name": "PNDMScheduler",
@@ -30,6 +30,28 @@ def test_a_models_own_karras_setting_does_not_leak_into_another_schedule() -> No
     normal = make_scheduler(model, Sampler.DPMPP_2M, Schedule.NORMAL)
     assert not normal.config.use_karras_sigmas
     assert normal.config.algorithm_type == "dpmsolver++"
+
+
+def test_no_leftover_of_a_models_file_breaks_or_bends_a_choice() -> None:
+    model = SD15 | {
+        "use_karras_sigmas": True,
+        "use_beta_sigmas": True,
+        "solver_order": 3,
+        "clip_sample": True,
+    }
+    for sampler, spec in SAMPLERS.items():
+        for schedule in spec.schedules:
+            made = make_scheduler(model, sampler, schedule).config
+            assert made.get("use_karras_sigmas", False) is (schedule is Schedule.KARRAS)
+            assert made.get("solver_order", 2) == 2
+            assert not made.get("clip_sample", False)
+
+
+def test_a_model_of_zero_terminal_snr_is_refused_by_samplers_that_do_not_know_it() -> None:
+    model = SD15 | {"rescale_betas_zero_snr": True}
+    assert make_scheduler(model, Sampler.DDIM, Schedule.NORMAL).config.rescale_betas_zero_snr
+    with pytest.raises(SamplerDoesNotFit, match="PLMS cannot draw with a model of zero terminal SNR"):
+        make_scheduler(model, Sampler.PLMS, Schedule.NORMAL)
 
 
 def test_the_models_noise_and_prediction_are_kept() -> None:

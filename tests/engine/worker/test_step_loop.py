@@ -12,8 +12,8 @@ from engine.models.loading import StableDiffusion
 from engine.tasks.text_to_image import start_text_to_image
 from engine.wire import GenerationRequest, Sampler
 from engine.worker.batching import RowCap
-from engine.worker.decoding import NotANumber, decode_latents
 from engine.worker.flight import ImageInFlight
+from engine.worker.pixels import NotANumber, decode_latents
 from engine.worker.step_loop import StepLoop, guidance_embedding
 
 Ask = Callable[..., GenerationRequest]

@@ -1,0 +1,51 @@
+"""The log tells what happens, never what people wrote or what opens doors."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bot import log as logs
+from bot.history.promises import Promise
+from bot.history.store import History
+from tests.bot.samples import conversation, job
+
+PROMPT = "a prompt that is nobody's business"
+TOKEN = "aW50ZXJhY3Rpb246dG9rZW4"
+
+
+@pytest.fixture
+def logged(capfd: pytest.CaptureFixture[str]) -> Iterator[pytest.CaptureFixture[str]]:
+    """What is written while logging is as the bot sets it up; afterwards it is as it was."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    logs.set_up("INFO", [])
+    yield capfd
+    root.handlers[:] = before
+    root.setLevel(level)
+    for name in ("discord", "aiohttp", "PIL", "sqlalchemy", "aiosqlite", "alembic"):
+        logging.getLogger(name).setLevel(logging.NOTSET)
+
+
+async def test_neither_prompts_nor_tokens_are_in_the_log_of_a_bot_that_keeps_a_job(
+    tmp_path: Path, logged: pytest.CaptureFixture[str]
+) -> None:
+    where = conversation(token=TOKEN)
+    history = await History.open(f"sqlite+aiosqlite:///{tmp_path / 'history.db'}")
+    promise = Promise(interaction_id=5, token=TOKEN, expires_at=where.token_expires_at)
+    await history.promises.make(promise)
+    await history.add(job(where=where, prompt=PROMPT))
+    await history.close()
+    logging.getLogger("bot.test").info("one line that shows that anything is logged at all")
+    written = logged.readouterr().err
+    assert "one line that shows" in written
+    assert PROMPT not in written
+    assert TOKEN not in written
+
+
+def test_what_looks_like_a_token_is_hidden(logged: pytest.CaptureFixture[str]) -> None:
+    logging.getLogger("bot.test").warning("PATCH /webhooks/123456789/%s/messages/@original failed", TOKEN)
+    written = logged.readouterr().err
+    assert "[hidden]" in written
+    assert TOKEN not in written
