@@ -83,6 +83,10 @@ def _check_still(image: Image.Image, limits: Limits) -> None:
     width, height = image.size
     if width * height > limits.input_pixels:
         raise Refused(f"image: it must be at most {_megapixels(limits)}; it was {width} x {height} pixels.")
+    # Shrunk to what the engine takes, a strip of pixels must still be one.
+    shrunk = min(1.0, limits.max_side / max(width, height, 1))
+    if min(width, height) * shrunk < limits.input_side:
+        raise Refused(f"image: it is too narrow to start from; it was {width} x {height} pixels.")
     # A JPEG of several frames is a phone's photo with a depth map or a gain map, not an animation.
     if image.format in {"PNG", "WEBP"} and getattr(image, "is_animated", False):
         raise Refused(ANIMATED)

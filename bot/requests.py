@@ -25,7 +25,9 @@ from engine.wire import (
 
 VARIATION_STRENGTH = 0.6
 MIN_STRENGTH = 0.05
-SIZE_STEP = 64  # sides in between are legal, but models are trained on multiples of 64
+SIZE_STEP = 64  # sides in between are legal, but models are trained on multiples of 64 …
+SMALL_STEP = 32  # … and for small ones 64 is too coarse to tell wide from landscape
+SMALL = 512
 ASPECTS = {"square": (1, 1), "portrait": (2, 3), "landscape": (3, 2), "wide": (16, 9)}
 _TYPED_SIZE = re.compile(r"\s*(\d{1,9})\s*[x×*]\s*(\d{1,9})\s*", re.IGNORECASE | re.ASCII)
 
@@ -111,13 +113,18 @@ def preset_sizes(model: ModelInfo, limits: Limits) -> dict[str, tuple[int, int]]
 
 
 def fit(aspect: tuple[int, int], model: ModelInfo, limits: Limits) -> tuple[int, int]:
-    """The size nearest to the model's own area with this aspect, in multiples of 64 pixels."""
+    """The size nearest to the model's own area with this aspect, in multiples of 64 pixels; 32 for small models."""
+    step = SIZE_STEP if min(model.defaults.width, model.defaults.height) >= SMALL else SMALL_STEP
+    return _fit(aspect, model, limits, step)
+
+
+def _fit(aspect: tuple[int, int], model: ModelInfo, limits: Limits, step: int) -> tuple[int, int]:
     area = model.defaults.width * model.defaults.height
     wide = aspect[0] / aspect[1]
     longest = _longest(model, limits)
 
     def side(length: float) -> int:
-        return min(max(round(length / SIZE_STEP) * SIZE_STEP, limits.min_side), longest)
+        return min(max(round(length / step) * step, limits.min_side), longest)
 
     return side(math.sqrt(area * wide)), side(math.sqrt(area / wide))
 
@@ -125,7 +132,7 @@ def fit(aspect: tuple[int, int], model: ModelInfo, limits: Limits) -> tuple[int,
 def _size(options: Options, model: ModelInfo, limits: Limits) -> tuple[int, int]:
     if options.size is None:
         if options.image is not None:
-            return fit(options.image, model, limits)
+            return _fit(options.image, model, limits, limits.side_multiple)  # its shape, not one nearby
         return model.defaults.width, model.defaults.height
     name = options.size.strip().casefold()
     if name in ASPECTS:
@@ -168,7 +175,7 @@ def _check_task(task: Task, model: ModelInfo) -> None:
 
 
 def _prompt(text: str, limits: Limits) -> str:
-    if not text.strip():
+    if not any(char.isprintable() and not char.isspace() for char in text):
         raise Refused("prompt must not be empty.")
     return _text("prompt", text, limits)
 
@@ -199,7 +206,8 @@ def _strength(options: Options, model: ModelInfo, steps: int) -> float | None:
     strength = _between("strength", options.strength, options.strength, MIN_STRENGTH, 1)
     if int(steps * strength) < 1:
         least = least_strength(steps)
-        raise Refused(f"strength must be at least {least:g} with {steps} steps; it was {strength:g}.")
+        few = "1 step" if steps == 1 else f"{steps} steps"
+        raise Refused(f"strength must be at least {least:g} with {few}; it was {strength:g}.")
     return strength
 
 
@@ -239,7 +247,7 @@ def _between(field: str, value: float | None, default: float, low: float, high: 
     if value is None:
         return default
     if not low <= value <= high:  # written so that NaN is refused too
-        raise Refused(f"{field} must be between {low} and {high:.10g}; it was {value}.")
+        raise Refused(f"{field} must be between {low:.10g} and {high:.10g}; it was {value:.10g}.")
     return value
 
 

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -95,9 +96,10 @@ async def serve(settings: config.Settings, *, token: str, worker_argv: Sequence[
         queue=FairQueue(capacity=settings.engine.queue),
     )
     stopping = _stop_on_signal()
-    runner = await _listen(front, catalogue, settings, token)
+    taken = _take_address(*settings.address)  # before the spool is touched: it may be another engine's
+    await front.open()  # before anybody is answered: a finished job must be found, a model be known
+    runner = await _listen(taken, front, catalogue, settings, token)
     try:
-        await front.open()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(worker.run(), name="worker")
             following = tasks.create_task(front.run(), name="front")
@@ -110,7 +112,19 @@ async def serve(settings: config.Settings, *, token: str, worker_argv: Sequence[
         await runner.cleanup()
 
 
-async def _listen(front: Front, catalogue: Catalogue, settings: config.Settings, token: str) -> web.AppRunner:
+def _take_address(host: str, port: int) -> socket.socket:
+    """A socket that holds the address, and lets callers wait. Raises Unavailable where it is taken."""
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family)
+    except OSError as error:
+        reason = error.strerror or "the address is not ours"
+        raise Unavailable(f"The engine cannot listen on {host}:{port}: {reason}.") from None
+
+
+async def _listen(
+    taken: socket.socket, front: Front, catalogue: Catalogue, settings: config.Settings, token: str
+) -> web.AppRunner:
     host, port = settings.address
     app = create_app(
         front,
@@ -121,12 +135,7 @@ async def _listen(front: Front, catalogue: Catalogue, settings: config.Settings,
     )
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_S)
     await runner.setup()
-    try:
-        await web.TCPSite(runner, host, port).start()
-    except OSError as error:
-        await runner.cleanup()
-        reason = error.strerror or "the address is not ours"
-        raise Unavailable(f"The engine cannot listen on {host}:{port}: {reason}.") from None
+    await web.SockSite(runner, taken).start()
     log.info("listening on http://%s:%d", host, port)
     return runner
 

@@ -27,6 +27,7 @@ from engine.validation import validate
 log = logging.getLogger(__name__)
 
 SWEEP_S = 600.0
+ETA_MOVED = 0.2  # people are told a new time when it is so much off, and not at every step
 RETRY_S = 10.0  # when to come back, where nothing was measured yet
 
 
@@ -190,21 +191,19 @@ class Front:
 
     def _progress(self, job: Job, event: frames.Progress) -> None:
         share = min(event.step / event.steps, 1.0)
-        timed = self._pace.seconds_per_cost is not None
         self._pace.record(max(share - job.share, 0) * job.cost, self._clock())
         job.share = max(share, job.share)
         job.log.add(
             wire.Progress(
                 step=event.step,
                 steps=event.steps,
-                eta_s=self._pace.seconds(self._left_of(job)),
+                eta_s=self._pace.seconds(self._shared_cost(job)),
                 preview=event.preview,
             )
         )
         if seconds := self._pace.seconds(job.request.width * job.request.height):
             self.metrics.step.observe(seconds)
-            if not timed:
-                self._announce()
+            self._announce()
 
     async def _finish(self, job: Job, event: frames.Finished) -> None:
         """Commit, then tell."""
@@ -293,15 +292,20 @@ class Front:
         return ticket.model == self._loaded and images + count <= health.in_flight
 
     def _announce(self) -> None:
-        """Tell each waiting job its place, where that changed or its time became known."""
+        """Tell each waiting job its place and time, where either changed enough to be worth saying."""
         cost = sum(self._left_of(job) for job in self._running.values())
         for position, ticket in enumerate(self._queue.order(self._loaded), start=1):
             cost += ticket.cost
             queued = wire.Queued(position=position, eta_s=self._pace.seconds(cost))
             events = self._jobs[ticket.job_id].log
             told = events.newest(wire.Queued)
-            if told is None or told.position != position or (told.eta_s is None) != (queued.eta_s is None):
+            if told is None or told.position != position or _moved(told.eta_s, queued.eta_s):
                 events.add(queued)
+
+    def _shared_cost(self, job: Job) -> float:
+        """What is drawn until this job is done: its own rest, and as much of those that share its ticks."""
+        left = self._left_of(job)
+        return sum(min(left, self._left_of(each)) for each in self._running.values())
 
     @staticmethod
     def _left_of(job: Job) -> float:
@@ -317,6 +321,13 @@ class Front:
         for job in list(self._jobs.values()):
             if job.log.terminal and self._spool.expired(job.ended_at):
                 await self.release(job.id)
+
+
+def _moved(told: float | None, now: float | None) -> bool:
+    """Whether a time is known now, or is a fifth away from what was said."""
+    if told is None or now is None:
+        return (told is None) != (now is None)
+    return abs(now - told) > ETA_MOVED * max(told, 1.0)
 
 
 def _may_pass(job: Job) -> bool:

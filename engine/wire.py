@@ -24,6 +24,7 @@ MAX_GUIDANCE = 30.0
 MAX_SEED = 2**32 - 1
 MAX_INPUT_BYTES = 20 * 1024 * 1024
 MAX_INPUT_PIXELS = 16 * 1024 * 1024
+MIN_INPUT_SIDE = 8
 INPUT_FORMATS = ("PNG", "JPEG", "WEBP")
 HEARTBEAT_S = 10.0  # an event stream is never silent for longer
 JOB_ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
@@ -77,15 +78,15 @@ class GenerationRequest(WireModel):
     model: Annotated[str, Field(min_length=1, max_length=128)]
     prompt: Annotated[str, Field(max_length=MAX_PROMPT_CHARS)]
     negative_prompt: Annotated[str, Field(max_length=MAX_PROMPT_CHARS)] = ""
-    width: Annotated[int, Field(ge=MIN_SIDE, le=MAX_SIDE, multiple_of=SIDE_MULTIPLE)]
-    height: Annotated[int, Field(ge=MIN_SIDE, le=MAX_SIDE, multiple_of=SIDE_MULTIPLE)]
-    steps: Annotated[int, Field(ge=1, le=MAX_STEPS)]
-    guidance_scale: Annotated[float, Field(ge=0, le=MAX_GUIDANCE)]
+    width: Annotated[int, Field(strict=True, ge=MIN_SIDE, le=MAX_SIDE, multiple_of=SIDE_MULTIPLE)]
+    height: Annotated[int, Field(strict=True, ge=MIN_SIDE, le=MAX_SIDE, multiple_of=SIDE_MULTIPLE)]
+    steps: Annotated[int, Field(strict=True, ge=1, le=MAX_STEPS)]
+    guidance_scale: Annotated[float, Field(strict=True, ge=0, le=MAX_GUIDANCE, allow_inf_nan=False)]
     sampler: Sampler
     schedule: Schedule = Schedule.AUTOMATIC
-    seed: Annotated[int, Field(ge=0, le=MAX_SEED)]
-    count: Annotated[int, Field(ge=1, le=MAX_COUNT)] = 1
-    strength: Annotated[float, Field(gt=0, le=1)] | None = None
+    seed: Annotated[int, Field(strict=True, ge=0, le=MAX_SEED)]
+    count: Annotated[int, Field(strict=True, ge=1, le=MAX_COUNT)] = 1
+    strength: Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)] | None = None
 
     def image_seed(self, index: int) -> int:
         """The seed that draws image `index` of this request alone."""
@@ -216,6 +217,7 @@ class Limits(WireModel):
     guidance_scale: float = MAX_GUIDANCE
     input_bytes: int = MAX_INPUT_BYTES
     input_pixels: int = MAX_INPUT_PIXELS
+    input_side: int = MIN_INPUT_SIDE
     input_formats: tuple[str, ...] = INPUT_FORMATS
     queue: int = 100
 

@@ -7,7 +7,7 @@ which queues, instead of in SQLite, which polls.
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -48,7 +48,9 @@ def to_the_end(transaction: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, 
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            await asyncio.gather(task, return_exceptions=True)
+            while not task.done():  # however often we are cancelled meanwhile: it takes milliseconds
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([task])
             raise
 
     return whole

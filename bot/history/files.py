@@ -24,6 +24,8 @@ class PictureFiles:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        # Held from writing a file until a row names it, and from the last row's end until the file is gone.
+        self.shelf = asyncio.Lock()
 
     async def write(self, data: bytes, media_type: str = "image/png") -> str:
         """Keep `data` and return its SHA-256 in hex. Writing the same bytes again changes nothing."""

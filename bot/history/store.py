@@ -157,6 +157,18 @@ class History:
                 [sha256 for sha256 in candidates if not await session.scalar(select(_named(sha256)))]
             )
 
+    @to_the_end
+    async def drop_input(self, job_id: str) -> tuple[str, ...]:
+        """Forget the input image of a job that ended without pictures. Returns its hash if nobody else names it."""
+        async with self._database.writing() as session:
+            pictures = exists().where(ImageRow.job_id == job_id)
+            which = (JobRow.id == job_id) & ~pictures
+            sha256 = await session.scalar(select(JobRow.input_sha256).where(which))
+            if sha256 is None:
+                return ()
+            await session.execute(update(JobRow).where(which).values(input_sha256=None))
+            return () if await session.scalar(select(_named(sha256))) else (sha256,)
+
     # Counts
 
     async def waiting_count(self, user_id: int) -> int:

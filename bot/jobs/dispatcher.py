@@ -108,7 +108,8 @@ class Dispatcher:
             return False
         if job.state in UNFINISHED:
             raise Refused("This picture is not finished yet. Cancel it first.")
-        await self._files.remove(await self._history.delete_job(job_id))
+        async with self._files.shelf:
+            await self._files.remove(await self._history.delete_job(job_id))
         return True
 
     def latest(self, job_id: str) -> Queued | Loading | Progress | None:
@@ -147,19 +148,19 @@ class Dispatcher:
                 fingerprint(request, input_sha256), now - rules.QUARANTINE
             ),
         )
-        if input_image is not None:
-            await self._files.write(input_image)
-        return await self._history.add(
-            Job(
-                id=secrets.token_hex(10),  # short enough for Discord's 25-character nonce
-                conversation=conversation,
-                request=request,
-                state=JobState.RECEIVED,
-                created_at=now,
-                input_sha256=input_sha256,
-                parent_id=parent_id,
-            )
+        job = Job(
+            id=secrets.token_hex(10),  # short enough for Discord's 25-character nonce
+            conversation=conversation,
+            request=request,
+            state=JobState.RECEIVED,
+            created_at=now,
+            input_sha256=input_sha256,
+            parent_id=parent_id,
         )
+        async with self._files.shelf:
+            if input_image is not None:
+                await self._files.write(input_image)
+            return await self._history.add(job)
 
     def _start(self, job: Job) -> None:
         """Own a task for this job. Before `run` there is nobody to own it: `run` finds it in the history."""

@@ -21,7 +21,7 @@ def check(limits: Limits, *, mine: int, in_all: int, quarantined: bool) -> None:
         )
     if mine >= limits.jobs_per_person:
         raise Refused(
-            f"You have {mine} pictures waiting, and {limits.jobs_per_person} at a time is the limit."
+            f"You have {_pictures(mine)} waiting, and {limits.jobs_per_person} at a time is the limit."
             " Wait for one of them, or cancel one."
         )
     if in_all >= limits.jobs_in_all:
@@ -29,3 +29,7 @@ def check(limits: Limits, *, mine: int, in_all: int, quarantined: bool) -> None:
             f"{in_all} pictures are waiting, and {limits.jobs_in_all} in all is the limit."
             " Try again in a few minutes."
         )
+
+
+def _pictures(number: int) -> str:
+    return "1 picture" if number == 1 else f"{number} pictures"

@@ -18,7 +18,7 @@ from bot.history.files import PictureFiles
 from bot.history.store import QUARANTINED, Changes, History
 from bot.jobs import reasons
 from bot.jobs.delivery import Delivery
-from bot.jobs.fetching import fetch
+from bot.jobs.fetching import fetch, keep
 from bot.jobs.following import follow
 from bot.jobs.notices import Notice
 from bot.jobs.ports import ChatGone, Engine, EngineAway, EngineError, EngineFull, EngineRefused
@@ -195,7 +195,7 @@ class Story:
     async def _keep(self, finished: Finished) -> None:
         """Fetch the pictures into our own files; with their rows the job is `generated`."""
         try:
-            images = [await fetch(self._engine, self._files, self.job.id, info) for info in finished.images]
+            pictures = [(info, await fetch(self._engine, self.job.id, info)) for info in finished.images]
         except EngineAway:
             await self._wait(reasons.ENGINE_AWAY)
             return
@@ -205,7 +205,9 @@ class Story:
         await self._have_run()
         job = self.job
         changes: Changes = {"seconds": finished.seconds, "notices": finished.notices}
-        self._taken(await self._history.add_images(job.id, images, attempt=job.attempt, **changes))
+        async with self._files.shelf:
+            images = [await keep(self._files, info, data) for info, data in pictures]
+            self._taken(await self._history.add_images(job.id, images, attempt=job.attempt, **changes))
 
     async def _again(self, error: ErrorBody) -> None:
         """Put the job back to be drawn again, unless it was tried often enough."""
@@ -239,8 +241,8 @@ class Story:
         try:
             message_id, notices = await self._delivery.post(self.job, images, look_first=look_first)
         except ChatGone as gone:
-            error = ErrorBody(code="undeliverable", message=reasons.undeliverable(str(gone)))
-            await self._move(JobState.FAILED, error=error)
+            await self._fail(ErrorBody(code="undeliverable", message=reasons.undeliverable(str(gone))))
+            return
         else:
             changes: Changes = {"message_id": message_id, "notices": notices, "posted_at": self._clock()}
             await self._move(JobState.POSTED, **changes)
@@ -260,6 +262,8 @@ class Story:
             log.warning("job %s: nobody left to tell: %s", self.job.id, gone)
         await self._move(to, **changes)
         await self._release()
+        async with self._files.shelf:
+            await self._files.remove(await self._history.drop_input(self.job.id))
 
     async def _give_up(self) -> None:
         """After unexpected errors: tell the reference. Where even that fails again and again, only note it."""

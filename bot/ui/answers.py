@@ -5,6 +5,7 @@ import contextlib
 import logging
 from typing import Any
 
+import aiohttp
 import discord
 from discord import InteractionResponseType, app_commands
 
@@ -54,13 +55,19 @@ async def defer_update(interaction: AnyInteraction) -> None:
 
 
 async def _defer(interaction: AnyInteraction, *, thinking: bool, private: bool) -> int | None:
-    try:
-        answer = await interaction.response.defer(thinking=thinking, ephemeral=private)
-    except discord.HTTPException as error:
-        if error.code != ALREADY_ACKNOWLEDGED:
-            raise
-        return None
-    return answer.message_id if answer is not None else None
+    for last in (False, True):
+        try:
+            answer = await interaction.response.defer(thinking=thinking, ephemeral=private)
+        except discord.HTTPException as error:
+            if error.code != ALREADY_ACKNOWLEDGED:
+                raise
+            return None
+        except (aiohttp.ClientError, OSError):  # the answer was lost; the acknowledgement may have arrived
+            if last:
+                raise
+        else:
+            return answer.message_id if answer is not None else None
+    return None
 
 
 async def conversation(interaction: AnyInteraction, message_id: int | None) -> Conversation:
@@ -93,9 +100,10 @@ async def answer_error(interaction: AnyInteraction, error: Exception) -> None:
         return
     try:
         await say(interaction, words.refusal(_sentence(interaction, error)))
-    except discord.HTTPException as failure:
-        log.warning("a refusal could not be shown: status %s, code %s", failure.status, failure.code)
-    await keep_promise(interaction)
+    except (discord.HTTPException, aiohttp.ClientError, OSError) as failure:
+        log.warning("a refusal could not be shown: %s", failure)  # the promise stays: told at the next start
+    else:
+        await keep_promise(interaction)
 
 
 def _sentence(interaction: AnyInteraction, error: Exception) -> str:
@@ -116,8 +124,21 @@ async def say(interaction: AnyInteraction, text: str) -> None:
     """Show a sentence in the promised reply; privately where none was promised or a button's message stays."""
     kind = interaction.response.type
     if kind is None:
-        await interaction.response.send_message(text, ephemeral=True)
+        try:
+            await interaction.response.send_message(text, ephemeral=True)
+        except discord.HTTPException as error:
+            if error.code != ALREADY_ACKNOWLEDGED:
+                raise
+            await _say_after_all(interaction, text)
     elif kind is InteractionResponseType.deferred_channel_message:
+        await interaction.edit_original_response(content=text)
+    else:
+        await interaction.followup.send(text, ephemeral=True)
+
+
+async def _say_after_all(interaction: AnyInteraction, text: str) -> None:
+    """The acknowledgement arrived although its answer did not: commands were promised a reply, buttons were not."""
+    if interaction.type is discord.InteractionType.application_command:
         await interaction.edit_original_response(content=text)
     else:
         await interaction.followup.send(text, ephemeral=True)

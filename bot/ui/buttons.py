@@ -5,6 +5,7 @@ everything else is read from the history when it is pressed. Anybody may press A
 new job belongs to whoever pressed. Cancel and Delete are for the owner, and for who may manage messages.
 """
 
+import contextlib
 import re
 import secrets
 from enum import StrEnum
@@ -167,7 +168,8 @@ async def delete(interaction: "Press", job_id: str) -> None:
         raise Refused(words.NOT_YOURS_TO_DELETE)
     if job is not None:
         await desk.dispatcher.delete(job.id)
-    await interaction.delete_original_response()
+    with contextlib.suppress(discord.NotFound):  # a retry of a deletion whose answer was lost
+        await interaction.delete_original_response()
 
 
 def _may_manage(interaction: "Press", owner: int | None) -> bool:

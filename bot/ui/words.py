@@ -59,7 +59,7 @@ def _visible(text: str) -> str:
 
 def duration(seconds: float) -> str:
     """ "9 s", "3 min", "2 h": as exact as a guess deserves."""
-    if seconds < 90:
+    if seconds < 60:
         return f"{max(1, round(seconds))} s"
     if seconds < 90 * 60:
         return f"{round(seconds / 60)} min"
@@ -110,10 +110,10 @@ def result(job: Job, notices: Sequence[str], *, show_prompt: bool = True) -> str
         prompt,
         f"seed {request.seed}",
         f"model {plain(request.model, 100)}",
-        f"{request.steps} steps",
+        "1 step" if request.steps == 1 else f"{request.steps} steps",
     ]
     if job.seconds is not None:
-        facts.append(f"{job.seconds:.1f} s")
+        facts.append(f"{job.seconds:.1f} s" if job.seconds >= 0.05 else "under 0.1 s")
     small = "".join(f"\n-# {plain(notice, 300)}" for notice in dict.fromkeys(notices))
     return shorten(" · ".join(facts) + small, MAX_CONTENT)
 
@@ -153,7 +153,7 @@ def engine_status(capabilities: Capabilities | None, *, away: bool) -> str:
         return "The engine is away; what you ask for waits until it is back."
     if capabilities.device == STARTING:
         return "The engine is starting."
-    return f"Drawing on {plain(capabilities.device, 100)}."
+    return "The engine is up."
 
 
 def models(capabilities: Capabilities | None) -> str:

@@ -9,10 +9,9 @@ import io
 from PIL import Image, ImageOps
 
 from engine.errors import Refusal
-from engine.wire import INPUT_FORMATS, MAX_INPUT_BYTES, MAX_INPUT_PIXELS
+from engine.wire import INPUT_FORMATS, MAX_INPUT_BYTES, MAX_INPUT_PIXELS, MIN_INPUT_SIDE
 
 BACKGROUND = "white"  # what shows where the picture is transparent
-MIN_INPUT_SIDE = 8
 
 
 def decode_input(data: bytes) -> bytes:

@@ -69,4 +69,5 @@ class PromptEncoder:
 
     def _cut_from(self, text: str, length: int) -> str:
         whole = self._tokenizer(text).input_ids
-        return str(self._tokenizer.decode(whole[length - 1 : -1])) if len(whole) > length else ""
+        cut = self._tokenizer.decode(whole[length - 1 : -1]) if len(whole) > length else ""
+        return str(cut).strip("\ufffd ")  # the cut may go through a character of several tokens

@@ -143,8 +143,14 @@ def test_a_large_picture_is_shrunk_to_the_largest_side_that_is_drawn() -> None:
     assert normalise(encoded(gradient(3000, 1500), "JPEG"), LIMITS).size == (2048, 1024)
 
 
-def test_one_pixel_is_a_picture() -> None:
-    assert normalise(encoded(gradient(1, 1)), LIMITS).size == (1, 1)
+@pytest.mark.parametrize(("width", "height"), [(1, 1), (3, 300), (9000, 20)])
+def test_a_strip_too_narrow_for_the_engine_is_refused_before_anything_is_queued(
+    width: int, height: int
+) -> None:
+    with pytest.raises(
+        Refused, match=f"image: it is too narrow to start from; it was {width} x {height} pixels"
+    ):
+        normalise(encoded(gradient(width, height)), LIMITS)
 
 
 @given(st.binary(max_size=60), st.sampled_from(["PNG", "JPEG", "WEBP"]), st.integers(0, 400))

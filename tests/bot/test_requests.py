@@ -195,7 +195,7 @@ def test_named_sizes_keep_the_models_own_area(name: str, size: tuple[int, int]) 
 
 def test_the_size_follows_the_image_where_none_is_chosen() -> None:
     chosen = made(image=(4000, 3000))
-    assert (chosen.width, chosen.height) == (576, 448)
+    assert (chosen.width, chosen.height) == (592, 440)
 
 
 @given(st.integers(1, 20000), st.integers(1, 20000), st.sampled_from([64, 256, 512, 1024]))
@@ -203,7 +203,19 @@ def test_any_image_has_a_size_that_the_engine_takes(width: int, height: int, nat
     defaults = model().defaults.model_copy(update={"width": native, "height": native})
     fitted = fit((width, height), model(defaults=defaults), OFFERED.limits)
     request(width=fitted[0], height=fitted[1])
-    assert all(side % 64 == 0 for side in fitted)
+    assert all(side % (64 if native >= 512 else 32) == 0 for side in fitted)
+
+
+def test_wide_is_wider_than_landscape_for_small_models_too() -> None:
+    defaults = model().defaults.model_copy(update={"width": 256, "height": 256})
+    sizes = preset_sizes(model(defaults=defaults), OFFERED.limits)
+    assert (sizes["landscape"], sizes["wide"]) == ((320, 224), (352, 192))
+
+
+@pytest.mark.parametrize("prompt", ["", "  ", "\u200b", "\0", "\u202e\n"])
+def test_a_prompt_that_shows_nothing_is_refused(prompt: str) -> None:
+    with pytest.raises(Refused, match="prompt must not be empty"):
+        made(prompt=prompt)
 
 
 @given(

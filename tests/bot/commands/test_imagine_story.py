@@ -96,7 +96,7 @@ async def test_an_attachment_starts_an_image_to_image_job_in_its_own_shape(
         await alice.slash("imagine", {"prompt": "x"}, files={"image": ("photo.jpg", photo)})
         job = await engine.next_job()
         request = job.request
-        assert (request.task, request.width, request.height) == (Task.IMG2IMG, 640, 448)
+        assert (request.task, request.width, request.height) == (Task.IMG2IMG, 624, 416)
         assert request.strength == 0.75
         sent = engine.inputs[job.id]
         assert sent is not None
@@ -324,7 +324,7 @@ async def test_help_lists_every_command_and_the_engine(
         shown = await alice.wait_message(await alice.slash("help"))
         text = shown["embeds"][0]["description"]
         assert all(f"**/{name}**" in text for name in ("imagine", "queue", "history", "help"))
-        assert "Drawing on cpu." in text
+        assert "The engine is up." in text
 
 
 async def test_commands_are_sent_to_discord_once_and_not_at_every_start(

@@ -37,7 +37,8 @@ def test_ordinals(number: int, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "1 s"), (14.2, "14 s"), (89, "89 s"), (200, "3 min"), (7200, "2 h")]
+    ("seconds", "text"),
+    [(0, "1 s"), (14.2, "14 s"), (59, "59 s"), (89, "1 min"), (200, "3 min"), (7200, "2 h")],
 )
 def test_durations_are_as_exact_as_a_guess(seconds: float, text: str) -> None:
     assert words.duration(seconds) == text
@@ -134,7 +135,7 @@ def test_totals_count_and_say_how_the_engine_is() -> None:
 
 def test_the_engine_is_named_by_its_device_unless_it_is_starting_or_away() -> None:
     offered = capabilities()
-    assert words.engine_status(offered, away=False) == "Drawing on cpu."
+    assert words.engine_status(offered, away=False) == "The engine is up."
     assert words.engine_status(offered, away=True).startswith("The engine is away")
     assert words.engine_status(None, away=True) == "The engine has not been up yet."
     starting = offered.model_copy(update={"device": STARTING})
