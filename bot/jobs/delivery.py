@@ -15,7 +15,7 @@ from bot.history.files import EXTENSIONS, PictureFiles
 from bot.jobs import reasons
 from bot.jobs.fit import fit
 from bot.jobs.notices import Notices
-from bot.jobs.ports import Chat, ChatGone, ChatUnavailable, Upload
+from bot.jobs.ports import Chat, ChatGone, ChatTooLarge, ChatUnavailable, Upload
 from bot.jobs.states import Job, StoredImage
 
 log = logging.getLogger(__name__)
@@ -65,9 +65,21 @@ class Delivery:
     ) -> tuple[int, tuple[str, ...]]:
         """Post the pictures; return the message id and the notices that were shown. Raises ChatGone.
 
-        `look_first` says that an earlier send may have arrived.
+        `look_first` says that an earlier send may have arrived. Where the chat takes less than it said, the
+        pictures are made smaller once more.
         """
         limit = self._limit(job, images)
+        try:
+            return await self._post(job, images, limit, look_first=look_first)
+        except ChatTooLarge:
+            smaller = min(limit, max(image.bytes for image in images)) // 2
+            log.warning("job %s: the chat takes less than %d bytes; trying %d", job.id, limit, smaller)
+            return await self._post(job, images, smaller, look_first=look_first)
+
+    async def _post(
+        self, job: Job, images: Sequence[StoredImage], limit: int, *, look_first: bool
+    ) -> tuple[int, tuple[str, ...]]:
+        """Post with every picture at most `limit` bytes."""
         compressed = await self._compress([image for image in images if image.bytes > limit], limit)
         if compressed:
             job = replace(job, notices=(*job.notices, reasons.compressed(len(compressed), limit)))

@@ -39,6 +39,10 @@ class ChatGone(ChatError):
     """It will never work: the channel is gone, or the bot may not write there. `str()` says which."""
 
 
+class ChatTooLarge(ChatGone):
+    """The files are larger than the chat takes here, whatever it said before."""
+
+
 class Chat(Protocol):
     """One conversation's message, from "queued" to the picture.
 

@@ -20,7 +20,7 @@ import aiohttp
 import discord
 
 from bot.catalogue import Catalogue
-from bot.jobs.ports import ChatGone, ChatUnavailable, Upload
+from bot.jobs.ports import ChatGone, ChatTooLarge, ChatUnavailable, Upload
 from bot.jobs.states import Job
 from bot.ui import words
 from bot.ui.buttons import result_view, waiting_view
@@ -217,7 +217,7 @@ def _meaning(error: discord.HTTPException) -> Exception:
     if error.code == UNKNOWN_CHANNEL:
         return ChatGone("the channel was deleted")
     if error.status == 413:
-        return ChatGone("the files are larger than Discord takes here")
+        return ChatTooLarge("the files are larger than Discord takes here")
     return ChatGone(f"Discord refused the message (status {error.status}, code {error.code})")
 
 

@@ -9,6 +9,7 @@ from bot.jobs import reasons
 from bot.jobs.delivery import Delivery
 from bot.jobs.fit import fit
 from bot.jobs.notices import Notice, Notices
+from bot.jobs.ports import ChatGone, ChatTooLarge
 from bot.jobs.states import Job, JobState, StoredImage
 from engine.wire import Loading, Progress
 from tests.bot.jobs.conftest import Desk, request
@@ -65,6 +66,27 @@ async def test_a_picture_over_the_limit_of_the_place_is_compressed_and_says_so(
     assert desk.chat.calls[-1].job.notices == job.notices
     assert await desk.files.read((await desk.history.images(job.id))[0].sha256) == desk.engine.images[0]
     assert everything_in(tmp_path / "pictures", "*.webp") == []
+
+
+async def test_a_picture_that_the_chat_finds_too_large_after_all_is_made_smaller_and_posted(
+    desk: Desk,
+) -> None:
+    desk.engine.images = [noise()]
+    desk.chat.errors = [ChatTooLarge("the files are larger than Discord takes here")]
+    async with desk.running() as dispatcher:
+        job = await desk.ended(await dispatcher.submit(desk.conversation(), request()))
+    assert job.state is JobState.POSTED
+    ((name, data, _),) = desk.chat.uploads[job.id]
+    assert name.endswith(".webp")
+    assert len(data) <= len(desk.engine.images[0]) // 2
+
+
+async def test_who_cannot_be_shown_a_picture_is_told_before_the_job_fails(desk: Desk) -> None:
+    desk.chat.errors = [ChatGone("Discord refused the message")]
+    async with desk.running() as dispatcher:
+        job = await desk.ended(await dispatcher.submit(desk.conversation(), request()))
+    assert job.state is JobState.FAILED
+    assert "/history" in desk.chat.told[job.id]
 
 
 async def test_pictures_that_are_too_large_together_are_compressed(desk: Desk, job: Job) -> None:
