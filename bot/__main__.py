@@ -19,13 +19,14 @@ import aiohttp
 import discord
 
 from bot import log as logs
+from bot.alone import alone
 from bot.catalogue import Catalogue
 from bot.client import AnyCommand, AnyItem, Darkroom, Desk
 from bot.commands.help import help_command
 from bot.commands.history import PageButton, history
 from bot.commands.imagine import imagine
 from bot.commands.queue import queue
-from bot.config import Settings, discord_token, link_token, load
+from bot.config import Settings, database_url, discord_token, link_token, load
 from bot.engine_client import EngineClient
 from bot.errors import Misconfigured, reference
 from bot.history.files import PictureFiles
@@ -82,7 +83,8 @@ async def run(settings: Settings, token: str, engine_token: str) -> None:
     stopping = asyncio.Event()
     _on_signals(stopping)
     async with contextlib.AsyncExitStack() as stack:
-        history = await History.open(_database_url(settings))
+        stack.enter_context(alone(settings.paths.data))
+        history = await History.open(database_url(settings))
         stack.push_async_callback(history.close)
         engine = await stack.enter_async_context(EngineClient(url=settings.link.url, token=engine_token))
         client, dispatcher = compose(settings, history, engine)
@@ -177,10 +179,6 @@ async def _for_ever(name: str, part: Callable[[], Awaitable[None]], stopping: as
 
 def now() -> datetime:
     return datetime.now(UTC)
-
-
-def _database_url(settings: Settings) -> str:
-    return settings.history.url or f"sqlite+aiosqlite:///{(settings.paths.data / 'darkroom.db').absolute()}"
 
 
 def _on_signals(stopping: asyncio.Event) -> None:

@@ -1,7 +1,7 @@
 """The command line: `darkroom try | run | bot | engine | playground | generate | doctor | version`.
 
-Results go to stdout, everything else to stderr. Exit codes as in sysexits.h: 64 a wrong option,
-69 something is not available, 78 a setting is wrong; 1 when a picture was asked for and not made.
+Results go to stdout, everything else to stderr. Exit codes as in sysexits.h: 69 something is not
+available, 78 a setting is wrong; 1 when a picture was asked for and not made, 2 for a wrong option.
 """
 
 import asyncio
@@ -12,10 +12,10 @@ import secrets
 import signal
 import sys
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
@@ -23,7 +23,7 @@ from rich.console import Console
 import bot.__main__
 from bot import log as logs
 from bot.attachments import normalise
-from bot.config import Settings, load
+from bot.config import Settings, discord_token, load
 from bot.doctor import examine
 from bot.errors import Misconfigured, Refused
 from bot.generate import generate as draw
@@ -43,6 +43,7 @@ Config = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="Settings; config.toml in this folder if it exists."),
 ]
+T = TypeVar("T")
 TRIAL_QUIET = "WARNING"  # a trial's terminal belongs to the conversation
 
 
@@ -74,7 +75,9 @@ def run(config: Config = None) -> None:
     settings = _settings(config)
     logs.set_up(settings.log.level, ())
     file = ["--config", str(config)] if config else []
-    launcher = Launcher(children=[engine_child(config=file), bot_child(config=file)])
+    _check(lambda: discord_token(settings))  # before torch is started for nothing
+    engine = engine_child(config=file, grace_s=float(settings.engine.get("grace_s", 30.0)))
+    launcher = Launcher(children=[engine, bot_child(config=file)])
     _run(_until_signal(launcher.run()))
 
 
@@ -143,7 +146,7 @@ def generate(
 @app.command()
 def doctor(config: Config = None) -> None:
     """Check what Darkroom needs, and say what to do where something is missing."""
-    findings = _run(examine(_settings(config)))
+    findings = _run(examine(_settings(config), config))
     for finding in findings:
         mark = {True: "ok", None: "note", False: "WRONG"}[finding.ok]
         print(f"{mark:<6} {finding.what:<14} {finding.says}")
@@ -210,14 +213,19 @@ async def _generate(
 
 
 def _settings(config: Path | None) -> Settings:
+    return _check(lambda: load(config))
+
+
+def _check(look: Callable[[], T]) -> T:
+    """What a setting says; where it is wrong, that is the end."""
     try:
-        return load(config)
+        return look()
     except Misconfigured as error:
         _end(os.EX_CONFIG, str(error))
 
 
 def _models(settings: Settings) -> Path:
-    return Path(settings.engine.get("models") or settings.paths.data / "models")
+    return Path(str(settings.engine.get("models") or settings.paths.data / "models"))
 
 
 def _run(work: Coroutine[Any, Any, Any]) -> Any:

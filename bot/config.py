@@ -119,6 +119,11 @@ def discord_token(settings: Settings) -> str:
     return token
 
 
+def database_url(settings: Settings) -> str:
+    """Where the history is: `history.url`, else SQLite in the data folder."""
+    return settings.history.url or f"sqlite+aiosqlite:///{(settings.paths.data / 'darkroom.db').absolute()}"
+
+
 def link_token(settings: Settings) -> str:
     """The token that bot and engine share: `link.token`, else the file engine.token in the data folder.
 

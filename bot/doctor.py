@@ -1,11 +1,13 @@
 """What an operator would check by hand, checked: a line each, and what to do where something is wrong."""
 
 import asyncio
+import contextlib
 import importlib.metadata
 import os
 import shutil
 import sqlite3
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,10 @@ from bot.config import Settings, discord_token, link_token
 from bot.engine_client import EngineClient
 from bot.errors import Misconfigured
 from bot.jobs.ports import EngineAway, EngineRefused
+from bot.jobs.states import UNFINISHED
 
+ENGINE_S = 60.0  # to start far enough to read its settings
+OLD_S = 3600.0  # a job under way for longer deserves a look
 FREE_BYTES = 2 * 1024**3  # pictures, a model being converted, the database's journal
 SQLITE_FIXED = (3, 51, 3)  # older ones can lose a page of the journal when two connections write; we use one
 
@@ -28,9 +33,11 @@ class Finding:
     says: str
 
 
-async def examine(settings: Settings) -> list[Finding]:
+async def examine(settings: Settings, config: Path | None) -> list[Finding]:
     """All findings, in the order in which an operator would look."""
     findings = list(_here(settings))
+    findings.append(await _engine_settings(config))
+    findings.append(await asyncio.to_thread(_history, settings))
     findings.append(await _engine(settings))
     return findings
 
@@ -42,7 +49,6 @@ def _here(settings: Settings) -> Iterator[Finding]:
     yield _try("data folder", lambda: _data_folder(settings.paths.data))
     yield _models(settings)
     yield _try("discord.token", lambda: f"set ({len(discord_token(settings))} characters, not shown)")
-    yield _try("link.token", lambda: f"set ({len(link_token(settings))} characters, not shown)")
 
 
 def _try(what: str, look: Callable[[], str]) -> Finding:
@@ -72,15 +78,67 @@ def _data_folder(data: Path) -> str:
 
 
 def _models(settings: Settings) -> Finding:
-    folder = Path(settings.engine.get("models") or settings.paths.data / "models")
+    folder = Path(str(settings.engine.get("models") or settings.paths.data / "models"))
     names = sorted(path.parent.name for path in folder.glob("*/model_index.json"))
     if names and names != ["stand-in"]:
-        return Finding(what="models", ok=True, says=", ".join(names))
+        says = f"{', '.join(names)} in {folder}; the engine's log says at start which it cannot use"
+        return Finding(what="models", ok=True, says=says)
     says = f"none in {folder}: the untrained stand-in draws; docs/operating.md says how to add one"
     return Finding(what="models", ok=None, says=says)
 
 
+async def _engine_settings(config: Path | None) -> Finding:
+    """The engine reads its settings itself: it knows best, and we do not import it."""
+    file = ["--config", str(config)] if config else []
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "engine", "--check", *file),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(ENGINE_S):
+        _, said = await process.communicate()
+    if process.returncode == 0:
+        return Finding(what="engine.*", ok=True, says="the engine accepts its settings")
+    return Finding(what="engine.*", ok=False, says=said.decode(errors="replace").strip())
+
+
+def _history(settings: Settings) -> Finding:
+    """Whether the database is whole, and which job has been under way for longest. Only looks."""
+    if settings.history.url:
+        return Finding(what="history", ok=None, says="another database than SQLite: not looked at")
+    path = settings.paths.data / "darkroom.db"
+    if not path.exists():
+        return Finding(what="history", ok=True, says="none yet; made at the first start")
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            (whole,) = database.execute("PRAGMA quick_check(1)").fetchone()
+            jobs = database.execute(_UNDER_WAY, sorted(UNFINISHED)).fetchall()
+    except sqlite3.Error as error:
+        return Finding(what="history", ok=False, says=f"{path} cannot be read: {error}")
+    if whole != "ok":
+        return Finding(what="history", ok=False, says=f"{path} is damaged: restore it, see docs/operating.md")
+    if not jobs:
+        return Finding(what="history", ok=True, says="whole, nothing under way")
+    job_id, state, created_ms, attempt, crashes = jobs[0]
+    age = time.time() - created_ms / 1000
+    says = (
+        f"whole, {len(jobs)} under way; the oldest is {job_id}, {state}, {age:.0f} s old, "
+        f"try {attempt + 1}, {crashes} crashes"
+    )
+    return Finding(what="history", ok=True if age < OLD_S else None, says=says)
+
+
+_UNDER_WAY = (
+    f"SELECT id, state, created_at, attempt, crashes FROM jobs WHERE state IN ({','.join('?' * len(UNFINISHED))})"
+    " ORDER BY created_at"
+)
+
+
 async def _engine(settings: Settings) -> Finding:
+    if not settings.link.token.get_secret_value() and not (settings.paths.data / "engine.token").exists():
+        return Finding(
+            what="engine", ok=False, says="never started here: `darkroom run` or `darkroom engine`"
+        )
     try:
         token = link_token(settings)
         async with EngineClient(url=settings.link.url, token=token) as engine, asyncio.timeout(10):

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from bot.jobs.ports import EngineAway, EngineEvent, EngineFull, EngineRefused
 from bot.jobs.states import Job
-from engine.wire import EVENT, TERMINAL, VERSION, Capabilities, ErrorBody, GenerationRequest
+from engine.wire import EVENT, STARTING, TERMINAL, VERSION, Capabilities, ErrorBody, GenerationRequest
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,7 @@ ANSWER_S = 15.0  # for calls that are not streams
 IMAGE_S = 120.0
 UPLOAD_S = 60.0  # as long as the engine waits for a body
 FRESH_S = 30.0  # capabilities younger than this are not asked for again
+STARTING_S = 1.0  # those of an engine that is still starting
 PATIENCE_S = 1.5  # Discord wants autocompletion within 3 s: known capabilities are served stale after this
 RETRY_AFTER_S = 5.0  # where a full engine does not say when
 LINE_LIMIT = 1024 * 1024  # bytes; a preview is some tens of thousands
@@ -165,7 +166,8 @@ class EngineClient:
             raise
         self._away = False
         self._capabilities = _capabilities(body)
-        self._fresh_until = self._clock() + FRESH_S
+        settled = self._capabilities.device != STARTING
+        self._fresh_until = self._clock() + (FRESH_S if settled else STARTING_S)
         return self._capabilities
 
     @asynccontextmanager

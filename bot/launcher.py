@@ -22,7 +22,7 @@ FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 STEADY_S = 60.0  # a child that lived so long starts with a short pause again
 START_S = 180.0  # for programs that we start for ourselves; the first start may have to make a model
-STOP_S = 45.0  # longer than the engine's grace for what it is drawing
+STOP_S = 15.0
 
 
 class ChildGaveUp(Exception):
@@ -47,13 +47,15 @@ def _end_with_parent() -> None:
 class Child:
     """One program: its name for people, its arguments, and what its environment has besides ours.
 
-    `hopeless` are the exit codes by which it says that starting it again would change nothing.
+    `hopeless` are the exit codes by which it says that starting it again would change nothing. After
+    SIGTERM it has `stop_s` seconds before it is killed.
     """
 
     name: str
     arguments: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
     hopeless: frozenset[int] = frozenset({os.EX_CONFIG, os.EX_USAGE})
+    stop_s: float = STOP_S
     process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> asyncio.subprocess.Process:
@@ -108,9 +110,9 @@ async def _stop(child: Child) -> None:
         return
     process.terminate()
     try:
-        await asyncio.wait_for(process.wait(), STOP_S)
+        await asyncio.wait_for(process.wait(), child.stop_s)
     except TimeoutError:
-        log.warning("the %s did not stop within %g s and was killed", child.name, STOP_S)
+        log.warning("the %s did not stop within %g s and was killed", child.name, child.stop_s)
         process.kill()
         await process.wait()
 
@@ -119,13 +121,16 @@ def _outcome(code: int) -> str:
     return signal.Signals(-code).name if code < 0 else f"exit code {code}"
 
 
-def engine_child(*, config: Sequence[str] = (), environment: Mapping[str, str] | None = None) -> Child:
-    """The engine's front; it starts its worker itself."""
+def engine_child(
+    *, config: Sequence[str] = (), environment: Mapping[str, str] | None = None, grace_s: float = 0.0
+) -> Child:
+    """The engine's front; it starts its worker itself. `grace_s` is what it gives to what it is drawing."""
     return Child(
         name="engine",
         arguments=[sys.executable, "-m", "engine", *config],
         environment=environment or {},
         hopeless=frozenset({os.EX_CONFIG, os.EX_USAGE, os.EX_UNAVAILABLE}),  # its port is in use
+        stop_s=grace_s + STOP_S,
     )
 
 

@@ -40,10 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run until SIGTERM; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m engine", description="Darkroom's drawing process.")
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML (default: config.toml)")
+    parser.add_argument("--check", action="store_true", help="read the settings, say what is wrong, and end")
     options = parser.parse_args(arguments)
     path = options.config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
     try:
         settings = config.load(path, os.environ)
+        if options.check:
+            return 0
         token = config.token_of(settings)
         set_up_logging(settings.log.level, secrets=[token])
         asyncio.run(serve(settings, token=token, worker_argv=worker_argv(settings)))

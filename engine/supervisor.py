@@ -277,10 +277,16 @@ async def _finish_reading(*tasks: asyncio.Task[None]) -> None:
 async def _log_lines(process: Process) -> None:
     """The worker's stderr into our log. A line that is too long is cut, never a reason to stop reading."""
     assert process.stderr is not None  # it was started with a pipe
+    level = logging.WARNING  # of what did not come through the worker's own log
     while chunk := await process.stderr.read(64 * 1024):
         for line in chunk.decode(errors="replace").splitlines():
+            first, _, rest = line.partition(" ")
+            level = logging.getLevelNamesMapping().get(
+                first, level
+            )  # lines of a traceback have none of their own
             if line.strip():
-                log.info("worker %d: %s", process.pid, line.rstrip()[:LOG_LINE_CHARS])
+                said = rest if first in logging.getLevelNamesMapping() else line
+                log.log(level, "worker %d: %s", process.pid, said.rstrip()[:LOG_LINE_CHARS])
 
 
 def _kill(process: Process) -> None:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from bot.history.database import HistoryUnavailable
+
 THUMBNAIL_SIDE = 256  # pixels, the longer side
 THUMBNAIL_TYPE = "image/jpeg"
 EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
@@ -28,7 +30,10 @@ class PictureFiles:
         self.shelf = asyncio.Lock()
 
     async def write(self, data: bytes, media_type: str = "image/png") -> str:
-        """Keep `data` and return its SHA-256 in hex. Writing the same bytes again changes nothing."""
+        """Keep `data` and return its SHA-256 in hex. Writing the same bytes again changes nothing.
+
+        Raises HistoryUnavailable while the disk takes nothing.
+        """
         return await asyncio.to_thread(self._write, data, media_type)
 
     async def write_thumbnail(self, data: bytes) -> str:
@@ -54,8 +59,13 @@ class PictureFiles:
         name = sha256(data)
         path = self.path(name, media_type)
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _replace(path, data)
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                _replace(path, data)
+            except OSError as error:
+                raise HistoryUnavailable(
+                    "The disk for pictures takes nothing more. Try again later."
+                ) from error
         return name
 
     def _remove(self, names: tuple[str, ...]) -> None:

@@ -224,6 +224,13 @@ class Story:
             await self._fail(error)
             return
         await self._have_run()
+        log.warning(
+            "job %s: %s; offered again (try %d of %d)",
+            self.job.id,
+            error.code,
+            attempt + 1,
+            self._limits.attempts,
+        )
         crashes = self.job.crashes + (error.code in _CRASHES)
         await self._move(JobState.QUEUED, next_attempt=attempt, crashes=crashes)
         if crashes < self._limits.crashes:
@@ -312,6 +319,9 @@ class Story:
     def _taken(self, job: Job | None) -> None:
         if job is None:
             raise Overtaken(f"job {self.job.id} was moved by somebody else")
+        age = (self._clock() - job.created_at).total_seconds()
+        why = f", {job.error.code}" if job.error else ""
+        log.info("job %s: %s, attempt %d, after %.1f s%s", job.id, job.state, job.attempt + 1, age, why)
         self.job = job
 
     @property

@@ -114,7 +114,7 @@ def _sentence(interaction: AnyInteraction, error: Exception) -> str:
     if isinstance(error, Refused):
         return str(error)
     if isinstance(error, DarkroomError):  # the rest of our own errors are sentences too
-        log.error("could not answer an interaction: %s", error)
+        log.error("could not answer an interaction: %s (%s)", error, error.__cause__)
         return str(error)
     name = interaction.command.qualified_name if interaction.command else "a button"
     return unexpected(error, doing=f"answering {name}")

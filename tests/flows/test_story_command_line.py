@@ -155,6 +155,22 @@ def test_a_port_in_use_is_one_sentence_and_an_exit_code(tmp_path: Path) -> None:
 def test_the_doctor_names_what_is_missing_and_shows_no_secret(tmp_path: Path) -> None:
     done = darkroom("doctor", folder=tmp_path, environment={"DARKROOM_DISCORD__TOKEN": TOKEN})
     assert done.returncode == 1
-    assert "WRONG  engine         not running at http://127.0.0.1:7801" in done.stdout
+    assert "WRONG  engine         never started here" in done.stdout
+    assert "ok     engine.*       the engine accepts its settings" in done.stdout
     assert "ok     discord.token" in done.stdout
+    assert list(tmp_path.iterdir()) == []  # it only looks
     assert TOKEN not in done.stdout + done.stderr
+
+
+def test_the_doctor_passes_on_what_the_engine_says_of_its_settings(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("[engine]\nqueue = 0\n")
+    done = darkroom("doctor", folder=tmp_path)
+    assert done.returncode == 1
+    assert "engine.queue must be at least 1; it was 0." in done.stdout
+
+
+def test_run_without_a_token_says_so_before_anything_is_started(tmp_path: Path) -> None:
+    done = darkroom("run", folder=tmp_path)
+    assert done.returncode == os.EX_CONFIG
+    assert done.stderr.startswith("discord.token is not set")
+    assert len(done.stderr.splitlines()) == 1
