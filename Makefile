@@ -3,9 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+JS := tests/playground/discord_js
 
-.PHONY: try run test check bench lock clean
+.PHONY: help try run test check bench screenshots lock clean
 .DELETE_ON_ERROR:
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1	/p' $(MAKEFILE_LIST)
 
 try: $(VENV)/product.stamp ## try it here: a playground instead of Discord, a small model, no account
 	@$(BIN)/darkroom try
@@ -13,8 +17,8 @@ try: $(VENV)/product.stamp ## try it here: a playground instead of Discord, a sm
 run: $(VENV)/product.stamp ## the real thing: needs discord.token in config.toml
 	@$(BIN)/darkroom run
 
-test: $(VENV)/developer.stamp ## all tests
-	@$(BIN)/python -X dev -m pytest
+test: $(VENV)/developer.stamp $(JS)/node_modules/.package-lock.json ## all tests; says at the end what it had to skip
+	@$(BIN)/python -X dev -m pytest -rs
 
 check: $(VENV)/developer.stamp ## format, lint, types
 	@$(BIN)/ruff format --check .
@@ -24,6 +28,11 @@ check: $(VENV)/developer.stamp ## format, lint, types
 
 bench: $(VENV)/developer.stamp ## numbers for docs/benchmarks.md
 	@$(BIN)/python bench/acknowledgement.py
+	@$(BIN)/python bench/crowd.py
+	@$(BIN)/python -m bench.page
+
+screenshots: $(VENV)/developer.stamp ## take the pictures in docs/screenshots/ anew; needs Chromium
+	@$(BIN)/python -m docs.screenshots.take
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
   --no-emit-index-url --upgrade pyproject.toml
@@ -33,7 +42,7 @@ lock: $(VENV)/developer.stamp ## write the lock files anew from pyproject.toml
 	@$(LOCK) --constraint requirements-dev.lock --output-file requirements.lock
 
 clean: ## remove what make made; the data folder stays
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) build *.egg-info $(JS)/node_modules
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Darkroom needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Try: make $(MAKECMDGOALS) PYTHON=python3.12")'
@@ -48,3 +57,7 @@ $(VENV)/product.stamp: requirements.lock pyproject.toml | $(VENV)/bin/python
 $(VENV)/developer.stamp: requirements-dev.lock $(VENV)/product.stamp
 	@$(PIP) install --require-hashes --requirement requirements-dev.lock
 	@touch $@
+
+# npm writes this file last; without npm there is none, and the tests of discord.js say so
+$(JS)/node_modules/.package-lock.json: $(JS)/package-lock.json
+	@if command -v npm >/dev/null; then npm ci --silent --prefix $(JS) || echo "npm could not install discord.js"; fi

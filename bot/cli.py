@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
-from rich.console import Console
 
 import bot.__main__
 from bot import log as logs
@@ -56,17 +55,18 @@ def try_(
     once: Annotated[
         str | None, typer.Option(help="Type this slash command, save its pictures, and end.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("out"),
+    out: Annotated[Path, typer.Option(help="Folder for the pictures of --once.")] = Path("out"),
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the pictures of --once.")] = 600.0,
     config: Config = None,
 ) -> None:
-    """Try Darkroom on this machine: no Discord, no account, a model that is there already."""
+    """Try Darkroom in a browser on this machine: no Discord, no account, a model that is there already."""
     settings = _settings(config)
     os.environ.setdefault("DARKROOM_LOG__LEVEL", TRIAL_QUIET)
     logs.set_up(os.environ["DARKROOM_LOG__LEVEL"], ())
     if once is None:
-        _end(_run(_try_in_terminal(settings, config, out)))
-    _end(_run(_try_once(settings, config, once, out, timeout)))
+        _run(_until_signal(_try_in_browser(settings, config)))
+    else:
+        _end(_run(_try_once(settings, config, once, out, timeout)))
 
 
 @app.command()
@@ -159,17 +159,19 @@ def version() -> None:
     print(importlib.metadata.version("darkroom"))
 
 
-async def _try_in_terminal(settings: Settings, config: Path | None, out: Path) -> int:
-    from bot.playground.client import Person  # the playground is not loaded by the other commands
-    from bot.terminal import Terminal
-    from bot.trial import start_trial
+async def _try_in_browser(settings: Settings, config: Path | None) -> None:
+    """Run until a signal. What was drawn is gone afterwards, like the chat: save what you like from the page."""
+    from bot.trial import start_trial  # the playground is not loaded by the other commands
 
-    async with start_trial(
-        data=settings.paths.data / "try", models=_models(settings), config=config
-    ) as trial:
-        await trial.ready()
-        async with Person(trial.playground.base) as person:
-            return await Terminal(trial=trial, person=person, out=out, console=Console()).run()
+    with tempfile.TemporaryDirectory(prefix="darkroom-") as data:
+        async with start_trial(data=Path(data), models=_models(settings), config=config) as trial:
+            print("Starting …", file=sys.stderr)
+            await trial.ready()
+            print(
+                f"Darkroom is running. Open {trial.playground.base}/ and type /imagine. Ctrl-C ends it.",
+                flush=True,
+            )
+            await trial.launched  # until something ends it
 
 
 async def _try_once(settings: Settings, config: Path | None, text: str, out: Path, timeout: float) -> int:

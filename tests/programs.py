@@ -12,6 +12,7 @@ import pytest
 
 DISCORD_JS = Path(__file__).parent / "playground" / "discord_js"
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+NO_CHROMIUM = "Chromium is not installed: apt-get install chromium"
 
 
 def node() -> str:
@@ -26,10 +27,11 @@ def node() -> str:
 
 def chromium() -> str:
     """The path of Chromium. Skips or fails without."""
-    path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
-    if not path:
-        _missing("chromium", "Chromium is not installed: apt-get install chromium")
-    return path
+    return find_chromium() or _missing("chromium", NO_CHROMIUM)
+
+
+def find_chromium() -> str | None:
+    return next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
 
 
 def _missing(program: str, how: str) -> NoReturn:

@@ -22,12 +22,18 @@ async def serve(port: int) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bot.playground", description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0, the default: any free one")
+    return run(parser.parse_args().port)
+
+
+def run(port: int) -> int:
+    """Serve until Ctrl-C; the exit code."""
     try:
-        asyncio.run(serve(parser.parse_args().port))
+        asyncio.run(serve(port))
     except KeyboardInterrupt:
         return 0
-    except OSError as error:
-        sys.stderr.write(f"The playground cannot listen: {error.strerror or error}.\n")
+    except (OSError, OverflowError) as error:  # asyncio's word for a port above 65535
+        reason = error.strerror or error if isinstance(error, OSError) else f"there is no port {port}"
+        sys.stderr.write(f"The playground cannot listen: {reason}.\n")
         return 1
     return 0
 

@@ -1,21 +1,24 @@
 """Login: who the bot is, which application it belongs to, and where the gateway is."""
 
+import math
 from collections.abc import Callable
 
 from bot.playground import errors, shapes
 from bot.playground.routing import Answer, Call, Route
-from bot.playground.state import State
+from bot.playground.state import Json, State
 
-# https://discord.com/developers/docs/events/gateway#session-start-limit-object
-START_LIMIT = {"total": 1000, "remaining": 999, "reset_after": 14_400_000, "max_concurrency": 1}
+GUILDS_PER_SHARD = 1000  # what GET /gateway/bot recommends
 
 
 class Account:
-    """The routes that a library calls before it opens the gateway, and those about users and the server."""
+    """The routes that a library calls before it opens the gateway, and the one about users."""
 
-    def __init__(self, *, state: State, gateway_address: Callable[[], str]) -> None:
+    def __init__(
+        self, *, state: State, gateway_address: Callable[[], str], start_limit: Callable[[], Json]
+    ) -> None:
         self._state = state
         self._gateway_address = gateway_address
+        self._start_limit = start_limit
 
     def routes(self) -> list[Route]:
         return [
@@ -25,36 +28,18 @@ class Account:
             Route("GET", "/gateway", lambda _: (200, {"url": self._gateway_address()}), open=True),
             Route("GET", "/gateway/bot", self._gateway),
             Route("GET", "/users/{user}", self._user),
-            Route("GET", "/guilds/{guild}", self._guild),
-            Route("GET", "/guilds/{guild}/channels", self._channels),
-            Route("GET", "/guilds/{guild}/members/{user}", self._member),
         ]
 
     def _gateway(self, _: Call) -> Answer:
-        return 200, {"url": self._gateway_address(), "shards": 1, "session_start_limit": START_LIMIT}
+        guilds = sum(self._state.bot in guild for guild in self._state.guilds.values())
+        return 200, {
+            "url": self._gateway_address(),
+            "shards": max(1, math.ceil(guilds / GUILDS_PER_SHARD)),
+            "session_start_limit": self._start_limit(),
+        }
 
     def _user(self, call: Call) -> Answer:
         person = self._state.user(call.params["user"])
         if not person:
             raise errors.unknown_user()
         return 200, shapes.user(person)
-
-    def _guild(self, call: Call) -> Answer:
-        self._own_guild(call)
-        return 200, shapes.guild(self._state)
-
-    def _channels(self, call: Call) -> Answer:
-        self._own_guild(call)
-        places = [place for place in self._state.channels.values() if not place.recipient]
-        return 200, [shapes.channel(place, self._state) for place in places]
-
-    def _member(self, call: Call) -> Answer:
-        self._own_guild(call)
-        person = self._state.user(call.params["user"])
-        if not person:
-            raise errors.unknown_user()
-        return 200, shapes.member(person)
-
-    def _own_guild(self, call: Call) -> None:
-        if call.params["guild"] != self._state.guild_id:
-            raise errors.unknown_guild()

@@ -1,116 +1,130 @@
-"""Channel routes: sending, reading, editing and deleting messages as the bot, without an interaction.
+"""Channel routes: reading, changing and deleting channels, overwrites, and opening direct messages.
 
 https://discord.com/developers/docs/resources/channel
 """
 
+from typing import Annotated
+
+from pydantic import Field
+
 from bot.playground import errors, shapes
-from bot.playground.messages import Messages
+from bot.playground.access import Access
+from bot.playground.bodies import Body, Snowflake, read, up_to
+from bot.playground.guilds import Channel, Guild
+from bot.playground.permissions import Overwrite, OverwriteType, Permissions
 from bot.playground.routing import Answer, Call, Route
-from bot.playground.state import Channel, Message, State
+from bot.playground.state import State
+from bot.playground.threads import Threads
+from bot.playground.world import World
+
+
+class ChannelBody(Body):
+    """Changes of a text channel."""
+
+    name: Annotated[str, up_to(100, at_least=1)] | None = None
+    topic: Annotated[str, up_to(1024)] | None = None
+    nsfw: bool | None = None
+
+
+class OverwriteBody(Body):
+    type: Annotated[int, Field(ge=0, le=1)]
+    allow: Snowflake | None = None
+    deny: Snowflake | None = None
 
 
 class Channels:
-    """What the bot may do in a channel. Ephemeral messages do not exist here."""
+    """What the bot may do with channels themselves."""
 
-    def __init__(self, *, state: State, messages: Messages) -> None:
+    def __init__(self, *, state: State, access: Access, world: World, threads: Threads) -> None:
         self._state = state
-        self._messages = messages
+        self._access = access
+        self._world = world
+        self._threads = threads
 
     def routes(self) -> list[Route]:
-        many, one = "/channels/{channel}/messages", "/channels/{channel}/messages/{message}"
+        one, overwrite = "/channels/{channel}", "/channels/{channel}/permissions/{overwrite}"
         return [
-            Route("GET", "/channels/{channel}", self._get_channel),
-            Route("POST", "/channels/{channel}/typing", self._typing),
-            Route("POST", many, self._send),
-            Route("GET", many, self._history),
             Route("GET", one, self._get),
             Route("PATCH", one, self._edit),
             Route("DELETE", one, self._delete),
+            Route("PUT", overwrite, self._set_overwrite),
+            Route("DELETE", overwrite, self._remove_overwrite),
+            Route("POST", f"{one}/typing", self._typing),
             Route("POST", "/users/@me/channels", self._open_dm),
         ]
 
-    def _channel(self, call: Call) -> Channel:
-        channel = self._state.channels.get(call.params["channel"])
-        if not channel:
-            raise errors.unknown_channel()
-        return channel
-
-    def _message(self, call: Call) -> Message:
-        channel = self._channel(call)
-        message = self._state.messages.get(call.params["message"])
-        if not message or message.seen_by or message.channel_id != channel.id:
-            raise errors.unknown_message()
-        return message
-
-    def _get_channel(self, call: Call) -> Answer:
-        return 200, shapes.channel(self._channel(call), self._state)
-
-    def _typing(self, call: Call) -> Answer:
-        self._channel(call)
-        return 204, None
-
-    def _send(self, call: Call) -> Answer:
-        channel = self._channel(call)
-        if isinstance(call.body, dict):
-            before = self._messages.sent_before(call.body, self._state.bot, channel)
-            if before:
-                return 200, self._messages.for_bot(before)
-        message = self._messages.create(call.body, call.uploads, author=self._state.bot, channel=channel)
-        return 200, self._messages.for_bot(message)
-
-    def _history(self, call: Call) -> Answer:
-        """Newest first, at most `limit` (1 to 100, 50 without), by `before`, `after` or `around` an id."""
-        channel = self._channel(call)
-        number = {name: _number(call, name) for name in ("limit", "before", "after", "around")}
-        limit = 50 if number["limit"] is None else number["limit"]
-        if not 1 <= limit <= 100:
-            said = "int value should be between 1 and 100."
-            raise errors.invalid_form([errors.FieldError(("limit",), "NUMBER_TYPE_MAX", said)])
-        found = [each for each in self._state.messages.values() if each.channel_id == channel.id]
-        found = [each for each in found if not each.seen_by]
-        if (before := number["before"]) is not None:
-            found = [each for each in found if int(each.id) < before][-limit:]
-        elif (after := number["after"]) is not None:
-            found = [each for each in found if int(each.id) > after][:limit]
-        elif (around := number["around"]) is not None:
-            found = sorted(
-                sorted(found, key=lambda each: abs(int(each.id) - around))[:limit], key=lambda m: int(m.id)
-            )
-        return 200, [self._messages.for_bot(each) for each in reversed(found[-limit:])]
-
     def _get(self, call: Call) -> Answer:
-        return 200, self._messages.for_bot(self._message(call))
+        return 200, shapes.channel(self._access.channel(call))
 
     def _edit(self, call: Call) -> Answer:
-        message = self._message(call)
-        if message.author != self._state.bot:
-            raise errors.not_the_author()
-        return 200, self._messages.for_bot(self._messages.edit(message, call.body, call.uploads))
+        channel = self._access.channel(call)
+        if channel.thread:
+            return 200, shapes.channel(self._threads.edit(channel, call.body))
+        self._in_server(channel)
+        self._access.channel(call, Permissions.MANAGE_CHANNELS)
+        changes = read(ChannelBody, call.body).model_dump(exclude_unset=True)
+        kept = {name: value for name, value in changes.items() if value is not None or name == "topic"}
+        return 200, shapes.channel(self._world.change_channel(channel, **kept))
 
     def _delete(self, call: Call) -> Answer:
-        self._messages.delete(self._message(call))
+        """Direct messages are only closed: they are there again with the next one."""
+        channel = self._access.channel(call)
+        if not channel.guild:
+            return 200, shapes.channel(channel)
+        needed = Permissions.MANAGE_THREADS if channel.thread else Permissions.MANAGE_CHANNELS
+        self._access.channel(call, needed)
+        shape = shapes.channel(channel)
+        self._world.delete_channel(channel)
+        return 200, shape
+
+    def _set_overwrite(self, call: Call) -> Answer:
+        """Only what the bot itself may do here can be allowed or denied."""
+        channel = self._access.channel(call, Permissions.MANAGE_ROLES)
+        guild = self._in_server(channel)
+        body = read(OverwriteBody, call.body)
+        id = call.params["overwrite"]
+        known = guild.roles if body.type == OverwriteType.ROLE else guild.members
+        if id not in known:
+            raise errors.unknown_overwrite()
+        allow, deny = _flags("allow", body.allow), _flags("deny", body.deny)
+        if (allow | deny) not in channel.permissions(self._state.bot):
+            raise errors.missing_permissions()
+        overwrite = Overwrite(id=id, type=OverwriteType(body.type), allow=allow, deny=deny)
+        self._world.set_overwrite(channel, overwrite)
+        return 204, None
+
+    def _remove_overwrite(self, call: Call) -> Answer:
+        channel = self._access.channel(call, Permissions.MANAGE_ROLES)
+        if call.params["overwrite"] not in channel.overwrites:
+            raise errors.unknown_overwrite()
+        self._world.set_overwrite(channel, Overwrite(id=call.params["overwrite"], type=OverwriteType.ROLE))
+        return 204, None
+
+    def _typing(self, call: Call) -> Answer:
+        channel = self._access.channel(call)
+        self._access.channel(call, channel.sending)
         return 204, None
 
     def _open_dm(self, call: Call) -> Answer:
         """A person's direct messages with the bot; they always exist."""
         wanted = str(call.body.get("recipient_id")) if isinstance(call.body, dict) else ""
         for channel in self._state.channels.values():
-            if channel.recipient and channel.recipient.id == wanted:
-                return 200, shapes.channel(channel, self._state)
-        raise errors.invalid_form(
-            [
-                errors.FieldError(
-                    ("recipient_id",), "NUMBER_TYPE_COERCE", f'Value "{wanted}" is not a known user.'
-                )
-            ]
-        )
+            if self._state.bot in channel.people and channel.recipient and channel.recipient.id == wanted:
+                return 200, shapes.channel(channel)
+        said = f'Value "{wanted}" is not a known user.'
+        raise errors.invalid_form([errors.FieldError(("recipient_id",), "NUMBER_TYPE_COERCE", said)])
+
+    def _in_server(self, channel: Channel) -> Guild:
+        if not channel.guild:
+            raise errors.not_in_direct_messages()
+        return channel.guild
 
 
-def _number(call: Call, name: str) -> int | None:
-    raw = call.query.get(name)
-    if raw is None:
-        return None
-    if not raw.isascii() or not raw.isdigit() or len(raw) > 20:
-        said = f'Value "{raw}" is not snowflake.'
+def _flags(name: str, sent: str | None) -> Permissions:
+    """Permissions come as a decimal number in a string. Raises DiscordError 50035."""
+    if sent is None:
+        return Permissions.NONE
+    if not (sent.isascii() and sent.isdigit() and len(sent) <= 20):
+        said = f'Value "{sent}" is not a number of permissions.'
         raise errors.invalid_form([errors.FieldError((name,), "NUMBER_TYPE_COERCE", said)])
-    return int(raw)
+    return Permissions(int(sent))

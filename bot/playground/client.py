@@ -7,22 +7,18 @@ async with Person(base, user="alice") as alice:
 """
 
 import asyncio
-import io
-import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import aiohttp
-
+from bot.playground.calls import Calls, Files
+from bot.playground.calls import Json as Json
 from bot.playground.errors import NotPossible as NotPossible
 from bot.playground.typed import parse
 
 T = TypeVar("T")
 
-Json = dict[str, Any]
-Files = Mapping[str, tuple[str, bytes]]  # by option or field name: file name, content
 POLL_S = 1.0  # the longest pause between two looks: time passes on the playground's clock without a change
 
 
@@ -67,18 +63,16 @@ class Person:
     def __init__(self, base: str, *, user: str = "alice", channel: str = "general") -> None:
         self.user = user
         self.channel = channel
-        self._base = base
-        self._http: aiohttp.ClientSession | None = None
+        self._calls = Calls(base)
 
     async def __aenter__(self) -> Self:
-        self._http = aiohttp.ClientSession(base_url=self._base)
+        await self._calls.open()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._http:
-            await self._http.close()
+        await self._calls.close()
 
     async def slash(
         self,
@@ -142,23 +136,47 @@ class Person:
 
     async def say(self, content: str, *, files: Files | None = None) -> Json:
         """An ordinary message."""
-        message: Json = await self._post("say", {**self._who, "content": content}, files)
+        message: Json = await self._calls.post("say", {**self._who, "content": content}, files)
         return message
+
+    async def react(self, message: Json, emoji: str, *, remove: bool = False) -> Json:
+        """Add a reaction, or take the own one back; the message as it is then."""
+        return await self._do("react", message=message["id"], emoji=emoji, remove=remove)
+
+    async def pin(self, message: Json, *, remove: bool = False) -> Json:
+        """Pin a message, or unpin it; the message as it is then."""
+        return await self._do("pin", message=message["id"], remove=remove)
+
+    async def delete(self, message: Json) -> None:
+        """Delete a message, or dismiss a private one."""
+        await self._do("delete", message=message["id"])
+
+    async def start_thread(self, name: str, message: Json | None = None, *, private: bool = False) -> Json:
+        """At a message, or without one: `{id, name, type}`."""
+        at = message["id"] if message else None
+        return await self._do("thread", name=name, message=at, private=private)
+
+    async def change_world(self, what: str, **body: Any) -> Json:
+        """Servers, people, roles, permissions: `POST /playground/world/{what}`. The world as it is then."""
+        world: Json = await self._calls.post(f"world/{what}", body)
+        return world
 
     async def commands(self) -> list[Json]:
         """The commands that are offered here."""
-        commands: list[Json] = await self._get("commands", self._who)
+        commands: list[Json] = await self._calls.get("commands", self._who)
         return commands
 
     async def messages(self) -> list[Json]:
         """The channel as this person sees it, oldest first."""
-        seen = await self._get("messages", self._who)
+        seen = await self._calls.get("messages", self._who)
         messages: list[Json] = seen["messages"]
         return messages
 
     async def look(self, act: Interaction) -> Interaction:
         """The interaction as it stands now."""
-        return _interaction(await self._get(f"interactions/{act.id}", {**self._who, "channel": act.channel}))
+        return _interaction(
+            await self._calls.get(f"interactions/{act.id}", {**self._who, "channel": act.channel})
+        )
 
     async def wait(
         self, act: Interaction, until: Callable[[Interaction], bool], timeout: float = 10
@@ -218,66 +236,48 @@ class Person:
 
     async def download(self, url: str) -> bytes:
         """An attachment's bytes. Raises aiohttp.ClientResponseError where the link expired."""
-        async with self._session.get(url, raise_for_status=True) as response:
-            return await response.read()
+        return await self._calls.download(url)
 
     async def world(self) -> Json:
         """People, channels, the time, the number of connected sessions."""
-        world: Json = await self._get("world", {})
+        world: Json = await self._calls.get("world", {})
         return world
 
     async def move_clock(self, seconds: float) -> None:
-        await self._post("clock", {"seconds": seconds})
+        await self._calls.post("clock", {"seconds": seconds})
 
     async def fault(self, kind: str, **rule: Any) -> None:
         """The next matching calls go wrong: see bot.playground.faults.Fault."""
-        await self._post("faults", {"kind": kind, **rule})
+        await self._calls.post("faults", {"kind": kind, **rule})
 
     async def gateway(self, **fault: Any) -> None:
-        """`reconnect=True`, `invalidate=True`, `close=4000`, `drop=True`, `acknowledge=False`."""
-        await self._post("gateway", fault)
+        """`reconnect=True`, `invalidate=True`, `close=4000`, `drop=True`, `acknowledge=False`, `privileged=[]`."""
+        await self._calls.post("gateway", fault)
+
+    async def rate_limits(self, **limits: Any) -> Json:
+        """`enabled=False`, `scale=0.5`, `forget=True`, `ban=True`, ...; how they stand then."""
+        stand: Json = await self._calls.post("rate-limits", limits)
+        return stand
+
+    async def vote(self, message: Json, answers: Sequence[int]) -> Json:
+        """Vote in a poll: the whole choice, by answer id. The message then."""
+        return await self._do("vote", message=message["id"], answers=list(answers))
 
     async def traffic(self, since: int = 0) -> list[Json]:
         """Calls and events on the wire, oldest first, after the entry number `since`."""
-        entries: list[Json] = await self._get("traffic", {"since": since})
+        entries: list[Json] = await self._calls.get("traffic", {"since": since})
         return entries
 
     @property
     def _who(self) -> Json:
         return {"user": self.user, "channel": self.channel}
 
-    @property
-    def _session(self) -> aiohttp.ClientSession:
-        if not self._http:
-            raise RuntimeError("Use Person as an async context manager.")
-        return self._http
+    async def _do(self, act: str, /, **body: Any) -> Json:
+        shown: Json = await self._calls.post(act, {**self._who, **body})
+        return shown
 
     async def _act(self, name: str, body: Json, files: Files | None = None) -> Interaction:
-        return _interaction(await self._post(name, {**self._who, **body}, files))
-
-    async def _post(self, name: str, body: Json, files: Files | None = None) -> Any:
-        if not files:
-            return await self._answer(self._session.post(f"/playground/{name}", json=body))
-        form = aiohttp.FormData()
-        form.add_field("payload_json", json.dumps(body), content_type="application/json")
-        for option, (filename, data) in files.items():
-            form.add_field(
-                f"files[{option}]",
-                io.BytesIO(data),
-                filename=filename,
-                content_type="application/octet-stream",
-            )
-        return await self._answer(self._session.post(f"/playground/{name}", data=form))
-
-    async def _get(self, name: str, query: Json) -> Any:
-        return await self._answer(self._session.get(f"/playground/{name}", params=query))
-
-    async def _answer(self, request: "aiohttp.client._RequestContextManager") -> Any:
-        async with request as response:
-            if response.status == 422:
-                raise NotPossible((await response.json())["message"])
-            response.raise_for_status()
-            return await response.json()
+        return _interaction(await self._calls.post(name, {**self._who, **body}, files))
 
     async def _watch(
         self, look: Callable[[], Awaitable[T | None]], timeout: float, describe: Callable[[], str]
@@ -286,10 +286,10 @@ class Person:
         try:
             async with asyncio.timeout(timeout):
                 while True:
-                    changes = (await self.world())["changes"]
+                    changes = (await self._calls.get("changes", {"timeout": 0}))["changes"]
                     if (found := await look()) is not None:
                         return found
-                    await self._get("changes", {"since": changes, "timeout": POLL_S})
+                    await self._calls.get("changes", {"since": changes, "timeout": POLL_S})
         except TimeoutError:
             raise TimeoutError(f"After {timeout:g} s {describe()}.") from None
 

@@ -1,6 +1,7 @@
 """Components and embeds as Discord echoes them: numbered, with defaults, and with uploads resolved."""
 
 from collections.abc import Iterator, Mapping
+from itertools import count
 from typing import Any
 
 from bot.playground.clock import Snowflakes
@@ -25,7 +26,7 @@ class Echo:
     def __init__(self, attachments: list[Json], snowflakes: Snowflakes) -> None:
         self._uploads = {f"attachment://{each['filename']}": each for each in attachments}
         self._snowflakes = snowflakes
-        self._number = 0
+        self._taken: set[int] = set()
         self.used: set[str] = set()
 
     def embeds(self, embeds: list[Json]) -> list[Json]:
@@ -37,16 +38,24 @@ class Echo:
             for name in ("image", "thumbnail")
             if isinstance(embed.get(name), dict)
         }
-        return {"type": "rich", **embed, **pictures}
+        for name in ("footer", "author"):
+            upload = self._uploads.get((embed.get(name) or {}).get("icon_url", ""))
+            if upload:
+                self.used.add(upload["id"])
+                icon = {"icon_url": upload["url"], "proxy_icon_url": upload["proxy_url"]}
+                pictures[name] = {**embed[name], **icon}
+        fields = [{"inline": False, **field} for field in embed.get("fields") or []]
+        return {"type": "rich", **embed, **pictures, **({"fields": fields} if fields else {})}
 
     def components(self, components: list[Json]) -> list[Json]:
+        """Numbered from 1, around the ids that the bot gave."""
+        self._taken = {each["id"] for each in walk(components) if each.get("id")}
         return [self._component(component) for component in components]
 
     def _component(self, sent: Json) -> Json:
-        self._number += 1
-        echo = {**DEFAULTS.get(sent["type"], {}), **sent, "id": sent.get("id") or self._number}
+        echo = {**DEFAULTS.get(sent["type"], {}), **sent, "id": sent.get("id") or self._next()}
         if sent.get("components") is not None:
-            echo["components"] = self.components(sent["components"])
+            echo["components"] = [self._component(each) for each in sent["components"]]
         for name in ("component", "accessory"):
             if sent.get(name):
                 echo[name] = self._component(sent[name])
@@ -55,9 +64,18 @@ class Echo:
         for name in ("media", "file"):
             if sent.get(name):
                 echo[name] = self._unfurled(sent[name])
+        if sent.get("emoji"):
+            echo["emoji"] = emoji(sent["emoji"])
+        if sent.get("options"):
+            echo["options"] = [_option(option) for option in sent["options"]]
         if sent["type"] == 13 and (upload := self._uploads.get(sent["file"]["url"])):
             echo |= {"name": upload["filename"], "size": upload["size"]}
         return echo
+
+    def _next(self) -> int:
+        free = next(number for number in count(1) if number not in self._taken)
+        self._taken.add(free)
+        return free
 
     def _item(self, item: Json) -> Json:
         return {"description": None, "spoiler": False, **item, "media": self._unfurled(item["media"])}
@@ -72,6 +90,15 @@ class Echo:
         self.used.add(upload["id"])
         told = ("url", "proxy_url", "width", "height", "content_type")
         return media | {name: upload[name] for name in told if name in upload}
+
+
+def emoji(sent: Json) -> Json:
+    """A unicode one by its name; one of a server by its id, and a name where the bot gave none."""
+    return {"name": "_", **sent, **({"id": str(sent["id"])} if sent.get("id") else {})}
+
+
+def _option(sent: Json) -> Json:
+    return {**sent, **({"emoji": emoji(sent["emoji"])} if sent.get("emoji") else {})}
 
 
 def walk(shape: Any) -> Iterator[Json]:

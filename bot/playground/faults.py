@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from pydantic import BaseModel, ConfigDict, Field
 
 from bot.playground.errors import DiscordError
+from bot.playground.ratelimits import RateLimitScope, rate_limited
 
 
 class FaultKind(StrEnum):
@@ -15,12 +16,6 @@ class FaultKind(StrEnum):
     LOST = "lost"  # it happened, and the connection closed without an answer
     DELAY = "delay"  # it happens, `seconds` late
     RATE_LIMIT = "rate_limit"  # 429, nothing happened
-
-
-class RateLimitScope(StrEnum):
-    USER = "user"
-    GLOBAL = "global"
-    SHARED = "shared"
 
 
 class Fault(BaseModel):
@@ -51,12 +46,7 @@ class Fault(BaseModel):
         """The answer that the fault gives instead of the true one."""
         if self.kind is not FaultKind.RATE_LIMIT:
             return DiscordError(self.status, self.code, self.message)
-        everywhere = self.scope is RateLimitScope.GLOBAL
-        headers = {"Retry-After": f"{self.seconds:g}", "X-RateLimit-Scope": self.scope.value}
-        if everywhere:
-            headers["X-RateLimit-Global"] = "true"
-        extra = {"retry_after": self.seconds, "global": everywhere}
-        return DiscordError(429, 0, "You are being rate limited.", headers=headers, extra=extra)
+        return rate_limited(self.seconds, self.scope)
 
 
 @dataclass

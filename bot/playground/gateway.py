@@ -4,63 +4,87 @@ https://discord.com/developers/docs/events/gateway
 """
 
 import asyncio
-import json
+import logging
 from typing import Any, Protocol
 
 from aiohttp import WSMessage, WSMsgType, web
 
-from bot.playground import shapes
+from bot.playground import payloads, shapes
 from bot.playground.cdn import Cdn
-from bot.playground.sessions import PRIVILEGED, Connection, Intents, Op, Session
+from bot.playground.chunks import member_chunks
+from bot.playground.intents import CONTENT, PRIVILEGED, Intents, needed
+from bot.playground.ratelimits import RateLimits
+from bot.playground.session_starts import SessionStarts
+from bot.playground.sessions import Connection, GatewayClosed, Op, Session
 from bot.playground.state import Json, State
 from bot.playground.traffic import Traffic
 
+log = logging.getLogger(__name__)
+
+VERSION = "10"
 HEARTBEAT_MS = 41_250
+PATIENCE = 1.5  # heartbeat intervals without a heartbeat, until a client is taken for dead
+GUILDS_PER_SHARD = 2500
 
 
 class Publish(Protocol):
-    def __call__(self, event: str, data: Json, intent: Intents = Intents.NONE) -> None:
+    def __call__(self, event: str, data: Json) -> None:
         """Send an event to every session that asked for it."""
 
 
-class GatewayClosed(Exception):
-    """The bot broke the protocol: close with this code."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
-        self.reason = reason
-
-
 class Gateway:
-    """All sessions. The methods below `publish` are the faults that a test or a person can cause."""
+    """All sessions. The methods below `publish` are the faults that a test or a person can cause.
 
-    def __init__(self, *, state: State, cdn: Cdn, traffic: Traffic, token: str) -> None:
+    Heartbeats are awaited in real time, since no client's timers follow the playground's clock.
+    """
+
+    def __init__(
+        self,
+        *,
+        state: State,
+        cdn: Cdn,
+        traffic: Traffic,
+        token: str,
+        limits: RateLimits,
+        starts: SessionStarts,
+    ) -> None:
         self._state = state
         self._cdn = cdn
         self._traffic = traffic
         self._token = token
+        self._limits = limits
+        self._starts = starts
         self._sessions: dict[str, Session] = {}
         self._connections: set[Connection] = set()
         self.base = ""
         self.acknowledges = True
         self.allowed = PRIVILEGED  # the privileged intents that are switched on for the application
+        self.heartbeat_ms = HEARTBEAT_MS
+        self.guilds_per_shard = GUILDS_PER_SHARD
+        self.presence: Json | None = None  # the bot's, as it last said
 
     @property
     def connected(self) -> int:
         """Sessions that are connected and identified."""
         return sum(session.connection is not None for session in self._sessions.values())
 
-    def publish(self, event: str, data: Json, intent: Intents = Intents.NONE) -> None:
+    def publish(self, event: str, data: Json) -> None:
         self._state.changes.bump()
+        guild = (
+            data["id"] if event in ("GUILD_CREATE", "GUILD_UPDATE", "GUILD_DELETE") else data.get("guild_id")
+        )
+        intent = needed(event, data, bot_id=self._state.bot.id)
         for session in self._sessions.values():
-            if intent in session.intents:
+            if intent in session.intents and session.shard.carries(guild):
                 self._dispatch(session, event, data)
 
     def _dispatch(self, session: Session, event: str, data: Json) -> None:
         shown = self._cdn.signed(data)
         if event.startswith("MESSAGE_") and not self._may_read(session, data):
-            shown |= {"content": "", "embeds": [], "attachments": [], "components": []}
+            shown = {**shown, **CONTENT}
+            shown.pop("poll", None)
+        if event == "GUILD_CREATE" and Intents.GUILD_MEMBERS not in session.intents:
+            shown["members"] = [each for each in shown["members"] if each["user"]["id"] == self._state.bot.id]
         self._traffic.event(at=self._state.clock.now(), name=event, data=shown)
         session.dispatch(event, shown)
 
@@ -99,14 +123,20 @@ class Gateway:
 
     async def connect(self, request: web.Request) -> web.WebSocketResponse:
         """One connection, from HELLO until either side closes."""
-        socket = web.WebSocketResponse(max_msg_size=4096 * 4, compress=False)
+        socket = web.WebSocketResponse(compress=False)
         await socket.prepare(request)
         connection = Connection(socket, request)
         self._connections.add(connection)
-        connection.send(Op.HELLO, {"heartbeat_interval": HEARTBEAT_MS, "_trace": []})
         writer = asyncio.create_task(connection.write(), name="gateway writer")
         try:
+            _check_address(request)
+            connection.send(Op.HELLO, {"heartbeat_interval": self.heartbeat_ms, "_trace": []})
             await self._listen(connection)
+        except GatewayClosed as error:
+            connection.close(error.code, error.reason)
+        except Exception:
+            log.exception("the gateway failed")
+            connection.close(4000, "Unknown error.")
         finally:
             self._connections.discard(connection)
             self._detach(connection)
@@ -115,27 +145,36 @@ class Gateway:
         return socket
 
     async def _listen(self, connection: Connection) -> None:
-        async for message in connection.socket:
+        """Until the client closes. Raises GatewayClosed, 4009 where it stops to send heartbeats."""
+        alive_at = asyncio.get_running_loop().time()
+        while True:
             try:
-                self._receive(connection, message)
-            except GatewayClosed as error:
-                connection.close(error.code)
+                async with asyncio.timeout_at(alive_at + self.heartbeat_ms / 1000 * PATIENCE):
+                    message = await connection.socket.receive()
+            except TimeoutError:
+                self._sessions.pop(getattr(self._find(connection), "id", ""), None)
+                raise GatewayClosed(4009, "Session timed out.") from None
+            if message.type in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR):
                 return
+            if self._receive(connection, message) is Op.HEARTBEAT:
+                alive_at = asyncio.get_running_loop().time()
 
     def _detach(self, connection: Connection) -> None:
         """The session stays for a RESUME, unless the bot closed with 1000 or 1001."""
         finished = not connection.closed_by_us and connection.socket.close_code in (1000, 1001)
-        for session in list(self._sessions.values()):
-            if session.connection is connection:
-                session.connection = None
-                if finished:
-                    del self._sessions[session.id]
+        session = self._find(connection)
+        if session:
+            session.connection, session.left_at = None, self._state.clock.now()
+            if finished:
+                del self._sessions[session.id]
         self._state.changes.bump()
 
-    def _receive(self, connection: Connection, message: WSMessage) -> None:
+    def _receive(self, connection: Connection, message: WSMessage) -> Op:
         if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
-            raise GatewayClosed(4002, "Error while decoding payload.")
-        op, data = _decode(message.data)
+            raise payloads.undecodable()
+        if connection.sends.take(self._state.clock.now()) and self._limits.enabled:
+            raise GatewayClosed(4008, "Rate limited.")
+        op, data = payloads.decode(message.data)
         if op is not Op.HEARTBEAT:
             shown = {**data, "token": "…"} if isinstance(data, dict) and "token" in data else data
             self._traffic.event(at=self._state.clock.now(), name=op.name, data=shown, sent=False)
@@ -144,57 +183,85 @@ class Gateway:
                 if self.acknowledges:
                     connection.send(Op.HEARTBEAT_ACK)
             case Op.IDENTIFY:
-                self._identify(connection, data)
+                self._identify(connection, payloads.read(payloads.Identify, data))
             case Op.RESUME:
-                self._resume(connection, data)
+                self._resume(connection, payloads.read(payloads.Resume, data))
+            case _:
+                self._ask(self._session_of(connection), op, data)
+        return op
+
+    def _ask(self, session: Session, op: Op, data: Any) -> None:
+        """What only an identified client may send."""
+        match op:
+            case Op.PRESENCE_UPDATE:
+                self.presence = payloads.read(payloads.Presence, data).model_dump()
+                self._state.changes.bump()
+            case Op.VOICE_STATE_UPDATE:
+                payloads.read(payloads.VoiceState, data)  # there are no voice channels to join
             case Op.REQUEST_GUILD_MEMBERS:
-                self._members(self._session_of(connection), data)
-            case Op.PRESENCE_UPDATE | Op.VOICE_STATE_UPDATE:
-                self._session_of(connection)
+                asked = payloads.read(payloads.RequestMembers, data)
+                for chunk in member_chunks(asked, self._state, session.intents):
+                    self._dispatch(session, "GUILD_MEMBERS_CHUNK", chunk)
             case _:
                 raise GatewayClosed(4001, "Unknown opcode.")
 
-    def _session_of(self, connection: Connection) -> Session:
-        for session in self._sessions.values():
-            if session.connection is connection:
-                return session
-        raise GatewayClosed(4003, "Not authenticated.")
+    def _find(self, connection: Connection) -> Session | None:
+        return next((each for each in self._sessions.values() if each.connection is connection), None)
 
-    def _authenticate(self, data: Any) -> None:
-        if not isinstance(data, dict):
-            raise GatewayClosed(4002, "Error while decoding payload.")
-        if str(data.get("token")).removeprefix("Bot ") != self._token:
+    def _session_of(self, connection: Connection) -> Session:
+        session = self._find(connection)
+        if not session:
+            raise GatewayClosed(4003, "Not authenticated.")
+        return session
+
+    def _authenticate(self, token: str) -> None:
+        if token.removeprefix("Bot ") != self._token:
             raise GatewayClosed(4004, "Authentication failed.")
 
-    def _identify(self, connection: Connection, data: Any) -> None:
-        self._authenticate(data)
-        if any(session.connection is connection for session in self._sessions.values()):
+    def _identify(self, connection: Connection, asked: payloads.Identify) -> None:
+        self._authenticate(asked.token)
+        if self._find(connection):
             raise GatewayClosed(4005, "Already authenticated.")
-        if not isinstance(data.get("intents"), int):
-            raise GatewayClosed(4013, "Invalid intent(s).")
-        intents = Intents(data["intents"])
-        if intents & PRIVILEGED & ~self.allowed:
-            raise GatewayClosed(4014, "Disallowed intent(s).")
-        session = Session(intents)
+        shard, intents = asked.sharded(), asked.wanted(self.allowed)
+        guilds = [
+            id for id, guild in self._state.guilds.items() if self._state.bot in guild and shard.carries(id)
+        ]
+        if len(guilds) > self.guilds_per_shard:
+            raise GatewayClosed(4011, "Sharding required.")
+        if self._starts.too_fast(shard):
+            connection.send(Op.INVALID_SESSION, False)
+            return
+        if self._starts.used_up():  # Discord resets the token; here it is wrong until the day is over
+            self._sessions.clear()
+            self.close(4004)
+            return
+        connection.compresses_payloads = bool(asked.compress)
+        self._begin(connection, Session(intents, shard), guilds)
+        if asked.presence:
+            self.presence = asked.presence.model_dump()
+
+    def _begin(self, connection: Connection, session: Session, guilds: list[str]) -> None:
         session.connection = connection
         self._sessions[session.id] = session
-        self._dispatch(session, "READY", self._ready(session, data))
-        if Intents.GUILDS in intents:
-            everybody = Intents.GUILD_MEMBERS in intents
-            self._dispatch(session, "GUILD_CREATE", shapes.guild_create(self._state, all_members=everybody))
+        self._dispatch(session, "READY", self._ready(session, guilds))
+        if Intents.GUILDS in session.intents:
+            for id in guilds:
+                self._dispatch(
+                    session, "GUILD_CREATE", shapes.guild_create(self._state.guilds[id], self._state)
+                )
         self._state.changes.bump()
 
-    def _ready(self, session: Session, data: Json) -> Json:
+    def _ready(self, session: Session, guilds: list[str]) -> Json:
         flags = shapes.APPLICATION_FLAGS
         return {
-            "v": 10,
+            "v": int(VERSION),
             "user": shapes.own_user(self._state),
-            "guilds": [{"id": self._state.guild_id, "unavailable": True}],
+            "guilds": [{"id": id, "unavailable": True} for id in guilds],
             "session_id": session.id,
             "resume_gateway_url": self.base,
             "session_type": "normal",
             "private_channels": [],
-            "shard": data.get("shard", [0, 1]),
+            "shard": [session.shard.id, session.shard.count],
             "application": {
                 "id": self._state.application_id,
                 "flags": flags,
@@ -203,39 +270,24 @@ class Gateway:
             "_trace": [],
         }
 
-    def _resume(self, connection: Connection, data: Any) -> None:
-        self._authenticate(data)
-        session = self._sessions.get(str(data.get("session_id")))
-        after = data.get("seq")
-        if not session or not isinstance(after, int) or not session.can_replay(after):
+    def _resume(self, connection: Connection, asked: payloads.Resume) -> None:
+        self._authenticate(asked.token)
+        session = self._sessions.get(asked.session_id)
+        if not session or not session.can_replay(asked.seq, self._state.clock.now()):
+            self._sessions.pop(asked.session_id, None)
             connection.send(Op.INVALID_SESSION, False)
             return
-        if after > session.sequence:
+        if asked.seq > session.sequence:
             raise GatewayClosed(4007, "Invalid seq.")
-        session.connection = connection
-        session.replay(after)
+        session.connection, session.left_at = connection, None
+        session.replay(asked.seq)
         self._dispatch(session, "RESUMED", {"_trace": []})
         self._state.changes.bump()
 
-    def _members(self, session: Session, data: Any) -> None:
-        nonce = data.get("nonce") if isinstance(data, dict) else None
-        chunk = {
-            "guild_id": self._state.guild_id,
-            "members": [shapes.member(person) for person in self._state.users],
-            "chunk_index": 0,
-            "chunk_count": 1,
-            "not_found": [],
-        }
-        self._dispatch(session, "GUILD_MEMBERS_CHUNK", chunk | ({"nonce": nonce} if nonce else {}))
 
-
-def _decode(raw: str | bytes) -> tuple[Op, Any]:
-    try:
-        payload = json.loads(raw)
-        code, data = payload["op"], payload.get("d")
-    except (ValueError, TypeError, KeyError):
-        raise GatewayClosed(4002, "Error while decoding payload.") from None
-    try:
-        return Op(code), data
-    except ValueError:
-        raise GatewayClosed(4001, "Unknown opcode.") from None
+def _check_address(request: web.Request) -> None:
+    """Raises GatewayClosed: 4012 for another version, 4002 for an encoding that is not spoken here (ETF)."""
+    if request.query.get("v", VERSION) != VERSION:
+        raise GatewayClosed(4012, "Invalid API version.")
+    if request.query.get("encoding", "json") != "json":
+        raise GatewayClosed(4002, "The playground speaks JSON only.")

@@ -9,23 +9,26 @@ from enum import IntEnum
 from typing import Any
 
 from bot.playground import errors, rules, shapes
-from bot.playground.bodies import CallbackBody, ChoicesBody, ModalBody, read
+from bot.playground.bodies import CallbackBody, ChoicesBody, ModalBody, read, without_nulls
+from bot.playground.command_rules import check_suggestions
+from bot.playground.component_rules import check_modal
+from bot.playground.components import Echo
 from bot.playground.gateway import Publish
+from bot.playground.guilds import Channel, User
 from bot.playground.messages import Messages
 from bot.playground.routing import Answer, Call, Route
 from bot.playground.state import (
-    Channel,
     Interaction,
     InteractionType,
     Json,
     Message,
     MessageFlags,
     State,
-    User,
 )
 
 ACKNOWLEDGE_S = 3.0  # the first answer has to come within
 TOKEN_S = 15 * 60.0  # and everything else
+FOLLOW_UPS = 5  # messages by the token, where only the person installed the application
 
 
 class Callback(IntEnum):
@@ -71,6 +74,7 @@ class Interactions:
         user: User,
         channel: Channel,
         data: Json,
+        owners: dict[str, str],
         message: Message | None = None,
         parent: Interaction | None = None,
     ) -> Interaction:
@@ -85,6 +89,7 @@ class Interactions:
             channel=channel,
             data=data,
             created_at=self._state.clock.now(),
+            owners=owners,
             message=message,
             parent=parent,
         )
@@ -123,11 +128,11 @@ class Interactions:
         data: Any = call.body.get("data") or {}
         match callback:
             case Callback.MESSAGE:
-                return self._reply(act, data, call, flags=_ephemeral(data))
+                return self._reply(act, data, call, flags=_ephemeral(act, data))
             case Callback.DEFERRED_MESSAGE:
                 rules.check_deferred(data.get("flags"), ("data",))
                 act.placeholder = True
-                return self._reply(act, {}, call, flags=_ephemeral(data) | MessageFlags.LOADING)
+                return self._reply(act, {}, call, flags=_ephemeral(act, data) | MessageFlags.LOADING)
             case Callback.DEFERRED_UPDATE:
                 act.reply_id = self._source(act).id
             case Callback.UPDATE:
@@ -135,11 +140,12 @@ class Interactions:
                 act.reply_id = message.id
                 return message
             case Callback.CHOICES:
-                read(ChoicesBody, data, at=("data",))
+                check_suggestions(read(ChoicesBody, data, at=("data",)), act.data)
                 act.choices = data["choices"]
             case Callback.MODAL:
-                rules.check_modal(read(ModalBody, data, at=("data",)), ("data",))
-                act.modal = data
+                check_modal(read(ModalBody, data, at=("data",)), ("data",))
+                shown = Echo([], self._state.snowflakes).components(without_nulls(data["components"]))
+                act.modal = {**data, "components": shown}
         return None
 
     def _reply(self, act: Interaction, data: Json, call: Call, *, flags: int) -> Message:
@@ -192,6 +198,8 @@ class Interactions:
     def _follow_up(self, call: Call) -> Answer:
         """A further message. The first one after a deferred answer takes the placeholder's place."""
         act = self._answered(call)
+        if act.outside and len(act.followup_ids) >= FOLLOW_UPS:
+            raise errors.too_many_follow_ups()
         if act.placeholder and not act.edited_at and act.reply_id in self._state.messages:
             placeholder = self._state.messages[act.reply_id]
             return 200, self._messages.for_bot(self._change(act, placeholder, call))
@@ -200,7 +208,7 @@ class Interactions:
             call.uploads,
             author=self._state.bot,
             channel=act.channel,
-            flags=_ephemeral(call.body),
+            flags=_ephemeral(act, call.body),
             act=act,
             reference=act.reply_id if act.reply_id in self._state.messages else None,
         )
@@ -235,6 +243,8 @@ class Interactions:
         return message
 
 
-def _ephemeral(data: Any) -> int:
+def _ephemeral(act: Interaction, data: Any) -> int:
+    if act.hushed:
+        return MessageFlags.EPHEMERAL
     flags = data.get("flags") if isinstance(data, dict) else None
     return flags & MessageFlags.EPHEMERAL if isinstance(flags, int) else 0

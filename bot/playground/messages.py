@@ -3,19 +3,19 @@
 https://discord.com/developers/docs/resources/message
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any
 
-from bot.playground import errors, rules, shapes
+from bot.playground import errors, shapes
 from bot.playground.bodies import MessageBody, read
-from bot.playground.cdn import Cdn, Upload
+from bot.playground.cdn import Cdn
 from bot.playground.clock import created_at
-from bot.playground.components import Echo
+from bot.playground.composition import Composition, Uploads
+from bot.playground.errors import Path
 from bot.playground.gateway import Publish
-from bot.playground.sessions import Intents
+from bot.playground.guilds import Channel, User
 from bot.playground.state import (
-    Channel,
     CommandType,
     Interaction,
     InteractionType,
@@ -23,20 +23,19 @@ from bot.playground.state import (
     Message,
     MessageFlags,
     State,
-    User,
 )
 
-Uploads = Mapping[str, Upload]
-
-SETTABLE = MessageFlags.SUPPRESS_EMBEDS | MessageFlags.SUPPRESS_NOTIFICATIONS | MessageFlags.COMPONENTS_V2
 NONCE_S = 300.0  # "the past few minutes"
 
 
 class MessageType(IntEnum):
     DEFAULT = 0
+    CHANNEL_PINNED_MESSAGE = 6
+    THREAD_CREATED = 18
     REPLY = 19
     CHAT_INPUT_COMMAND = 20
     CONTEXT_MENU_COMMAND = 23
+    POLL_RESULT = 46
 
 
 class Messages:
@@ -46,6 +45,7 @@ class Messages:
         self._state = state
         self._cdn = cdn
         self._publish = publish
+        self._composition = Composition(state=state, cdn=cdn)
 
     def create(
         self,
@@ -57,14 +57,16 @@ class Messages:
         flags: int = 0,
         act: Interaction | None = None,
         reference: str | None = None,
-        at: tuple[str | int, ...] = (),
+        at: Path = (),
     ) -> Message:
         """Post a message. `act` is the interaction that it answers, `reference` the message that it replies to.
 
-        Raises DiscordError: 50035, 50006, 30015, 40005.
+        Raises DiscordError: 50035, 50006, 30015, 40005; 10003 where the channel is gone.
         """
+        if channel.id not in self._state.channels:
+            raise errors.unknown_channel()
         parsed = read(MessageBody, body, at=at)
-        reference = str(parsed.message_reference.message_id) if parsed.message_reference else reference
+        reference = self._referred(parsed) or reference
         message = Message(self._blank(author, channel, flags), author)
         if flags & MessageFlags.EPHEMERAL and act:
             message.seen_by = act.user
@@ -72,24 +74,66 @@ class Messages:
             message.body |= self._answering(act)
         if reference:
             message.body |= self._replying(reference, channel)
+        message.body["tts"] = bool(parsed.tts)
         if parsed.nonce is not None:
             message.body["nonce"] = body["nonce"]
-        self._apply(message, body, parsed, uploads, flags=flags, at=at)
+        self._composition.apply(message, body, parsed, uploads, flags=flags, at=at)
+        self._state.messages[message.id] = message
+        if channel.thread:
+            channel.thread.spoke(author, self._state.clock.timestamp())
+        self.tell("MESSAGE_CREATE", message)
+        return message
+
+    def announce(
+        self,
+        kind: MessageType,
+        author: User,
+        channel: Channel,
+        *,
+        refers_to: str | None = None,
+        content: str = "",
+        embeds: Sequence[Json] = (),
+    ) -> Message:
+        """A line that Discord itself writes, about what `author` did."""
+        message = Message(self._blank(author, channel, 0), author)
+        message.body |= self._replying(refers_to, channel) if refers_to else {}
+        message.body |= {"type": int(kind), "content": content, "embeds": [*embeds]}
         self._state.messages[message.id] = message
         self.tell("MESSAGE_CREATE", message)
         return message
 
-    def edit(self, message: Message, body: Any, uploads: Uploads, at: tuple[str | int, ...] = ()) -> Message:
-        """Change what the body names and leave the rest. Ends the loading state. Raises as `create`."""
+    def edit(self, message: Message, body: Any, uploads: Uploads, at: Path = ()) -> Message:
+        """Change what the body names and leave the rest. Ends the loading state.
+
+        Only a loading message can be given a poll. Raises as `create`, and DiscordError 520003.
+        """
+        parsed = read(MessageBody, body, at=at)
+        if "poll" in message.body or (parsed.poll and not message.body["flags"] & MessageFlags.LOADING):
+            raise errors.poll_not_editable()
         flags = message.body["flags"] & ~MessageFlags.LOADING
-        self._apply(message, body, read(MessageBody, body, at=at), uploads, flags=flags, at=at)
+        if parsed.flags is not None:  # the only flag that an edit may take away
+            flags &= ~MessageFlags.SUPPRESS_EMBEDS
+        self._composition.apply(message, body, parsed, uploads, flags=flags, at=at)
         message.body["edited_timestamp"] = self._state.clock.timestamp()
         self.tell("MESSAGE_UPDATE", message)
         return message
 
     def delete(self, message: Message) -> None:
-        del self._state.messages[message.id]
+        self._forget(message)
         self.tell("MESSAGE_DELETE", message)
+
+    def delete_many(self, channel: Channel, messages: Sequence[Message]) -> None:
+        """One event for all of them."""
+        for message in messages:
+            self._forget(message)
+        self._state.changes.bump()
+        if messages and channel.guild and channel.seen_by(self._state.bot):
+            place = {"channel_id": channel.id, "guild_id": channel.guild.id}
+            self._publish("MESSAGE_DELETE_BULK", {"ids": [each.id for each in messages], **place})
+
+    def _forget(self, message: Message) -> None:
+        del self._state.messages[message.id]
+        self._state.channels[message.channel_id].pinned.pop(message.id, None)
 
     def sent_before(self, body: Json, author: User, channel: Channel) -> Message | None:
         """With `enforce_nonce`: the message with the same nonce, which is answered instead of a second one."""
@@ -105,18 +149,18 @@ class Messages:
     def tell(self, event: str, message: Message) -> None:
         """Publish an event about a message. Ephemeral ones are reached only through their interaction."""
         self._state.changes.bump()
-        if message.seen_by:
-            return
         channel = self._state.channels[message.channel_id]
-        intent = Intents.DIRECT_MESSAGES if channel.recipient else Intents.GUILD_MESSAGES
+        if message.seen_by or not channel.seen_by(self._state.bot):
+            return
         data = dict(message.body)
         if event == "MESSAGE_DELETE":
             data = {"id": message.id, "channel_id": channel.id}
-        elif event == "MESSAGE_CREATE" and not channel.recipient:
-            data["member"] = {**shapes.partial_member(), "deaf": False, "mute": False}
-        if not channel.recipient:
-            data["guild_id"] = self._state.guild_id
-        self._publish(event, data, intent)
+        elif event == "MESSAGE_CREATE" and channel.guild and message.author in channel.guild:
+            author = channel.guild.members[message.author.id]
+            data["member"] = {**shapes.partial_member(author), "deaf": False, "mute": False}
+        if channel.guild:
+            data["guild_id"] = channel.guild.id
+        self._publish(event, data)
 
     def for_bot(self, message: Message) -> Json:
         """As the REST API and interactions show it: with fresh URLs."""
@@ -160,13 +204,22 @@ class Messages:
             "id": act.id,
             "type": int(act.type),
             "user": shapes.user(act.user),
-            "authorizing_integration_owners": shapes.installation(act, self._state),
+            "authorizing_integration_owners": act.owners,
         }
         if act.type is InteractionType.COMPONENT and act.message:
             metadata["interacted_message_id"] = act.message.id
         if act.type is InteractionType.MODAL and act.parent:
             metadata["triggering_interaction_metadata"] = self._metadata(act.parent)
         return metadata
+
+    def _referred(self, parsed: MessageBody) -> str | None:
+        """The message that the body replies to; None also where it may be gone and is."""
+        wanted = parsed.message_reference
+        if not wanted or (
+            wanted.fail_if_not_exists is False and wanted.message_id not in self._state.messages
+        ):
+            return None
+        return wanted.message_id
 
     def _replying(self, message_id: str, channel: Channel) -> Json:
         """Raises DiscordError 50035 where the message to reply to does not exist in this channel."""
@@ -175,105 +228,6 @@ class Messages:
             code, said = "MESSAGE_REFERENCE_UNKNOWN_MESSAGE", "Unknown message"
             raise errors.invalid_form([errors.FieldError(("message_reference",), code, said)])
         reference = {"type": 0, "channel_id": channel.id, "message_id": message_id}
-        if not channel.recipient:
-            reference["guild_id"] = self._state.guild_id
+        if channel.guild:
+            reference["guild_id"] = channel.guild.id
         return {"type": int(MessageType.REPLY), "message_reference": reference}
-
-    def _apply(
-        self,
-        message: Message,
-        sent: Json,
-        parsed: MessageBody,
-        uploads: Uploads,
-        *,
-        flags: int,
-        at: tuple[str | int, ...],
-    ) -> None:
-        """Check everything, then put the body into the message. `flags` are those that it has anyway."""
-        flags |= (parsed.flags or 0) & SETTABLE
-        rules.check_files(uploads)
-        rules.check_message(parsed, flags=flags, at=at)
-        sent = self._cdn.unsigned(sent)
-        attachments = self._attachments(message, sent, uploads, at)
-        rules.check_attachments(len(attachments))
-        body = {**message.body, "flags": int(flags)}
-        for name, empty in (("content", ""), ("embeds", []), ("components", [])):
-            if name in sent:
-                body[name] = sent[name] or empty
-        echo = Echo(attachments, self._state.snowflakes)
-        body["components"] = echo.components(body["components"])
-        shown_in_components, echo.used = echo.used, set()
-        body["embeds"] = echo.embeds(body["embeds"])
-        hidden = _in_embeds(body["embeds"], attachments) - shown_in_components
-        body["attachments"] = [each for each in attachments if each["id"] not in hidden]
-        if parsed.poll:
-            body["poll"] = self._poll(sent["poll"])
-        if "content" in sent:
-            body |= self._mentions(body["content"], parsed, webhook="webhook_id" in body)
-        filled = [body["content"], body["embeds"], attachments, body["components"], body.get("poll")]
-        if not any(filled) and not flags & MessageFlags.LOADING:
-            raise errors.empty_message()
-        message.body, message.attachments = body, attachments
-
-    def _attachments(
-        self, message: Message, sent: Json, uploads: Uploads, at: tuple[str | int, ...]
-    ) -> list[Json]:
-        """The list names all that stay: kept ones by their id, new ones by the n of files[n]."""
-        kept = {each["id"]: each for each in message.attachments}
-        listed = sent.get("attachments")
-        if listed is None:
-            listed = [{"id": id} for id in (*kept, *uploads)]
-        rules.check_attachments(len(listed))
-        attachments: list[Json] = []
-        for index, entry in enumerate(listed):
-            id = str(entry["id"])
-            if id in kept:
-                attachment = kept[id]
-            elif id in uploads:
-                attachment = self._store(message, uploads[id])
-            else:
-                place = (*at, "attachments", index, "id")
-                said = "Attachment not found"
-                raise errors.invalid_form([errors.FieldError(place, "ATTACHMENT_NOT_FOUND", said)])
-            described = {"description": entry["description"]} if entry.get("description") else {}
-            attachments.append({**attachment, **described})
-        return attachments
-
-    def _store(self, message: Message, upload: Upload) -> Json:
-        ephemeral = bool(message.body["flags"] & MessageFlags.EPHEMERAL)
-        return self._cdn.store(self._state.snowflakes.next(), message.channel_id, upload, ephemeral=ephemeral)
-
-    def _mentions(self, content: str, parsed: MessageBody, *, webhook: bool) -> Json:
-        """Who is pinged. Without a word from the bot: users always, everyone only in plain messages."""
-        allowed = parsed.allowed_mentions
-        kinds = ["users"] if webhook else ["users", "roles", "everyone"]
-        ids: list[str] = []
-        if allowed:
-            kinds = [*(allowed.parse or [])]
-            ids = [str(id) for id in allowed.users or []]
-        pinged = [each for each in self._state.mentioned(content) if "users" in kinds or each.id in ids]
-        called = "@everyone" in content or "@here" in content
-        return {
-            "mentions": [shapes.user(each) for each in pinged],
-            "mention_everyone": "everyone" in kinds and called,
-        }
-
-    def _poll(self, poll: Json) -> Json:
-        answers = [
-            {"answer_id": number, "poll_media": answer["poll_media"]}
-            for number, answer in enumerate(poll["answers"], 1)
-        ]
-        return {
-            "question": poll["question"],
-            "answers": answers,
-            "allow_multiselect": bool(poll.get("allow_multiselect")),
-            "layout_type": 1,
-            "expiry": self._state.clock.timestamp(),
-            "results": {"answer_counts": [], "is_finalized": False},
-        }
-
-
-def _in_embeds(embeds: list[Json], attachments: list[Json]) -> set[str]:
-    """Ids of the attachments that an embed shows: Discord does not list them a second time."""
-    shown = {embed[name]["url"] for embed in embeds for name in ("image", "thumbnail") if embed.get(name)}
-    return {each["id"] for each in attachments if each["url"] in shown}

@@ -8,7 +8,8 @@ from typing import Any
 from bot.playground import shapes
 from bot.playground.cdn import Cdn, Upload
 from bot.playground.errors import NotPossible
-from bot.playground.state import FILE_LIMIT, MIB, Channel, Json, State, User
+from bot.playground.guilds import Channel, Role, User
+from bot.playground.state import FILE_LIMIT, MIB, Json, State
 
 
 class OptionType(IntEnum):
@@ -36,22 +37,25 @@ class Resolved:
 
     def user(self, person: User) -> str:
         self.objects.setdefault("users", {})[person.id] = shapes.user(person)
-        if not self.channel.recipient:
-            member = {**shapes.partial_member(), "permissions": shapes.PERMISSIONS}
+        guild = self.channel.guild
+        if guild and person in guild:
+            permissions = self.channel.permissions(person).text
+            member = {**shapes.partial_member(guild.members[person.id]), "permissions": permissions}
             self.objects.setdefault("members", {})[person.id] = member
         return person.id
 
-    def place(self, channel: Channel) -> str:
-        full = shapes.channel(channel, self.state)
-        known = {name: value for name, value in full.items() if value is not None}
-        shape = {"name": channel.name, **known, "permissions": shapes.PERMISSIONS}
+    def place(self, channel: Channel, user: User) -> str:
+        known = {name: value for name, value in shapes.channel(channel).items() if value is not None}
+        shape = {"name": channel.name, **known, "permissions": channel.permissions(user).text}
         self.objects.setdefault("channels", {})[channel.id] = shape
         return channel.id
 
-    def role(self) -> str:
-        role = shapes.everyone_role(self.state)
-        self.objects.setdefault("roles", {})[role["id"]] = role
-        return str(role["id"])
+    def role(self, role: Role) -> str:
+        self.objects.setdefault("roles", {})[role.id] = shapes.role(role)
+        return role.id
+
+    def find_role(self, name_or_id: str) -> Role | None:
+        return self.channel.guild.role(name_or_id) if self.channel.guild else None
 
     def upload(self, upload: Upload) -> str:
         """Store a person's file; what comes with an interaction is always ephemeral."""
@@ -137,6 +141,8 @@ def _option(spec: Json | None, name: str, value: Any, filled: Filled, resolved: 
         except NotPossible:
             if not filled.unchecked:
                 raise
+    if filled.focused is not None and kind in (OptionType.INTEGER, OptionType.NUMBER):
+        value = str(value)  # while somebody types, numbers are what was typed: discord-api-types #1198
     return {"name": name, "type": int(kind), "value": value}
 
 
@@ -224,13 +230,14 @@ def _channel(spec: Json, value: Any, filled: Filled, resolved: Resolved) -> Any:
     allowed = spec.get("channel_types")
     if allowed and int(channel.type) not in allowed:
         raise NotPossible(f"{spec['name']} does not take this kind of channel: {value!r}.")
-    return resolved.place(channel)
+    return resolved.place(channel, filled.user)
 
 
 def _role(spec: Json, value: Any, filled: Filled, resolved: Resolved) -> Any:  # noqa: ARG001  # one of a table
-    if value not in ("everyone", "@everyone", resolved.state.guild_id):
-        raise NotPossible(f"{spec['name']} must be a role here (@everyone); there is no {value!r}.")
-    return resolved.role()
+    role = resolved.find_role(str(value))
+    if not role:
+        raise NotPossible(f"{spec['name']} must be a role here, such as @everyone; there is no {value!r}.")
+    return resolved.role(role)
 
 
 def _mentionable(spec: Json, value: Any, filled: Filled, resolved: Resolved) -> Any:

@@ -1,9 +1,9 @@
 """The REST API's outer layer: reading requests, faults, authorization, answering, and the record of it all."""
 
 import asyncio
-import hashlib
 import json
 import logging
+import math
 import re
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import replace
@@ -15,64 +15,93 @@ from bot.playground import errors
 from bot.playground.cdn import Upload
 from bot.playground.errors import DiscordError
 from bot.playground.faults import Fault, FaultKind, Faults
-from bot.playground.routing import Answer, Call, Router
+from bot.playground.ratelimits import Banned, RateLimits
+from bot.playground.routing import Answer, Call, Route, Router
 from bot.playground.state import REQUEST_LIMIT, State
 from bot.playground.traffic import Traffic
 
 log = logging.getLogger(__name__)
 
 PREFIX = "/api/v10"
+VERSION = re.compile(r"/api(/v\d+)?(?=/|$)")
 NESTING = 64  # levels of a body
 OVERHEAD = 1024 * 1024  # of a multipart body over its files
 
 
 class Rest:
-    """Answers everything under /api/v10."""
+    """Answers everything under /api."""
 
-    def __init__(self, *, state: State, router: Router, faults: Faults, traffic: Traffic, token: str) -> None:
+    def __init__(
+        self,
+        *,
+        state: State,
+        router: Router,
+        limits: RateLimits,
+        faults: Faults,
+        traffic: Traffic,
+        token: str,
+    ) -> None:
         self._state = state
         self._router = router
+        self._limits = limits
         self._faults = faults
         self._traffic = traffic
         self._authorization = f"Bot {token}"
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        path = request.path.removeprefix(PREFIX)
+        path = VERSION.sub("", request.path, count=1)
         body, uploads, fault = None, dict[str, Upload](), None
-        status: int | None
+        headers: dict[str, str] = {}
         try:
+            self._limits.admit()
             body, uploads = await read_request(request)
             call = Call(method=request.method, path=path, query=request.query, body=body, uploads=uploads)
             fault = self._faults.take(call.method, path)
-            status, answer = await self._answer(call, request.headers.get("Authorization"), fault)
-            headers: dict[str, str] = {}
+            route, params = self._route(request, path)
+            headers |= self._limits.take(route, params)
+            status, answer = await self._answer(route, replace(call, params=params), fault)
+        except Banned as banned:
+            return _banned(banned)
         except DiscordError as error:
-            status, answer, headers = error.status, error.body, error.headers
+            status, answer = error.status, error.body
+            headers |= error.headers
         except Exception:
             log.exception("the playground failed at %s %s", request.method, path)
-            status, answer, headers = 500, {"message": "500: Internal Server Error", "code": 0}, {}
+            status, answer = 500, {"message": "500: Internal Server Error", "code": 0}
+        self._limits.answered(status, headers.get("X-RateLimit-Scope"))
         lost = fault is not None and fault.kind is FaultKind.LOST
-        self._record(request, body, uploads, None if lost else status, answer)
+        self._record(request, path, body, uploads, None if lost else status, answer)
         if lost and request.transport:
             request.transport.abort()
-        via = fault.via if fault else True
-        return self._response(status, answer, {**self._rate_headers(path), **headers}, via=via)
+        return _response(status, answer, headers, via=fault.via if fault else True)
 
-    async def _answer(self, call: Call, authorization: str | None, fault: Fault | None) -> Answer:
-        route, params = self._router.find(call.method, call.path)
-        if not route.open and authorization != self._authorization:
+    def _route(self, request: web.Request, path: str) -> tuple[Route, dict[str, str]]:
+        """Raises DiscordError: 50041 for another version of the API, 404, 405, 401."""
+        if not request.path.startswith(f"{PREFIX}/"):
+            raise errors.invalid_version()
+        route, params = self._router.find(request.method, path)
+        if not route.open and request.headers.get("Authorization") != self._authorization:
             raise errors.unauthorized()
+        return route, params
+
+    async def _answer(self, route: Route, call: Call, fault: Fault | None) -> Answer:
         if fault and fault.kind in (FaultKind.ERROR, FaultKind.RATE_LIMIT):
             raise fault.error()
         if fault and fault.kind is FaultKind.DELAY:
             await asyncio.sleep(fault.seconds)
-        answer = route.handler(replace(call, params=params))
+        answer = route.handler(call)
         if fault and fault.kind is FaultKind.ERROR_AFTER:
             raise fault.error()
         return answer
 
     def _record(
-        self, request: web.Request, body: Any, uploads: dict[str, Upload], status: int | None, answer: Any
+        self,
+        request: web.Request,
+        path: str,
+        body: Any,
+        uploads: dict[str, Upload],
+        status: int | None,
+        answer: Any,
     ) -> None:
         files = {
             key: {"filename": each.filename, "content_type": each.content_type, "size": len(each.data)}
@@ -81,7 +110,7 @@ class Rest:
         self._traffic.exchange(
             at=self._state.clock.now(),
             method=request.method,
-            path=request.path.removeprefix(PREFIX),
+            path=path,
             query=dict(request.query),
             body=body,
             files=files,
@@ -89,25 +118,21 @@ class Rest:
             answer=answer,
         )
 
-    def _rate_headers(self, path: str) -> dict[str, str]:
-        """A generous bucket per route: the numbers of the real ones are not published."""
-        bucket = hashlib.md5(re.sub(r"\d{15,}|aW50[\w=-]+", "", path).encode(), usedforsecurity=False)
-        return {
-            "X-RateLimit-Limit": "50",
-            "X-RateLimit-Remaining": "49",
-            "X-RateLimit-Reset": f"{self._state.clock.now() + 1:.3f}",
-            "X-RateLimit-Reset-After": "1.000",
-            "X-RateLimit-Bucket": bucket.hexdigest(),
-        }
 
-    def _response(self, status: int, answer: Any, headers: dict[str, str], *, via: bool) -> web.Response:
-        if via:
-            headers["Via"] = "1.1 playground"
-        if answer is None:
-            return web.Response(status=status, headers=headers)
-        # Exactly this type: discord.py compares the whole header, and a charset parameter breaks its login.
-        headers["Content-Type"] = "application/json"
-        return web.Response(status=status, body=json.dumps(answer).encode(), headers=headers)
+def _response(status: int, answer: Any, headers: dict[str, str], *, via: bool) -> web.Response:
+    if via:
+        headers["Via"] = "1.1 playground"
+    if answer is None:
+        return web.Response(status=status, headers=headers)
+    # Exactly this type: discord.py compares the whole header, and a charset parameter breaks its login.
+    headers["Content-Type"] = "application/json"
+    return web.Response(status=status, body=json.dumps(answer).encode(), headers=headers)
+
+
+def _banned(banned: Banned) -> web.Response:
+    """Cloudflare speaks for Discord: plain text, and no Via."""
+    headers = {"Retry-After": str(math.ceil(banned.seconds))}
+    return web.Response(status=429, text="error code: 1015", headers=headers)
 
 
 async def read_request(request: web.Request) -> tuple[Any, dict[str, Upload]]:

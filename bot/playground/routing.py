@@ -22,6 +22,22 @@ class Call:
     uploads: Mapping[str, Upload] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
 
+    def number(self, name: str, default: int | None = None) -> int:
+        """A number of the path or the query. Raises DiscordError 50035 where it is none, or missing."""
+        raw = self.params.get(name, self.query.get(name, "" if default is None else str(default)))
+        if not raw.isascii() or not raw.isdigit() or len(raw) > 20:
+            said = f'Value "{raw[:100]}" is not int.'
+            raise errors.invalid_form([errors.FieldError((name,), "NUMBER_TYPE_COERCE", said)])
+        return int(raw)
+
+    def limit(self, default: int) -> int:
+        """How many the bot wants of a list, 1 to 100. Raises DiscordError 50035."""
+        limit = self.number("limit", default)
+        if not 1 <= limit <= 100:
+            said = "int value should be between 1 and 100."
+            raise errors.invalid_form([errors.FieldError(("limit",), "NUMBER_TYPE_MAX", said)])
+        return limit
+
 
 @dataclass(frozen=True)
 class Route:

@@ -7,20 +7,34 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from bot.playground.access import Access
 from bot.playground.account import Account
 from bot.playground.cdn import Cdn
+from bot.playground.channel_messages import ChannelMessages
 from bot.playground.channels import Channels
 from bot.playground.clock import Clock
 from bot.playground.commands import Commands
+from bot.playground.controls import Controls
 from bot.playground.faults import Faults
 from bot.playground.gateway import Gateway
 from bot.playground.interactions import Interactions
+from bot.playground.members import Members
 from bot.playground.messages import Messages
+from bot.playground.page_api import PageApi, harden
+from bot.playground.person import Venue
 from bot.playground.person_api import PersonApi
-from bot.playground.rest import PREFIX, Rest
+from bot.playground.pins import Pins
+from bot.playground.polls import Polls
+from bot.playground.ratelimits import RateLimits
+from bot.playground.reactions import Reactions
+from bot.playground.rest import Rest
 from bot.playground.routing import Router
+from bot.playground.session_starts import SessionStarts
 from bot.playground.state import State
+from bot.playground.threads import Threads
 from bot.playground.traffic import Traffic
+from bot.playground.world import World
+from bot.playground.world_api import WorldApi
 
 HOST = "127.0.0.1"
 OURSELVES = frozenset({"127.0.0.1", "localhost"})
@@ -36,9 +50,18 @@ class Playground:
         self.state = State(self.clock)
         self.token = token or _bot_token(self.state.application_id)
         self.faults = Faults()
-        self.traffic = Traffic()
+        self.traffic = Traffic(self.state.changes.bump)
         self._cdn = Cdn(clock=self.clock)
-        self.gateway = Gateway(state=self.state, cdn=self._cdn, traffic=self.traffic, token=self.token)
+        self.rate_limits = RateLimits(clock=self.clock)
+        self.session_starts = SessionStarts(clock=self.clock, limits=self.rate_limits)
+        self.gateway = Gateway(
+            state=self.state,
+            cdn=self._cdn,
+            traffic=self.traffic,
+            token=self.token,
+            limits=self.rate_limits,
+            starts=self.session_starts,
+        )
         self._runner: web.AppRunner | None = None
 
     @property
@@ -65,29 +88,72 @@ class Playground:
 
     def _app(self) -> web.Application:
         state, publish = self.state, self.gateway.publish
-        messages = Messages(state=state, cdn=self._cdn, publish=publish)
-        interactions = Interactions(state=state, messages=messages, publish=publish)
-        account = Account(state=state, gateway_address=lambda: self.gateway.base)
-        channels = Channels(state=state, messages=messages)
-        families = (account, Commands(state=state), interactions, channels)
-        router = Router([route for family in families for route in family.routes()])
-        rest = Rest(state=state, router=router, faults=self.faults, traffic=self.traffic, token=self.token)
+        access, world = Access(state=state), World(state=state, publish=publish)
+        venue = self._venue(access)
         person_api = PersonApi(
+            state=state, venue=venue, messages=venue.messages, gateway=self.gateway, traffic=self.traffic
+        )
+        controls = Controls(
             state=state,
-            cdn=self._cdn,
-            messages=messages,
-            interactions=interactions,
             gateway=self.gateway,
+            limits=self.rate_limits,
+            starts=self.session_starts,
             faults=self.faults,
             traffic=self.traffic,
         )
+        world_api = WorldApi(state=state, world=world, gateway=self.gateway)
+        page = PageApi(state=state, view=person_api.view)
+        rest = self._rest(venue, access, world)
         app = web.Application(middlewares=[only_ourselves])
+        app.on_response_prepare.append(harden)
+        app.on_shutdown.append(page.close)
+        app.cleanup_ctx.append(venue.polls.running)
         app.router.add_get("/gateway", self.gateway.connect)
         app.router.add_get("/gateway/", self.gateway.connect)
         app.router.add_get("/{kind:(?:ephemeral-)?attachments}/{channel}/{id}/{name}", self._cdn.serve)
-        app.router.add_route("*", f"{PREFIX}/{{path:.*}}", rest.handle)
-        app.router.add_routes(person_api.routes())
+        app.router.add_route("*", "/api/{path:.*}", rest.handle)
+        for family in (page, person_api, controls, world_api):
+            app.router.add_routes(family.routes())
         return app
+
+    def _venue(self, access: Access) -> Venue:
+        state, publish = self.state, self.gateway.publish
+        messages = Messages(state=state, cdn=self._cdn, publish=publish)
+        return Venue(
+            state=state,
+            cdn=self._cdn,
+            messages=messages,
+            interactions=Interactions(state=state, messages=messages, publish=publish),
+            threads=Threads(state=state, access=access, messages=messages, publish=publish),
+            reactions=Reactions(state=state, access=access, publish=publish),
+            pins=Pins(state=state, access=access, messages=messages, publish=publish),
+            polls=Polls(state=state, messages=messages, access=access, publish=publish),
+        )
+
+    def _rest(self, venue: Venue, access: Access, world: World) -> Rest:
+        state, messages, threads = self.state, venue.messages, venue.threads
+        families = (
+            Account(
+                state=state, gateway_address=lambda: self.gateway.base, start_limit=self.session_starts.shape
+            ),
+            Members(state=state, access=access, world=world),
+            Commands(state=state),
+            venue.interactions,
+            Channels(state=state, access=access, world=world, threads=threads),
+            venue.pins,
+            ChannelMessages(state=state, access=access, messages=messages, threads=threads),
+            venue.reactions,
+            venue.polls,
+            threads,
+        )
+        return Rest(
+            state=state,
+            router=Router([route for family in families for route in family.routes()]),
+            limits=self.rate_limits,
+            faults=self.faults,
+            traffic=self.traffic,
+            token=self.token,
+        )
 
 
 def _bot_token(application_id: str) -> str:

@@ -1,14 +1,14 @@
-"""People, channels, the server and the application in the JSON that Discord sends for them.
+"""People, channels, servers and the application in the JSON that Discord sends for them.
 
 The fields are those that Discord's OpenAPI file and the client libraries insist on.
 """
 
 from typing import Any
 
-from bot.playground.state import FILE_LIMIT, Channel, Interaction, Json, State, User
+from bot.playground.guilds import Channel, ChannelType, Guild, Member, Role, Thread, User
+from bot.playground.permissions import WITH_THE_BOT, WITHOUT_THE_BOT, Overwrite, Permissions
+from bot.playground.state import FILE_LIMIT, Interaction, Json, State
 
-# Everything that an ordinary member of a new server may do, use application commands and attach files included.
-PERMISSIONS = "2248473465835073"
 APPLICATION_FLAGS = 1 << 23  # APPLICATION_COMMAND_BADGE: has at least one global command
 
 
@@ -34,15 +34,15 @@ def own_user(state: State) -> Json:
     return {**user(state.bot), "verified": True, "mfa_enabled": True, "email": None, "locale": "en-US"}
 
 
-def member(person: User, **extra: Any) -> Json:
-    return {"user": user(person), "deaf": False, "mute": False, **partial_member(), **extra}
+def member(who: Member, **extra: Any) -> Json:
+    return {"user": user(who.user), "deaf": False, "mute": False, **partial_member(who), **extra}
 
 
-def partial_member() -> Json:
+def partial_member(who: Member) -> Json:
     """A member without its user, as in the resolved objects of an interaction."""
     return {
-        "roles": [],
-        "joined_at": "2024-01-01T00:00:00+00:00",
+        "roles": list(who.roles),
+        "joined_at": who.joined_at,
         "pending": False,
         "flags": 0,
         **nulls(
@@ -51,46 +51,80 @@ def partial_member() -> Json:
     }
 
 
-def channel(place: Channel, state: State) -> Json:
-    if place.recipient:
-        return {
-            "id": place.id,
-            "type": int(place.type),
-            "recipients": [user(place.recipient)],
-            "last_message_id": None,
-            "flags": 0,
-        }
-    return {
+def channel(place: Channel) -> Json:
+    shape: Json = {
         "id": place.id,
         "type": int(place.type),
-        "guild_id": state.guild_id,
-        "name": place.name,
-        "position": 0,
-        "nsfw": place.nsfw,
+        "last_message_id": None,
+        "last_pin_timestamp": max(place.pinned.values(), default=None),
         "flags": 0,
-        "permission_overwrites": [],
+    }
+    if place.thread and place.guild:
+        return shape | {"guild_id": place.guild.id, "name": place.name} | _thread(place.thread)
+    if place.guild:
+        return shape | {
+            "guild_id": place.guild.id,
+            "name": place.name,
+            "topic": place.topic,
+            "position": 0,
+            "nsfw": place.nsfw,
+            "permission_overwrites": [_overwrite(each) for each in place.overwrites.values()],
+            "rate_limit_per_user": 0,
+            "parent_id": None,
+        }
+    shape["recipients"] = [user(person) for person in place.people if not person.bot]
+    if place.type is ChannelType.GROUP_DM:
+        shape |= {"name": place.name, "icon": None, "owner_id": place.people[0].id}
+    return shape
+
+
+def _overwrite(each: Overwrite) -> Json:
+    return {"id": each.id, "type": int(each.type), "allow": each.allow.text, "deny": each.deny.text}
+
+
+def _thread(thread: Thread) -> Json:
+    return {
+        "parent_id": thread.parent.id,
+        "owner_id": thread.owner.id,
         "rate_limit_per_user": 0,
-        **nulls("topic parent_id last_message_id"),
+        "message_count": thread.sent,
+        "total_message_sent": thread.sent,
+        "member_count": min(len(thread.members), 50),  # it stops counting at 50
+        "thread_metadata": {
+            "archived": thread.archived,
+            "archive_timestamp": thread.changed_at,
+            "auto_archive_duration": thread.archive_after,
+            "locked": thread.locked,
+            "create_timestamp": thread.created_at,
+            **({"invitable": thread.invitable} if thread.private else {}),
+        },
     }
 
 
-def everyone_role(state: State) -> Json:
+def thread_member(place: Channel, user_id: str) -> Json:
+    assert place.thread  # only threads have members of their own
+    joined = place.thread.members[user_id]
+    return {"id": place.id, "user_id": user_id, "join_timestamp": joined, "flags": 0}
+
+
+def role(each: Role) -> Json:
     return {
-        "id": state.guild_id,  # the role of all members has the server's own id
-        "name": "@everyone",
-        "permissions": PERMISSIONS,
-        "position": 0,
-        "color": 0,
-        "colors": {"primary_color": 0, **nulls("secondary_color tertiary_color")},
+        "id": each.id,
+        "name": each.name,
+        "permissions": each.permissions.text,
+        "position": each.position,
+        "color": each.color,
+        "colors": {"primary_color": each.color, **nulls("secondary_color tertiary_color")},
         "hoist": False,
-        "managed": False,
+        "managed": each.bot is not None,
         "mentionable": False,
         "flags": 0,
+        **({"tags": {"bot_id": each.bot.id}} if each.bot else {}),
         **nulls("icon unicode_emoji"),
     }
 
 
-def guild(state: State) -> Json:
+def guild(server: Guild) -> Json:
     zero = (
         "verification_level explicit_content_filter mfa_level system_channel_flags premium_tier nsfw_level "
         "premium_subscription_count default_message_notifications"
@@ -101,10 +135,10 @@ def guild(state: State) -> Json:
         "max_presences widget_channel_id hub_type incidents_data"
     )
     return {
-        "id": state.guild_id,
-        "name": "Playground",
-        "owner_id": next(iter(state.people.values())).id,
-        "roles": [everyone_role(state)],
+        "id": server.id,
+        "name": server.name,
+        "owner_id": server.owner.id,
+        "roles": [role(each) for each in server.roles.values()],
         "emojis": [],
         "features": [],
         "stickers": [],
@@ -122,18 +156,23 @@ def guild(state: State) -> Json:
     }
 
 
-def guild_create(state: State, *, all_members: bool) -> Json:
-    """The event. Without the members intent Discord lists only the bot itself."""
-    lists = "voice_states threads presences stage_instances guild_scheduled_events soundboard_sounds"
-    present = state.users if all_members else [state.bot]
+def guild_create(server: Guild, state: State, *, joined: bool = False) -> Json:
+    """The event, with all members: the gateway leaves out those that a session may not see.
+
+    `joined`: the bot is new there; otherwise it hears of a server that it knows, after READY or an outage.
+    """
+    lists = "voice_states presences stage_instances guild_scheduled_events soundboard_sounds"
+    places = [place for place in state.channels.values() if place.guild is server]
+    open_threads = [each for each in places if each.thread and not each.thread.archived]
     return {
-        **guild(state),
-        "joined_at": "2024-01-01T00:00:00+00:00",
+        **guild(server),
+        "joined_at": server.members[state.bot.id].joined_at,
         "large": False,
-        "unavailable": False,
-        "member_count": len(state.users),
-        "channels": [channel(place, state) for place in state.channels.values() if not place.recipient],
-        "members": [member(person) for person in present],
+        **({} if joined else {"unavailable": False}),
+        "member_count": len(server.members),
+        "channels": [channel(place) for place in places if not place.thread],
+        "threads": [channel(place) for place in open_threads if place.seen_by(state.bot)],
+        "members": [member(each) for each in server.members.values()],
         **{name: [] for name in lists.split()},
     }
 
@@ -155,20 +194,17 @@ def application(state: State) -> Json:
         "eligible_oauth2_scopes": [],
         "integration_types_config": {"0": {}, "1": {}},
         "explicit_content_filter": 0,
-        "approximate_guild_count": 1,
-        "approximate_user_install_count": 0,
+        "approximate_guild_count": sum(state.bot in server for server in state.guilds.values()),
+        "approximate_user_install_count": len(state.installs),
         "approximate_user_authorization_count": 0,
         **nulls("icon type team interactions_endpoint_url role_connections_verification_url"),
     }
 
 
-def installation(interaction: Interaction, state: State) -> Json:
-    """`authorizing_integration_owners`: installed in the server; "0" in direct messages with the bot."""
-    return {"0": "0" if interaction.channel.recipient else state.guild_id}
-
-
 def interaction(act: Interaction, state: State) -> Json:
     """INTERACTION_CREATE, without the message of a component (which is signed on its way out)."""
+    place, server = act.channel, act.channel.guild
+    permissions = place.permissions(act.user).text
     shape: Json = {
         "id": act.id,
         "application_id": state.application_id,
@@ -176,21 +212,34 @@ def interaction(act: Interaction, state: State) -> Json:
         "version": 1,
         "token": act.token,
         "data": act.data,
-        "channel_id": act.channel.id,
-        "channel": {**channel(act.channel, state), "permissions": PERMISSIONS},
+        "channel_id": place.id,
+        "channel": {**channel(place), "permissions": permissions},
         "locale": "en-US",
-        "app_permissions": PERMISSIONS,
+        "app_permissions": _app_permissions(act, state).text,
         "entitlements": [],
-        "context": 1 if act.channel.recipient else 0,
-        "authorizing_integration_owners": installation(act, state),
+        "context": act.context,
+        "authorizing_integration_owners": act.owners,
         "attachment_size_limit": FILE_LIMIT,
     }
-    if act.channel.recipient:
+    if not server:
         return {**shape, "user": user(act.user)}
     return {
         **shape,
-        "guild_id": state.guild_id,
-        "guild": {"id": state.guild_id, "locale": "en-US", "features": []},
+        "guild_id": server.id,
+        "guild": {"id": server.id, "locale": "en-US", "features": []},
         "guild_locale": "en-US",
-        "member": member(act.user, permissions=PERMISSIONS),
+        "member": member(server.members[act.user.id], permissions=permissions),
     }
+
+
+def _app_permissions(act: Interaction, state: State) -> Permissions:
+    """What the bot may do where an interaction came from.
+
+    Where it is no member it can do no more than answer: what the person may put into a message.
+    """
+    place = act.channel
+    if not place.guild:
+        return WITH_THE_BOT if state.bot in place.people else WITHOUT_THE_BOT
+    if state.bot in place.guild:
+        return place.permissions(state.bot)
+    return place.permissions(act.user) & WITH_THE_BOT

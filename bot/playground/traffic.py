@@ -1,6 +1,7 @@
 """What went over the wire, kept for inspection: the last thousands of calls and events, in memory only."""
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -42,17 +43,20 @@ class Event:
 
 
 class Traffic:
-    """A bounded record. `number` grows by one with every entry."""
+    """A bounded record. `number` grows by one with every entry; `told` is called after each."""
 
-    def __init__(self) -> None:
+    def __init__(self, told: Callable[[], None] = lambda: None) -> None:
+        self._told = told
         self.entries: deque[Exchange | Event] = deque(maxlen=KEPT)
         self._numbers = count(1)
 
     def exchange(self, **fields: Any) -> None:
         self.entries.append(Exchange(number=next(self._numbers), **fields))
+        self._told()
 
     def event(self, **fields: Any) -> None:
         self.entries.append(Event(number=next(self._numbers), **fields))
+        self._told()
 
     def since(self, number: int) -> list[Exchange | Event]:
         return [entry for entry in self.entries if entry.number > number]

@@ -11,9 +11,10 @@ import pytest
 from bot.launcher import Child
 from bot.playground.client import Person
 from bot.trial import Trial, start_trial
+from tests.page.browser import browser, open_page
 from tests.playground.judges import MATERIAL, Judges, judges
 
-__all__ = ["judges"]
+__all__ = ["browser", "judges", "open_page"]
 
 DEADLINE_S = 90.0
 ENVIRONMENT = {
@@ -39,7 +40,7 @@ async def trial(tmp_path: Path, models: Path, request: pytest.FixtureRequest) ->
         await trial.ready()
         yield trial
         if judge:
-            assert judge.check(trial.playground.traffic.entries) == []
+            assert judge.verdict(trial.playground.traffic) == []
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from bot.playground.client import Json, Person
+from bot.playground.clock import Clock
 from bot.playground.connect import point_discord_at
 from bot.playground.server import Playground
 from tests.playground.judges import MATERIAL, Judges, judges
@@ -20,14 +21,20 @@ __all__ = ["judges"]
 
 
 @pytest.fixture
-async def playground(request: pytest.FixtureRequest) -> AsyncIterator[Playground]:
+def clock() -> Clock:
+    """The playground's; a module whose stories need another time has its own."""
+    return Clock()
+
+
+@pytest.fixture
+async def playground(request: pytest.FixtureRequest, clock: Clock) -> AsyncIterator[Playground]:
     judge: Judges | None = request.getfixturevalue("judges") if MATERIAL.exists() else None
-    playground = Playground()
+    playground = Playground(clock=clock)
     await playground.start()
     yield playground
     await playground.stop()
     if judge:
-        assert judge.check(playground.traffic.entries) == []
+        assert judge.verdict(playground.traffic) == []
 
 
 @pytest.fixture
@@ -62,6 +69,7 @@ async def start_bot(
     monkeypatch.setattr(discord.gateway.DiscordWebSocket, "DEFAULT_GATEWAY", None)
     monkeypatch.setattr(discord.asset.Asset, "BASE", discord.asset.Asset.BASE)
     point_discord_at(playground.base)
+    playground.session_starts.pause_s = 0  # five seconds between two IDENTIFYs
     async with AsyncExitStack() as stack:
 
         async def start(*, sync_to: int | None = None) -> SampleBot:

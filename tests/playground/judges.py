@@ -3,7 +3,7 @@
 Both lie in shared/discord beside the repository; without them `judges` skips with that reason.
 Used by every test that plays against the playground:
 
-    assert judges.check(playground.traffic.entries) == []
+    assert judges.verdict(playground.traffic) == []
 """
 
 import copy
@@ -21,7 +21,7 @@ import pytest
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
-from bot.playground.traffic import Event, Exchange
+from bot.playground.traffic import Event, Exchange, Traffic
 
 MATERIAL = Path(__file__).parents[2].parent / "shared" / "discord"
 
@@ -58,6 +58,14 @@ class Judges:
     def __init__(self, material: Path) -> None:
         self._openapi = OpenApi(json.loads((material / "openapi.json").read_text()))
         self._types = Types(material / "gateway")
+
+    def verdict(self, traffic: Traffic) -> list[Violation]:
+        """On everything that went over the wire since the playground began."""
+        forgotten = traffic.entries[0].number - 1 if traffic.entries else 0
+        late = Violation(
+            "judges", "traffic", "", "kept", f"{forgotten} entries were forgotten before they were judged"
+        )
+        return [*([late] if forgotten else []), *self.check(traffic.entries)]
 
     def check(self, traffic: Iterable[Exchange | Event | Mapping[str, Any]]) -> list[Violation]:
         """Every accepted request, every answer and every event. Refused requests are malformed on purpose."""

@@ -1,15 +1,18 @@
-"""`python -m bot.playground` as a process of its own."""
+"""The playground as a process of its own: `python -m bot.playground` and `darkroom playground`."""
 
 import asyncio
 import signal
 import sys
 
+import pytest
+
 from bot.playground.client import Person
 
 
-async def test_it_prints_where_it_is_and_stops_when_interrupted() -> None:
+@pytest.mark.parametrize("program", [["bot.playground"], ["bot.cli", "playground"]])
+async def test_it_prints_where_it_is_and_stops_when_interrupted(program: list[str]) -> None:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot.playground", stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", *program, "--port", "0", stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout
     async with asyncio.timeout(20):
@@ -23,16 +26,25 @@ async def test_it_prints_where_it_is_and_stops_when_interrupted() -> None:
     assert said["token"]
 
 
-async def test_a_port_that_is_taken_is_a_sentence() -> None:
+async def _refused(port: int) -> str:
+    """What it says where it cannot listen."""
     async with asyncio.timeout(20):
-        server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "bot.playground", "--port", str(port), stderr=asyncio.subprocess.PIPE
         )
         _, said = await process.communicate()
-        server.close()
-        await server.wait_closed()
     assert process.returncode == 1
-    assert said.decode().startswith("The playground cannot listen: ")
     assert "Traceback" not in said.decode()
+    return said.decode()
+
+
+async def test_a_port_that_is_taken_is_a_sentence() -> None:
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    said = await _refused(server.sockets[0].getsockname()[1])
+    server.close()
+    await server.wait_closed()
+    assert said.startswith("The playground cannot listen: ")
+
+
+async def test_a_port_that_does_not_exist_is_a_sentence() -> None:
+    assert await _refused(70_000) == "The playground cannot listen: there is no port 70000.\n"

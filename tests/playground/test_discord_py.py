@@ -187,3 +187,15 @@ async def test_three_attributes_point_discord_py_at_another_server(monkeypatch: 
     assert discord.http.Route("GET", "/users/@me").url == "http://127.0.0.1:7800/api/v10/users/@me"
     assert str(DiscordWebSocket.DEFAULT_GATEWAY) == "ws://127.0.0.1:7800/gateway"
     assert discord.asset.Asset.BASE == "http://127.0.0.1:7800"
+
+
+async def test_it_waits_where_a_bucket_is_empty(alice: Person, bot: SampleBot) -> None:
+    """One deletion a second: it reads the headers, and none is refused."""
+    await alice.rate_limits(scale=0.2)
+    channel = next(each for each in bot.get_all_channels() if isinstance(each, discord.TextChannel))
+    said = [await alice.say("x") for _ in range(2)]
+    for message in said:
+        await channel.get_partial_message(int(message["id"])).delete()
+    deletions = [each for each in await alice.traffic() if each.get("method") == "DELETE"]
+    assert [each["status"] for each in deletions] == [204, 204]
+    assert deletions[1]["at"] - deletions[0]["at"] >= 0.99

@@ -3,6 +3,7 @@
 import aiohttp
 import pytest
 
+from bot.playground.client import Person
 from bot.playground.server import Playground
 
 
@@ -18,12 +19,34 @@ from bot.playground.server import Playground
         ({"Origin": "http://127.0.0.1:7800"}, 200),
     ],
 )
-@pytest.mark.parametrize("path", ["/playground/world", "/api/v10/gateway"])
+@pytest.mark.parametrize("path", ["/", "/page/main.js", "/playground/world", "/api/v10/gateway"])
 async def test_foreign_hosts_and_origins_are_refused(
     playground: Playground, path: str, headers: dict[str, str], status: int
 ) -> None:
     async with aiohttp.ClientSession(playground.base) as http, http.get(path, headers=headers) as response:
         assert response.status == status
+
+
+@pytest.mark.parametrize("headers", [{"Host": "evil.example"}, {"Origin": "https://evil.example"}])
+async def test_foreign_pages_reach_neither_acts_nor_files_nor_the_gateway(
+    playground: Playground, alice: Person, headers: dict[str, str]
+) -> None:
+    said = await alice.say("look", files={"0": ("note.txt", b"secret")})
+    path = said["attachments"][0]["url"].removeprefix(playground.base)
+    act = {"user": "alice", "content": "not hers"}
+    async with aiohttp.ClientSession(playground.base, headers=headers) as http:
+        for request in (
+            http.get(path),
+            http.get("/playground/stream"),
+            http.post("/playground/say", json=act),
+            http.post("/playground/clock", json={"seconds": 3600}),
+        ):
+            async with request as response:
+                assert response.status == 403
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await http.ws_connect("/gateway")
+    assert refused.value.status == 403
+    assert [message["content"] for message in await alice.messages()] == ["look"]
 
 
 async def test_a_wrong_token_is_unauthorized(playground: Playground) -> None:

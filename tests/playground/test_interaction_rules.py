@@ -99,7 +99,19 @@ async def test_a_deferred_update_leaves_the_message_for_a_later_edit(
 
 
 @pytest.mark.parametrize(
-    ("type", "data"), [(6, None), (7, {"content": "x"}), (8, {"choices": []}), (99, None)]
+    ("type", "data"),
+    [
+        (6, None),
+        (7, {"content": "x"}),
+        (8, {"choices": []}),
+        (1, None),  # a PING's
+        (10, {}),  # PREMIUM_REQUIRED, which is gone from the OpenAPI file
+        (12, None),  # LAUNCH_ACTIVITY: the application has none
+        (13, None),
+        (99, None),
+        (True, None),
+        ("4", {"content": "x"}),
+    ],
 )
 async def test_an_answer_of_the_wrong_type_is_refused(ask: Ask, type: int, data: Json | None) -> None:
     asked = await ask()
