@@ -1,15 +1,19 @@
 """The page around the commands: what others do, places, people, pictures, and a long conversation."""
 
 import asyncio
+import io
 import re
+from collections.abc import Awaitable, Callable
 
 import pytest
+from PIL import Image
 from playwright.async_api import Page, expect
 
 from bot.playground.client import Person
 from bot.playground.server import Playground
 from tests.page.browser import OpenPage
 from tests.page.chat import Chat
+from tests.playground.conftest import Api, Asked
 
 MANY = 2000
 IN_THE_PAGE = 300  # of them at once, while nobody scrolls
@@ -174,3 +178,29 @@ async def brightness(page: Page) -> float:
     color: str = await page.evaluate("getComputedStyle(document.body).backgroundColor")
     red, green, blue = map(float, re.findall(r"[\d.]+", color)[:3])
     return (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255
+
+
+async def test_whoever_is_at_the_end_stays_there_while_pictures_come_and_go(
+    open_page: OpenPage, playground: Playground, alice: Person, api: Api, ask: Callable[[], Awaitable[Asked]]
+) -> None:
+    playground.rate_limits.enabled = False
+    for number in range(8):
+        await alice.say(f"line {number}\n" * 4)
+    asked = await ask()
+    await asked.callback(5)
+    chat = Chat(await open_page(playground.base))
+    for number in range(10):
+        body = f'{{"content": "preview {number}", "attachments": [{{"id": 0}}]}}'
+        preview = {"files[0]": (f"{number}.png", a_picture(number))}
+        await api.upload("PATCH", asked.original, body, preview)
+        shown = chat.message(f"preview {number}").get_by_role("img", name=f"{number}.png")
+        await expect(shown).to_have_js_property("complete", True)
+        await expect(shown).to_be_in_viewport(ratio=0.99)
+    await expect(chat.page.get_by_role("button", name="Jump to the newest")).to_be_hidden()
+
+
+def a_picture(number: int) -> bytes:
+    """A PNG of 256 by 256 pixels; each number has its own."""
+    stream = io.BytesIO()
+    Image.new("RGB", (256, 256), (20 * number, 90, 160)).save(stream, "PNG")
+    return stream.getvalue()

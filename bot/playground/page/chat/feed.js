@@ -154,6 +154,7 @@ export class Feed {
 
   _scrollToEnd() {
     this.element.scrollTop = this.element.scrollHeight;
+    this._top = this.element.scrollTop; // our own move is nobody scrolling up
   }
 
   /** Bring a message into view and into focus. @param {string} id */
