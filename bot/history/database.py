@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 READERS = 3
 BUSY_TIMEOUT_MS = 5000
+CLOSE_S = 5.0
 _PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",  # an acknowledged job survives a power cut
@@ -65,25 +66,48 @@ class Database:
         if is_sqlite(url):
             _prepare(self._readers, begin="BEGIN", pragmas=(*_PRAGMAS, "query_only=ON"))
         self._turn = asyncio.Lock()
+        self._open = 0  # transactions under way
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._closed = False
 
     @asynccontextmanager
     async def writing(self) -> AsyncGenerator[AsyncSession]:
         """One transaction, alone. Committed at the end of the block, rolled back by an exception."""
         async with self._turn:
-            with _unavailable():
+            with _unavailable(), self._counted():
                 async with AsyncSession(self._writer, expire_on_commit=False) as session, session.begin():
                     yield session
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[AsyncSession]:
         """One consistent view. Never waits for a writer."""
-        with _unavailable():
+        with _unavailable(), self._counted():
             async with AsyncSession(self._readers) as session:
                 yield session
 
     async def close(self) -> None:
+        """Refuse new transactions, let those under way end, and close every connection."""
+        self._closed = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await self._idle.wait()
         await self._readers.dispose()
         await self._writer.dispose()
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """A transaction after the end would open a connection that nobody closes."""
+        if self._closed:
+            raise HistoryUnavailable("The bot is stopping. Try again in a minute.")
+        self._open += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._open -= 1
+            if not self._open:
+                self._idle.set()
 
 
 def is_sqlite(url: str) -> bool:

@@ -2,19 +2,23 @@
 
 import argparse
 import asyncio
+import signal
 import sys
 
 from bot.playground.server import Playground
 
 
 async def serve(port: int) -> None:
-    """Listen until interrupted, after printing what a bot has to know."""
+    """Listen until SIGINT or SIGTERM, after printing what a bot has to know."""
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     playground = Playground()
     base = await playground.start(port)
     sys.stdout.write(f"base     {base}\ngateway  {playground.gateway.base}\ntoken    {playground.token}\n")
     sys.stdout.flush()
     try:
-        await asyncio.Event().wait()
+        await stopping.wait()
     finally:
         await playground.stop()
 
@@ -26,11 +30,9 @@ def main() -> int:
 
 
 def run(port: int) -> int:
-    """Serve until Ctrl-C; the exit code."""
+    """Serve until a signal; the exit code."""
     try:
         asyncio.run(serve(port))
-    except KeyboardInterrupt:
-        return 0
     except (OSError, OverflowError) as error:  # asyncio's word for a port above 65535
         reason = error.strerror or error if isinstance(error, OSError) else f"there is no port {port}"
         sys.stderr.write(f"The playground cannot listen: {reason}.\n")

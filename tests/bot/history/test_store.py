@@ -6,7 +6,7 @@ from shutil import copy
 
 import pytest
 
-from bot.history.database import HistoryUnavailable
+from bot.history.database import Database, HistoryUnavailable
 from bot.history.migrations import upgrade
 from bot.history.rows import fingerprint
 from bot.history.store import QUARANTINED, History
@@ -297,9 +297,15 @@ async def test_a_write_that_is_cut_short_leaves_the_database_free(history: Histo
     assert after.state in (JobState.RECEIVED, JobState.QUEUED)
 
 
-async def test_a_broken_database_says_so_in_a_sentence(history: History, tmp_path: Path) -> None:
-    await history.add(job(1))
-    await history.close()  # the pool opens new connections, which meet the broken file
-    (tmp_path / "history.db").write_bytes(b"this is not a database, whatever its name says" * 100)
+async def test_a_broken_database_says_so_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "broken.db").write_bytes(b"this is not a database, whatever its name says" * 100)
+    history = History(Database(f"sqlite+aiosqlite:///{tmp_path / 'broken.db'}"), clock=lambda: NOW)
     with pytest.raises(HistoryUnavailable, match="The history did not answer"):
+        await history.get("job1")
+    await history.close()
+
+
+async def test_after_the_end_nothing_opens_the_database_again(history: History) -> None:
+    await history.close()
+    with pytest.raises(HistoryUnavailable, match="The bot is stopping"):
         await history.get("job1")
