@@ -52,7 +52,14 @@ export class App {
       "closed",
       (event) => void this._closed(/** @type {CustomEvent} */ (event).detail.message),
     );
-    room.addEventListener("connection", () => parts.frame.connection(room.connected));
+    room.addEventListener("connection", () => {
+      parts.frame.connection(room.connected);
+      if (room.connected) parts.composer.connected();
+    });
+    document.addEventListener("keydown", (event) => {
+      const typed = event.key.length === 1 && !event.ctrlKey && !event.metaKey && !event.altKey;
+      if (typed && event.target === document.body) parts.composer.focus();
+    });
     addEventListener("popstate", () => this._enter(readPlace()));
     addEventListener("hashchange", () => this._enter(readPlace()));
     setInterval(() => {
@@ -128,16 +135,21 @@ export class App {
     frame.title(title, channel, this.world);
     if (fresh) {
       feed.clear(title);
-      composer.enter(title);
+      composer.enter(title, `${this.where.user} in ${channel.id}`);
     }
     this._showGate();
+    // A phone's keyboard would cover the conversation.
+    if (fresh && !matchMedia("(pointer: coarse)").matches && !this._gateIsClosed()) composer.focus();
     if (!fresh) this._showMessages({ upsert: [], reset: false });
   }
 
-  _showGate() {
-    const { gate, frame } = this._parts();
+  _gateIsClosed() {
     const channel = this.world.channel(this.where.channel);
-    frame.gate(Boolean(channel) && gate.isClosed(this.where.user, /** @type {Json} */ (channel)));
+    return Boolean(channel) && this._parts().gate.isClosed(this.where.user, /** @type {Json} */ (channel));
+  }
+
+  _showGate() {
+    this._parts().frame.gate(this._gateIsClosed());
   }
 
   /** The person stays before the gate. */

@@ -90,9 +90,11 @@ export class Frame {
   /** @param {boolean} closed */
   gate(closed) {
     if (!this._pieces) return;
+    const appears = closed && this._pieces.gate.hidden;
     this._pieces.gate.hidden = !closed;
     this._pieces.feed.hidden = closed;
     this._pieces.composer.hidden = closed;
+    if (appears) this._pieces.gate.querySelector("button")?.focus();
   }
 
   /** On a phone the sides are a drawer. @param {boolean} [open] */

@@ -18,6 +18,8 @@ import { Tray } from "./tray.js";
 
 const MOST = 2000; // characters of a message
 const MOST_FILES = 10;
+const MEBIBYTE = 1024 * 1024;
+const MOST_BYTES = 20 * MEBIBYTE; // Discord's limit on a file, without Nitro
 
 export class Composer {
   /** @param {Parts} parts */
@@ -59,6 +61,9 @@ export class Composer {
       this._tray.element,
       el("div", { class: "composer-row" }, attach, this._files, this._field, this._send),
     );
+    /** @type {Map<string, { text: string, files: File[] }>} */
+    this._drafts = new Map();
+    this._draft = "";
     this._listen();
   }
 
@@ -86,11 +91,25 @@ export class Composer {
     });
   }
 
-  /** @param {string} place "#general" */
-  enter(place) {
+  /**
+   * What was begun stays with the person and the channel it was begun in.
+   * @param {string} place "#general"
+   * @param {string} draft names person and channel
+   */
+  enter(place, draft) {
+    if (this._draft) this._drafts.set(this._draft, { text: this._text.value, files: this._tray.empty() });
+    this._draft = draft;
     this._text.placeholder = `Message ${place}`;
     this._text.setAttribute("aria-label", `Message ${place}`);
     this.clear();
+    const { text, files } = this._drafts.get(draft) ?? { text: "", files: [] };
+    this._text.value = text;
+    for (const file of files) this._tray.add(file);
+  }
+
+  /** The playground answers again: what was said about that is no longer true. */
+  connected() {
+    this._say(this._error, "");
   }
 
   clear() {
@@ -117,6 +136,11 @@ export class Composer {
   /** Files that were chosen, dropped or pasted. @param {File[]} files */
   attach(files) {
     for (const file of files) {
+      if (file.size > MOST_BYTES) {
+        const size = `${(file.size / MEBIBYTE).toFixed(1)} MiB`;
+        this._say(this._error, `${file.name} is ${size}; at most ${MOST_BYTES / MEBIBYTE} MiB are taken here.`);
+        continue;
+      }
       if (this._form?.attach(file)) continue;
       if (this._form) this._say(this._error, `/${this._form.entry.path} takes no further file.`);
       else if (this._tray.files.length < MOST_FILES) this._tray.add(file);
