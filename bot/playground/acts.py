@@ -3,6 +3,7 @@
 Refusals are 422 `{message}` with the sentence that Discord's client would show.
 """
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -111,7 +112,10 @@ def number(request: web.Request, name: str, default: float) -> float:
     if raw is None:
         return default
     try:
-        return max(0.0, float(raw))
+        value = float(raw)
+        if not math.isfinite(value):
+            raise ValueError
+        return max(0.0, value)
     except ValueError:
         raise NotPossible(f"{name} must be a number; got {raw!r}.") from None
 

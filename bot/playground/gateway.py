@@ -25,6 +25,7 @@ VERSION = "10"
 HEARTBEAT_MS = 41_250
 PATIENCE = 1.5  # heartbeat intervals without a heartbeat, until a client is taken for dead
 GUILDS_PER_SHARD = 2500
+CLOSE_S = 10.0  # for the last frames of a connection, to a client that may have stopped reading
 
 
 class Publish(Protocol):
@@ -74,9 +75,17 @@ class Gateway:
             data["id"] if event in ("GUILD_CREATE", "GUILD_UPDATE", "GUILD_DELETE") else data.get("guild_id")
         )
         intent = needed(event, data, bot_id=self._state.bot.id)
+        self._drop_lost_sessions()
         for session in self._sessions.values():
             if intent in session.intents and session.shard.carries(guild):
                 self._dispatch(session, event, data)
+
+    def _drop_lost_sessions(self) -> None:
+        """A bot that was killed and identified anew never comes back to its old session."""
+        now = self._state.clock.now()
+        lost = [id for id, each in self._sessions.items() if each.is_lost(now)]
+        for id in lost:
+            del self._sessions[id]
 
     def _dispatch(self, session: Session, event: str, data: Json) -> None:
         shown = self._cdn.signed(data)
@@ -141,7 +150,11 @@ class Gateway:
             self._connections.discard(connection)
             self._detach(connection)
             connection.close(1000)
-            await writer
+            try:
+                async with asyncio.timeout(CLOSE_S):
+                    await writer
+            except TimeoutError:  # the client stopped reading
+                connection.drop()
         return socket
 
     async def _listen(self, connection: Connection) -> None:
@@ -272,6 +285,8 @@ class Gateway:
 
     def _resume(self, connection: Connection, asked: payloads.Resume) -> None:
         self._authenticate(asked.token)
+        if self._find(connection):
+            raise GatewayClosed(4005, "Already authenticated.")
         session = self._sessions.get(asked.session_id)
         if not session or not session.can_replay(asked.seq, self._state.clock.now()):
             self._sessions.pop(asked.session_id, None)

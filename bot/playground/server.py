@@ -167,6 +167,13 @@ async def only_ourselves(request: web.Request, handler: Handler) -> web.StreamRe
     """Refuse foreign Host and Origin headers: a page from elsewhere could reach us by DNS rebinding."""
     origin = request.headers.get("Origin")
     for address in (f"//{request.host}", *([origin] if origin is not None else [])):
-        if urlsplit(address).hostname not in OURSELVES:
+        if _host(address) not in OURSELVES:
             raise web.HTTPForbidden(text="The playground answers only this machine.")
     return await handler(request)
+
+
+def _host(address: str) -> str | None:
+    try:
+        return urlsplit(address).hostname
+    except ValueError:  # such as a bracket that does not close
+        return None

@@ -125,9 +125,13 @@ class Session:
         if self.connection:
             self.connection.send(Op.DISPATCH, data, self.sequence, event)
 
+    def is_lost(self, now: float) -> bool:
+        """Whether its connection was lost so long ago that it cannot be resumed."""
+        return self.left_at is not None and now - self.left_at > RESUMABLE_S
+
     def can_replay(self, after: int, now: float) -> bool:
         """Whether all events after this one are still held, and the session did not time out."""
-        if self.left_at is not None and now - self.left_at > RESUMABLE_S:
+        if self.is_lost(now):
             return False
         return after >= self.sequence or self.events[0][0] <= after + 1
 

@@ -147,7 +147,13 @@ async def test_the_person_api_refuses_malformed_bodies_with_a_sentence(
 @pytest.mark.parametrize("read", READS)
 @pytest.mark.parametrize(
     "query",
-    ["user=nobody&timeout=0", "channel=nowhere&timeout=0", "since=x&timeout=0", "since=nan&timeout=0"],
+    [
+        "user=nobody&timeout=0",
+        "channel=nowhere&timeout=0",
+        "since=x&timeout=0",
+        "since=nan&timeout=0",
+        "since=inf&timeout=0",
+    ],
 )
 async def test_the_person_api_refuses_malformed_queries_with_a_sentence(
     call: Caller, read: str, query: str

@@ -16,6 +16,7 @@ from bot.playground.server import Playground
         ({"Host": "127.0.0.1.evil.example"}, 403),
         ({"Origin": "https://evil.example"}, 403),
         ({"Origin": "null"}, 403),
+        ({"Origin": "http://["}, 403),
         ({"Origin": "http://127.0.0.1:7800"}, 200),
     ],
 )
