@@ -27,6 +27,7 @@ check: $(VENV)/developer.stamp ## format, lint, types
 	@$(BIN)/mypy tests
 
 bench: $(VENV)/developer.stamp ## numbers for docs/benchmarks.md
+	@$(BIN)/python bench/first_picture.py
 	@$(BIN)/python bench/acknowledgement.py
 	@$(BIN)/python bench/crowd.py
 	@$(BIN)/python -m bench.page

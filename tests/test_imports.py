@@ -10,7 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 TORCH = {"torch", "torchvision", "diffusers", "transformers", "open_clip", "accelerate", "safetensors"}
-TORCH_FOLDERS = ("engine/worker/", "engine/models/", "engine/tasks/", "engine/prompts/")
+TRAINING = "engine/demo/training/"
+TORCH_FOLDERS = ("engine/worker/", "engine/models/", "engine/tasks/", "engine/prompts/", TRAINING)
 TORCH_FILES = ("engine/clip.py", "engine/safety.py")
 
 
@@ -50,6 +51,11 @@ def test_the_engine_knows_nothing_of_chats_and_databases(module: str) -> None:
 def test_torch_stays_where_drawing_happens(module: str) -> None:
     if not module.startswith(TORCH_FOLDERS) and module not in TORCH_FILES:
         assert not roots(module) & TORCH
+
+
+@pytest.mark.parametrize("module", [name for name in modules("engine") if not name.startswith(TRAINING)])
+def test_the_product_does_not_import_the_training(module: str) -> None:
+    assert not {name for name in imports(module) if name.startswith("engine.demo")}
 
 
 @pytest.mark.parametrize("module", modules("bot/jobs", "bot/history"))

@@ -1,6 +1,6 @@
 """Takes the pictures in this folder anew: `make screenshots`. The real bot and engine, and Chromium.
 
-The stand-in draws, as in `make try`: its pictures are colourful noise.
+The demo model draws, as in `make try`.
 """
 
 import asyncio
@@ -46,9 +46,9 @@ async def talk(trial: Trial) -> None:
     async with Person(trial.playground.base, user="bob") as bob, Person(trial.playground.base) as alice:
         await bob.say("Has anybody tried the **new model** yet?")
         await alice.say("Let us see what it makes of a hamster.")
-        await drawn(alice, {"prompt": "a hamster with a brush, oil on canvas", "seed": 7, "count": 2})
-        await bob.say("That is… abstract. It is the stand-in, it has never seen a hamster.")
-        await drawn(bob, {"prompt": "a lighthouse at night", "seed": 11, "size": "landscape"})
+        await drawn(alice, {"prompt": "a hamster with a brush", "seed": 7, "count": 2})
+        await bob.say("Ready to paint. My turn:")
+        await drawn(bob, {"prompt": "a bird sitting on a tree branch, oil painting", "seed": 11})
 
 
 async def drawn(person: Person, options: dict[str, object]) -> None:

@@ -1,6 +1,7 @@
 """Small pictures of unfinished latents: a linear map to RGB, then a JPEG. Costs about a millisecond."""
 
 import io
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -10,21 +11,22 @@ PREVIEW_SIDE = 256
 JPEG_QUALITY = 80
 
 # Latent to RGB for Stable Diffusion 1.x and 2.x: the widely used least-squares fit of the autoencoder
-# (as in ComfyUI's latent_formats). Rows are latent channels.
-_LATENT_TO_RGB = np.array(
-    [
-        [0.3512, 0.2297, 0.3227],
-        [0.3250, 0.4974, 0.2350],
-        [-0.2829, 0.1762, 0.2721],
-        [-0.2120, -0.2616, -0.7177],
-    ],
-    dtype=np.float32,
+# (as in ComfyUI's latent_formats). Rows are latent channels; the last one is what is added everywhere.
+STABLE_DIFFUSION = (
+    (0.3512, 0.2297, 0.3227),
+    (0.3250, 0.4974, 0.2350),
+    (-0.2829, 0.1762, 0.2721),
+    (-0.2120, -0.2616, -0.7177),
+    (0.0, 0.0, 0.0),
 )
 
 
-def preview_jpeg(latents: npt.NDArray[np.float32]) -> bytes:
-    """A JPEG, longest side 256 pixels, of latents [4, h, w] in the network's scale."""
-    rgb = np.einsum("chw,cr->hwr", latents, _LATENT_TO_RGB)
+def preview_jpeg(
+    latents: npt.NDArray[np.float32], latent_to_rgb: Sequence[Sequence[float]] = STABLE_DIFFUSION
+) -> bytes:
+    """A JPEG, longest side 256 pixels, of latents [4, h, w] in the network's scale. The matrix is [5, 3]."""
+    matrix = np.array(latent_to_rgb, np.float32)
+    rgb = np.einsum("chw,cr->hwr", latents, matrix[:-1]) + matrix[-1]
     pixels = np.nan_to_num((rgb / 2 + 0.5).clip(0, 1) * 255).astype(np.uint8)
     image = Image.fromarray(pixels)
     scale = PREVIEW_SIDE / max(image.size)

@@ -13,7 +13,8 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from engine.models.registry import NotAModel, weight_files
+from engine.models.card import Card
+from engine.models.registry import NotAModel, read_card, weight_files
 from engine.prompts.encoding import PromptEncoder
 from engine.worker.device import Device
 
@@ -39,6 +40,7 @@ class StableDiffusion:
     unet: Any
     vae: Any
     scheduler_config: dict[str, Any]
+    card: Card
 
     @property
     def vae_factor(self) -> int:
@@ -61,6 +63,7 @@ def load_stable_diffusion(name: str, folder: Path, device: Device) -> StableDiff
         unet=_network(name, folder, "unet", UNet2DConditionModel, device),
         vae=_network(name, folder, "vae", AutoencoderKL, device),
         scheduler_config=_scheduler_config(name, folder),
+        card=_card(name, folder),
     )
     log.info("model %s loaded in %.1f s on %s", name, time.monotonic() - began, device)
     return model
@@ -95,6 +98,13 @@ def _scheduler_config(name: str, folder: Path) -> dict[str, Any]:
     return config
 
 
+def _card(name: str, folder: Path) -> Card:
+    try:
+        return read_card(folder)
+    except NotAModel as error:
+        raise _unusable(name, error) from error
+
+
 def _weights_hash(name: str, folder: Path) -> str:
     files = _weight_files(name, folder, "unet")[1]
     digests = [_sha256(path, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
@@ -114,4 +124,8 @@ def _weight_files(name: str, folder: Path, part: str) -> tuple[str, list[Path]]:
     try:
         return weight_files(folder, part)
     except NotAModel as error:
-        raise ModelBroken(f"Model {name!r} cannot be used: {error}.") from error
+        raise _unusable(name, error) from error
+
+
+def _unusable(name: str, error: NotAModel) -> ModelBroken:
+    return ModelBroken(f"Model {name!r} cannot be used: {error}.")

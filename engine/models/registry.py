@@ -1,8 +1,7 @@
 """The models of this engine: names, the folders behind them, and what a person may choose. No torch.
 
 A model is a subfolder of the models folder in diffusers' layout with a `model_index.json` of class
-StableDiffusionPipeline. A `darkroom.json` beside it may give `title`, `notice` and `defaults`.
-Blocking: call from a thread.
+StableDiffusionPipeline. Its card says more about it (`engine/models/card.py`). Blocking: call from a thread.
 """
 
 import json
@@ -11,10 +10,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from engine import violations
 from engine.errors import Refusal
+from engine.models.card import CARD_FILE, Card
 from engine.wire import (
     SIDE_MULTIPLE,
     Defaults,
@@ -23,12 +23,12 @@ from engine.wire import (
     Sampler,
     Schedule,
     Task,
-    WireModel,
 )
 
 log = logging.getLogger(__name__)
 
-STAND_IN = "stand-in"
+DEMO = "demo"  # the model that ships
+DEMO_FOLDER = Path(__file__).parents[1] / "demo" / "model"
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._ -]{0,127}"
 PIPELINE = "StableDiffusionPipeline"
 FAMILIES = {768: "sd1", 1024: "sd2"}  # by the width of the text encoder: CLIP ViT-L, OpenCLIP ViT-H
@@ -50,14 +50,6 @@ _DEFAULTS: dict[str, Any] = {
 }
 
 
-class Card(WireModel):
-    """What an operator may say about a model in its `darkroom.json`; `defaults` are fields of `Defaults`."""
-
-    title: str = ""
-    notice: str = ""
-    defaults: dict[str, Any] = Field(default_factory=dict)
-
-
 class NotAModel(ValueError):
     """A folder is not offered. `str()` says why."""
 
@@ -76,34 +68,40 @@ def weight_files(folder: Path, part: str) -> tuple[str, list[Path]]:
 
 
 class Registry:
-    """The models under `root`, looked up anew at each call: a model may be added while the engine runs."""
+    """The models under `root`, looked up anew at each call: a model may be added while the engine runs.
 
-    def __init__(self, root: Path) -> None:
+    `demo` is the folder of the model that ships with Darkroom.
+    """
+
+    def __init__(self, root: Path, *, demo: Path = DEMO_FOLDER) -> None:
         self._root = root
+        self._demo = demo
         self._told: set[tuple[str, str]] = set()
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """What can be drawn with, by name. The stand-in is there only as long as nothing else is."""
+        """What can be drawn with, by name. The demo is offered only as long as nothing else is."""
         found = []
         for folder in sorted(self._root.iterdir()) if self._root.is_dir() else ():
-            if folder.name == STAND_IN or not (folder / "model_index.json").is_file():
+            if not (folder / "model_index.json").is_file():
                 continue
             try:
-                found.append(self._read(folder))
+                self._check_place(folder)
+                found.append(_read(folder, folder.name))
             except NotAModel as reason:
                 self._tell(folder.name, str(reason))
-        return tuple(found) or (_stand_in(),)
+        return tuple(found) or (_read(self._demo, DEMO),)
 
     def lookup(self, name: str) -> Path:
-        """The folder of a model. That of the stand-in need not exist yet: the worker makes it.
+        """The folder of a model; the demo's also where it is not offered: somebody may want an old picture again.
 
         Raises Refusal unknown_model, also for whatever looks like a path.
         """
-        if name == STAND_IN:
-            return self._root / STAND_IN
-        if name not in {model.name for model in self.models()}:
-            raise Refusal("unknown_model", f"There is no model called '{name}'.", field="model")
-        return self._root / name
+        known = {model.name for model in self.models()}
+        if name in known and (self._root / name).is_dir():
+            return self._root / name
+        if name == DEMO:
+            return self._demo
+        raise Refusal("unknown_model", f"There is no model called '{name}'.", field="model")
 
     def _tell(self, name: str, reason: str) -> None:
         """Log once why a folder is not offered: the folders are looked at again and again."""
@@ -111,39 +109,30 @@ class Registry:
             self._told.add((name, reason))
             log.warning("model folder %s is not offered: %s", name, reason)
 
-    def _read(self, folder: Path) -> ModelInfo:
+    def _check_place(self, folder: Path) -> None:
+        """Raises NotAModel where the folder's name or place is not one that we take."""
         if not re.fullmatch(NAME_PATTERN, folder.name):
             raise NotAModel("its name has characters other than letters, digits, space, '.', '_' and '-'")
         if not folder.resolve().is_relative_to(self._root.resolve()):
             raise NotAModel("it is a link that leads out of the models folder")
-        if _json(folder, "model_index.json").get("_class_name") != PIPELINE:
-            raise NotAModel(f"it is no {PIPELINE}")
-        for part in WEIGHTS:
-            weight_files(folder, part)
-        unet, vae = _json(folder, "unet/config.json"), _json(folder, "vae/config.json")
-        if unet.get("in_channels") != LATENT_CHANNELS:
-            raise NotAModel(f"its network does not take {LATENT_CHANNELS} channels")
-        card = _card(folder)
-        return ModelInfo(
-            name=folder.name,
-            title=card.title or folder.name,
-            family=FAMILIES.get(_as_int(unet.get("cross_attention_dim")), "sd"),
-            tasks=(Task.TXT2IMG, Task.IMG2IMG),
-            defaults=_defaults(_native_side(unet, vae), card.defaults),
-            notice=card.notice,
-        )
 
 
-def _stand_in() -> ModelInfo:
+def _read(folder: Path, name: str) -> ModelInfo:
+    if _json(folder, "model_index.json").get("_class_name") != PIPELINE:
+        raise NotAModel(f"it is no {PIPELINE}")
+    for part in WEIGHTS:
+        weight_files(folder, part)
+    unet, vae = _json(folder, "unet/config.json"), _json(folder, "vae/config.json")
+    if unet.get("in_channels") != LATENT_CHANNELS:
+        raise NotAModel(f"its network does not take {LATENT_CHANNELS} channels")
+    card = read_card(folder)
     return ModelInfo(
-        name=STAND_IN,
-        title="Stand-in (untrained)",
-        family="sd",
+        name=name,
+        title=card.title or name,
+        family=FAMILIES.get(_as_int(unet.get("cross_attention_dim")), "sd"),
         tasks=(Task.TXT2IMG, Task.IMG2IMG),
-        defaults=_defaults(256, {}),
-        notice=(
-            "Drawn by an untrained stand-in model: expect colourful noise. Add a real model: see the README."
-        ),
+        defaults=_defaults(_native_side(unet, vae), card.defaults),
+        notice=card.notice,
     )
 
 
@@ -167,14 +156,15 @@ def _defaults(side: int, changes: dict[str, Any]) -> Defaults:
     return defaults
 
 
-def _card(folder: Path) -> Card:
-    if not (folder / "darkroom.json").exists():
+def read_card(folder: Path) -> Card:
+    """The card of a model; an empty one where it has none. Raises NotAModel where it is damaged."""
+    if not (folder / CARD_FILE).exists():
         return Card()
     try:
-        return Card.model_validate(_json(folder, "darkroom.json"))
+        return Card.model_validate(_json(folder, CARD_FILE))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise NotAModel(f"its darkroom.json: {violations.sentence(first)}") from None
+        raise NotAModel(f"its {CARD_FILE}: {violations.sentence(first)}") from None
 
 
 def _json(folder: Path, name: str) -> dict[str, Any]:

@@ -18,8 +18,7 @@ import transformers
 
 from engine import frames
 from engine.models.loading import StableDiffusion, load_stable_diffusion
-from engine.models.registry import STAND_IN, Registry
-from engine.models.stand_in import make_stand_in
+from engine.models.registry import Registry
 from engine.worker.batching import RowCap
 from engine.worker.device import Device, choose_device
 from engine.worker.process import Inbox, Worker
@@ -94,10 +93,7 @@ def _beat(send: partial[None]) -> None:
 
 
 def _load(registry: Registry, device: Device, name: str) -> StableDiffusion:
-    folder = registry.lookup(name)
-    if name == STAND_IN and not folder.exists():
-        make_stand_in(folder)
-    return load_stable_diffusion(name, folder, device)
+    return load_stable_diffusion(name, registry.lookup(name), device)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,8 @@ from engine.frames import (
 )
 from engine.images.encoding import write_png
 from engine.images.infotext import infotext
-from engine.images.previews import preview_jpeg
+from engine.images.previews import STABLE_DIFFUSION, preview_jpeg
+from engine.models.card import Vocabulary
 from engine.models.loading import ModelBroken, StableDiffusion
 from engine.tasks.image_to_image import start_image_to_image
 from engine.tasks.text_to_image import start_text_to_image
@@ -144,7 +145,7 @@ class Worker:
             request=request,
             folder=command.folder,
             images=images,
-            notices=_notices(conditioning.cut),
+            notices=_notices(conditioning.cut, model.card.vocabulary, request.prompt),
             clock=self._clock,
         )
 
@@ -180,8 +181,14 @@ class Worker:
         self._undecoded.extend(i for i in tick.advanced if i.done and i.job_id in self._drawings)
 
     def _report(self, drawing: Drawing, image: ImageInFlight) -> None:
-        preview = _preview(image) if drawing.preview_due() else None
+        preview = self._preview(image) if drawing.preview_due() else None
         self._send(Progress(job=drawing.job_id, step=drawing.step, steps=drawing.steps, preview=preview))
+
+    def _preview(self, image: ImageInFlight) -> str:
+        assert self._loop is not None
+        estimate = image.latents if image.estimate is None else image.estimate
+        matrix = self._loop.model.card.latent_to_rgb or STABLE_DIFFUSION
+        return base64.b64encode(preview_jpeg(estimate[0].float().cpu().numpy(), matrix)).decode()
 
     def _decode_one(self) -> None:
         """One picture at a time, so that a decode never holds up the others' steps for long."""
@@ -257,13 +264,10 @@ def _meaning(job_id: str, error: BaseException) -> ErrorBody:
             return ErrorBody(code="internal", message=message)
 
 
-def _notices(cut: str) -> tuple[str, ...]:
-    return (f"The prompt is longer than this model reads. Not used: “{cut}”",) if cut else ()
-
-
-def _preview(image: ImageInFlight) -> str:
-    estimate = image.latents if image.estimate is None else image.estimate
-    return base64.b64encode(preview_jpeg(estimate[0].float().cpu().numpy())).decode()
+def _notices(cut: str, vocabulary: Vocabulary | None, prompt: str) -> tuple[str, ...]:
+    notices = [f"The prompt is longer than this model reads. Not used: “{cut}”"] if cut else []
+    hint = vocabulary.hint(prompt) if vocabulary else None
+    return (*notices, hint) if hint else tuple(notices)
 
 
 def _write_image(folder: Path, index: int, seed: int, pixels: npt.NDArray[np.uint8], text: str) -> ImageInfo:

@@ -29,7 +29,7 @@ LAUNCH = (
 )
 REQUEST: dict[str, Any] = {
     "owner": "alice",
-    "model": "stand-in",
+    "model": "demo",
     "prompt": "a hamster",
     "width": 64,
     "height": 64,

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from engine.errors import Refusal
-from engine.models.registry import WEIGHTS, Registry
+from engine.models.registry import DEMO_FOLDER, WEIGHTS, Registry
 from engine.wire import Sampler, Schedule, Task
 
 
@@ -98,20 +98,19 @@ def test_what_is_no_stable_diffusion_is_not_offered(tmp_path: Path) -> None:
 def test_a_custom_pipeline_class_is_not_offered(tmp_path: Path) -> None:
     folder = make_model(tmp_path, "evil")
     (folder / "model_index.json").write_text('{"_class_name": ["evil", "StableDiffusionPipeline"]}')
-    assert names(tmp_path) == ["stand-in"]
+    assert names(tmp_path) == ["demo"]
 
 
-@pytest.mark.parametrize("exists", [True, False])
-def test_the_stand_in_is_offered_only_where_nothing_else_is(tmp_path: Path, exists: bool) -> None:
+def test_the_demo_is_offered_only_where_nothing_else_is_but_can_always_be_drawn_with(tmp_path: Path) -> None:
     root = tmp_path / "models"
-    if exists:
-        make_model(root, "stand-in")
-    (stand_in,) = Registry(root).models()
-    assert (stand_in.name, stand_in.family, stand_in.defaults.width) == ("stand-in", "sd", 256)
-    assert "untrained" in stand_in.notice
-    assert Registry(root).lookup("stand-in") == root / "stand-in"
+    (demo,) = Registry(root).models()
+    assert (demo.name, demo.family, demo.defaults.width) == ("demo", "sd", 256)
+    assert Registry(root).lookup("demo") == DEMO_FOLDER
     make_model(root, "real")
     assert names(root) == ["real"]
+    assert Registry(root).lookup("demo") == DEMO_FOLDER
+    make_model(root, "demo")  # an operator's own
+    assert Registry(root).lookup("demo") == root / "demo"
 
 
 @pytest.mark.parametrize("name", ["..", "../secret", "a/b", "/etc", "", "nothing", "m\0", "link"])

@@ -142,12 +142,12 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
     ({"prompt": 7}, "invalid_field", "prompt", "prompt must be text."),
     ({"model": ""}, "invalid_field", "model", "model must not be empty."),
     ({"version": 2}, "invalid_field", "version", "version must be 1; it was 2."),
-    ({"model": "sd9"}, "unknown_model", "model", "There is no model called 'sd9'. Known: stand-in."),
+    ({"model": "sd9"}, "unknown_model", "model", "There is no model called 'sd9'. Known: demo."),
     (
-        {"model": "../stand-in"},
+        {"model": "../demo"},
         "unknown_model",
         "model",
-        "There is no model called '../stand-in'. Known: stand-in.",
+        "There is no model called '../demo'. Known: demo.",
     ),
     (
         {"sampler": "lcm", "steps": 51},
@@ -282,7 +282,7 @@ async def test_capabilities_say_all_that_the_bot_must_know(engine: Engine) -> No
     capabilities = wire.Capabilities.model_validate(body)
     assert status == 200
     assert capabilities.device == "scripted"
-    assert [model.name for model in capabilities.models] == ["stand-in"]
+    assert [model.name for model in capabilities.models] == ["demo"]
     assert {sampler.name for sampler in capabilities.samplers} == set(wire.Sampler)
     assert {schedule.name for schedule in capabilities.schedules} == set(wire.Schedule)
     assert capabilities.limits.queue == 100

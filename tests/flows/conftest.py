@@ -28,7 +28,7 @@ QUICK: dict[str, object] = {"prompt": "a quick hamster", "steps": 4, "seed": 7}
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One models folder for all stories: the stand-in is made once."""
+    """An empty models folder: the demo model draws all stories."""
     return tmp_path_factory.mktemp("models")
 
 

@@ -34,8 +34,7 @@ async def test_a_typed_command_becomes_a_posted_picture_with_its_story(alice: Pe
     assert outcome.seconds.acknowledged is not None
     assert outcome.seconds.acknowledged < 3
     assert "seed 42" in outcome.text
-    assert "stand-in" in outcome.text
-    assert "untrained" in outcome.text  # nobody is to believe that this is what Darkroom can do
+    assert "demo" in outcome.text  # nobody is to believe that this is all that Darkroom can do
     with Image.open(outcome.files[0]) as drawn:
         assert drawn.size == (512, 512)
         assert drawn.info["parameters"].startswith("a hamster with a brush\nSteps: 20, Sampler: DPM++ 2M")
@@ -114,7 +113,7 @@ async def test_queue_and_help_answer_while_a_picture_is_drawn(alice: Person) -> 
 
 
 async def test_menus_are_filled_from_what_the_engine_offers(alice: Person) -> None:
-    models = await alice.autocomplete("imagine", "model", "stand", prompt="x")
-    assert [choice["value"] for choice in models] == ["stand-in"]
+    models = await alice.autocomplete("imagine", "model", "dem", prompt="x")
+    assert [choice["value"] for choice in models] == ["demo"]
     samplers = await alice.autocomplete("imagine", "sampler", "dpm", prompt="x")
     assert {"dpmpp_2m", "dpmpp_2m_sde"} <= {choice["value"] for choice in samplers}

@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from engine.models.loading import StableDiffusion, load_stable_diffusion
-from engine.models.stand_in import make_stand_in
 from engine.tasks.text_to_image import start_text_to_image
 from engine.wire import GenerationRequest, Sampler
 from engine.worker.batching import RowCap
 from engine.worker.device import Device, choose_device
 from engine.worker.flight import ImageInFlight
 from engine.worker.step_loop import StepLoop
+from tests.engine.tiny_model import make_tiny_model
 
 pytestmark = [
     pytest.mark.gpu,
@@ -23,7 +23,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    make_stand_in(folder, latent_side=16)
+    make_tiny_model(folder, latent_side=16)
     return folder
 
 

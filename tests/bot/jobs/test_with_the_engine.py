@@ -34,7 +34,7 @@ async def bot(desk: Desk, front: Engine) -> AsyncIterator[Any]:
 
 
 def asked(prompt: str, **changes: Any) -> GenerationRequest:
-    return request(prompt, model="stand-in", steps=4, **changes)
+    return request(prompt, model="demo", steps=4, **changes)
 
 
 async def drawing(desk: Desk, job: Job) -> None:

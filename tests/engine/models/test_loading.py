@@ -10,8 +10,8 @@ from safetensors.torch import load_file, save_file
 
 from engine.models.loading import ModelBroken, load_stable_diffusion
 from engine.models.registry import Registry
-from engine.models.stand_in import make_stand_in
 from engine.worker.device import Device
+from tests.engine.tiny_model import make_tiny_model
 
 CPU = Device(place=torch.device("cpu"), dtype=torch.float32, reason="test")
 UNET = "unet/diffusion_pytorch_model.safetensors"
@@ -20,7 +20,7 @@ UNET = "unet/diffusion_pytorch_model.safetensors"
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    make_stand_in(folder, width=16, latent_side=8)
+    make_tiny_model(folder, width=16, latent_side=8)
     return folder
 
 
@@ -63,7 +63,7 @@ def test_weights_in_shards_are_offered_and_loaded(folder: Path) -> None:
 
 def test_pickles_are_neither_offered_nor_read(folder: Path) -> None:
     (folder / UNET).rename(folder / "unet/diffusion_pytorch_model.bin")
-    assert names(folder) == ["stand-in"]
+    assert names(folder) == ["demo"]
     with pytest.raises(
         ModelBroken, match="Model 'tiny' cannot be used: its unet has no weights in safetensors"
     ):
@@ -96,9 +96,9 @@ def test_a_missing_part_is_named(folder: Path, part: str) -> None:
         load_stable_diffusion("tiny", folder, CPU)
 
 
-def test_the_stand_in_is_the_same_on_every_machine_and_whole_when_it_appears(
+def test_the_tiny_model_is_the_same_on_every_machine_and_whole_when_it_appears(
     original: Path, tmp_path: Path
 ) -> None:
-    make_stand_in(tmp_path / "again", width=16, latent_side=8)
+    make_tiny_model(tmp_path / "again", width=16, latent_side=8)
     assert (tmp_path / "again" / UNET).read_bytes() == (original / UNET).read_bytes()
     assert [path.name for path in tmp_path.iterdir()] == ["again"]

@@ -6,8 +6,8 @@ import pytest
 import torch
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from engine.models.stand_in import clip_tokenizer
 from engine.prompts.encoding import CACHE_ENTRIES, PromptEncoder
+from tests.engine.tiny_model import clip_tokenizer
 
 
 class Counting:

@@ -5,16 +5,16 @@ import pytest
 import torch
 
 from engine.models.loading import StableDiffusion, load_stable_diffusion
-from engine.models.stand_in import make_stand_in
 from engine.wire import GenerationRequest, Sampler, Task
 from engine.worker.device import Device
+from tests.engine.tiny_model import make_tiny_model
 
 
 @pytest.fixture(scope="session", params=["epsilon", "v_prediction"])
 def model_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny random Stable Diffusion on disk: SD 1.x predicts noise, SD 2.x at 768 predicts v."""
     folder = tmp_path_factory.mktemp("models") / str(request.param)
-    make_stand_in(folder, prediction_type=request.param, width=16, latent_side=8)
+    make_tiny_model(folder, prediction_type=request.param, width=16, latent_side=8)
     return folder
 
 

@@ -1,7 +1,6 @@
-"""A tiny untrained Stable Diffusion, made here, for machines without a real model: expect colourful noise.
+"""A tiny untrained Stable Diffusion: the classes and the folder layout of Stable Diffusion 1.5, random weights.
 
-The same classes and the same folder layout as Stable Diffusion 1.5, two orders of magnitude smaller,
-so that it goes down the same road. Weights are random from a fixed seed.
+Two orders of magnitude smaller, and the same on every machine.
 """
 
 import gzip
@@ -21,7 +20,7 @@ _TOKENS = 77
 _VOCABULARY = 49408
 
 
-def make_stand_in(
+def make_tiny_model(
     folder: Path, *, prediction_type: str = "epsilon", width: int = 32, latent_side: int = 32
 ) -> None:
     """Write the model to `folder`, aside first and then renamed, so that a half-written one is never seen.

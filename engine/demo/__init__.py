@@ -1,0 +1,1 @@
+"""The small model that ships with Darkroom, and how it was made."""

@@ -1,0 +1,137 @@
+"""`python -m engine.demo.training`: make the demo model, from glyphs to a folder, in one command.
+
+    python -m engine.demo.training --work data/training --out engine/demo/model
+
+Every stage is resumed where it stopped; files of an earlier run in `--work` are used as they are. All chance comes
+from `--seed`. It needs Debian's `fonts-noto-color-emoji`.
+"""
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from engine.demo.training.autoencoder import train_autoencoder
+from engine.demo.training.clip import text_encoder_of, train_clip
+from engine.demo.training.contact_sheet import draw_contact_sheet
+from engine.demo.training.corpus import Corpus, make_corpus
+from engine.demo.training.diffusion import encode_corpus, train_diffusion
+from engine.demo.training.drawing import Drawer
+from engine.demo.training.evaluation import draw_truth, evaluate, questions, train_judges
+from engine.demo.training.export import export, scaling_factor
+from engine.demo.training.glyphs import FontMissing
+from engine.demo.training.tokenizer import make_tokenizer
+from engine.demo.vocabulary import KINDS, known_words
+
+log = logging.getLogger("training")
+
+
+def main() -> int:
+    options = _arguments()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    torch.set_num_threads(options.threads or torch.get_num_threads())
+    try:
+        corpus = make_corpus(
+            options.work / "corpus",
+            seed=options.seed,
+            size=options.size,
+            kinds=KINDS[: options.kinds],
+            processes=os.cpu_count() or 1,
+        )
+    except FontMissing as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    if options.stage in ("all", "train"):
+        _train(options, corpus)
+    if options.stage in ("all", "evaluate"):
+        _evaluate(options, corpus)
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m engine.demo.training", description=__doc__)
+    parser.add_argument("--work", type=Path, required=True, help="folder for the corpus and the checkpoints")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the model that is made")
+    parser.add_argument("--stage", choices=("all", "train", "evaluate"), default="all")
+    parser.add_argument("--seed", type=int, default=1839)
+    parser.add_argument(
+        "--kinds", type=int, default=len(KINDS), help="how many kinds of things, from the first"
+    )
+    parser.add_argument("--size", type=int, default=100_000, help="scenes drawn; each is seen many times")
+    parser.add_argument("--latents", type=int, default=0, help="how many of them the diffusion sees; 0: all")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: as many as cores")
+    parser.add_argument("--autoencoder-steps", type=int, default=20_000)
+    parser.add_argument("--clip-steps", type=int, default=5_000)
+    parser.add_argument("--diffusion-steps", type=int, default=60_000)
+    parser.add_argument(
+        "--compile", action="store_true", help="compile the diffusion network for this machine"
+    )
+    parser.add_argument("--judge-steps", type=int, default=1_500)
+    parser.add_argument("--questions", type=int, default=500)
+    return parser.parse_args()
+
+
+def _train(options: argparse.Namespace, corpus: Corpus) -> None:
+    device = torch.device(options.device)
+    shared: dict[str, Any] = {"seed": options.seed, "device": device, "autocast": _autocast(device)}
+    tokenizer = make_tokenizer(known_words())
+    work, steps = options.work, options
+    autoencoder = train_autoencoder(
+        corpus, file=work / "autoencoder.pt", steps=steps.autoencoder_steps, **shared
+    )
+    clip = train_clip(corpus, tokenizer, file=work / "clip.pt", steps=steps.clip_steps, **shared)
+    count = min(options.latents or corpus.size, corpus.size)
+    latents = encode_corpus(corpus, autoencoder, count=count, autocast=shared["autocast"])
+    unet = train_diffusion(
+        corpus,
+        latents,
+        tokenizer,
+        text_encoder_of(clip),
+        scaling_factor=scaling_factor(latents),
+        file=work / "diffusion.pt",
+        steps=steps.diffusion_steps,
+        compiled=options.compile,
+        **shared,
+    )
+    export(
+        options.out,
+        tokenizer=tokenizer,
+        clip=clip.cpu(),
+        autoencoder=autoencoder.cpu(),
+        unet=unet.cpu(),
+        latents=latents,
+        corpus=corpus,
+    )
+
+
+def _autocast(device: torch.device) -> Callable[[], Any]:
+    return partial(torch.autocast, device.type, torch.bfloat16)
+
+
+def _evaluate(options: argparse.Namespace, corpus: Corpus) -> None:
+    judges = train_judges(corpus, folder=options.work, steps=options.judge_steps, seed=options.seed)
+    asked = questions(corpus.kinds, options.questions)
+    drawer = Drawer(options.out)
+    drawn = evaluate(judges, asked, lambda group: drawer.draw([(each.prompt, each.seed) for each in group]))
+    figures = {
+        "model": {what: asdict(share) for what, share in drawn.items()},
+        "the scenes themselves": {
+            what: asdict(share) for what, share in evaluate(judges, asked, draw_truth).items()
+        },
+    }
+    log.info("%s", json.dumps(figures, indent=2))
+    (options.work / "evaluation.json").write_text(json.dumps(figures, indent=2) + "\n")
+    draw_contact_sheet(drawer, options.work / "contact-sheet.jpg")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""Training of the autoencoder: pictures to latents and back."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from engine.demo.training.corpus import Corpus
+from engine.demo.training.networks import make_autoencoder
+from engine.demo.training.scenes import CANVAS, PICTURE
+from engine.demo.training.training_run import TrainingRun
+
+CROP, CROPS = 64, 8  # convolutions learn from crops as well as from pictures, sixteen times cheaper
+WHOLE = 0.12  # of the steps, the last ones: whole pictures, whose statistics the group norms see when drawing
+LR = 2e-3
+EDGES = 0.5  # weight of the differences between neighbours: sharp outlines
+KL = 1e-6  # as Stable Diffusion's
+
+Rates = torch.Tensor
+
+
+def train_autoencoder(
+    corpus: Corpus, *, file: Path, steps: int, seed: int, device: torch.device, autocast: Callable[[], Any]
+) -> Any:
+    """The trained autoencoder, an `AutoencoderKL` with `scaling_factor` such that latents have unit variance."""
+    torch.manual_seed(seed)
+    network = make_autoencoder().to(device, memory_format=torch.channels_last)
+
+    def loss_at(step: int) -> torch.Tensor:
+        random = np.random.default_rng([seed, step])
+        whole = step >= steps * (1 - WHOLE)
+        pixels = _crops(corpus, random, *((1, PICTURE) if whole else (CROPS, CROP))).to(device)
+        with autocast():
+            posterior = network.encode(pixels).latent_dist
+            decoded = network.decode(posterior.sample()).sample.float()
+        loss: torch.Tensor = (decoded - pixels).abs().mean() + KL * posterior.kl().mean()
+        for axis in (2, 3):
+            loss = loss + EDGES * (decoded.diff(dim=axis) - pixels.diff(dim=axis)).abs().mean()
+        return loss
+
+    return TrainingRun(network, file=file, steps=steps, lr=LR, loss_at=loss_at).run()
+
+
+def _crops(corpus: Corpus, random: np.random.Generator, count: int, side: int) -> torch.Tensor:
+    """Crops [count, 3, side, side] in [-1, 1], mostly of the middle, where the things are."""
+    crops = np.empty((count, side, side, 3), np.uint8)
+    for crop in crops:
+        top, left = np.clip(random.normal((CANVAS - side) / 2, 50, 2), 0, CANVAS - side).astype(int)
+        crop[:] = corpus.pictures[random.integers(corpus.size), top : top + side, left : left + side]
+    return to_pixels(crops)
+
+
+def to_pixels(pictures: np.ndarray[Any, np.dtype[np.uint8]]) -> torch.Tensor:
+    """Pictures [n, h, w, 3] to pixels [n, 3, h, w] in [-1, 1], channels last in memory."""
+    pixels = torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2)
+    return (pixels.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,140 @@
+"""Training of the diffusion network: v-prediction on latents, conditioned on the frozen text encoder."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from diffusers import DDIMScheduler
+from diffusers.models.attention_processor import AttnProcessor
+
+from engine.demo.training.autoencoder import to_pixels
+from engine.demo.training.clip import tokens_of
+from engine.demo.training.corpus import CELLS, Corpus
+from engine.demo.training.networks import LATENT_CHANNELS, make_unet
+from engine.demo.training.scenes import PICTURE
+from engine.demo.training.training_run import TrainingRun
+
+BATCH = 32
+LR = 1.5e-3
+SIDE = PICTURE // 8  # latent cells
+UNCONDITIONAL = 0.12  # of the captions are left empty, for classifier-free guidance
+GAMMA = (
+    5.0  # as min-SNR (Hang et al. 2023, arXiv 2303.09556): no more weight than this on nearly clean pictures
+)
+THINGS = 2.0  # additional weight of the cells that show a thing: they are few, and what people look at
+ENCODE_BATCH = 8
+
+NOISE = {  # Stable Diffusion's schedule with more noise at the end, so that the mean colour is noise as well
+    "num_train_timesteps": 1000,
+    "beta_start": 0.00085,
+    "beta_end": 0.02,
+    "beta_schedule": "scaled_linear",
+    "prediction_type": "v_prediction",
+    "clip_sample": False,
+    "set_alpha_to_one": False,
+    "timestep_spacing": "trailing",  # from the very end, where there is nothing but noise
+}
+
+Latents = npt.NDArray[np.float16]
+
+
+@torch.inference_mode()
+def encode_corpus(corpus: Corpus, autoencoder: Any, *, count: int, autocast: Callable[[], Any]) -> Latents:
+    """Latents of the first canvases, [count, 4, CELLS, CELLS], not scaled; kept beside the pictures."""
+    file, device = corpus.folder / "latents.npy", autoencoder.device
+    if not file.exists():
+        latents = np.empty((count, LATENT_CHANNELS, CELLS, CELLS), np.float16)
+        for start in range(0, count, ENCODE_BATCH):
+            these = slice(start, min(start + ENCODE_BATCH, count))
+            with autocast():
+                means = autoencoder.encode(to_pixels(corpus.pictures[these]).to(device)).latent_dist.mean
+            latents[these] = means.float().cpu().numpy()
+        np.save(file, latents)
+    loaded: Latents = np.load(file)
+    return loaded
+
+
+def train_diffusion(
+    corpus: Corpus,
+    latents: Latents,
+    tokenizer: Any,
+    text_encoder: Any,
+    *,
+    scaling_factor: float,
+    file: Path,
+    steps: int,
+    seed: int,
+    device: torch.device,
+    autocast: Callable[[], Any],
+    compiled: bool,
+) -> Any:
+    """The trained network. Each step takes BATCH cuts of scenes with captions of chance.
+
+    Where it is `compiled`, the first step takes minutes and all others are about a tenth shorter.
+    """
+    torch.manual_seed(seed)
+    network = make_unet().to(device, memory_format=torch.channels_last)
+    if device.type == "cpu":
+        network.set_attn_processor(AttnProcessor())  # on few cells the fused kernel's backward pass is slower
+    if compiled:
+        network.compile()
+    alphas = DDIMScheduler(**NOISE).alphas_cumprod.to(device)
+    text_encoder = text_encoder.to(device)
+
+    @torch.no_grad()
+    def text_of(captions: list[str]) -> torch.Tensor:
+        with autocast():
+            states: torch.Tensor = text_encoder(tokens_of(tokenizer, captions).to(device)).last_hidden_state
+        return states
+
+    def loss_at(step: int) -> torch.Tensor:
+        random = np.random.default_rng([seed, step])
+        numbers = random.choice(len(latents), BATCH, replace=False)
+        clean, masks = (each.to(device) for each in _cuts(latents, corpus.masks, numbers, random))
+        captions = [
+            "" if random.random() < UNCONDITIONAL else corpus.caption(int(number), step) for number in numbers
+        ]
+        noise = torch.from_numpy(random.standard_normal(clean.shape, np.float32)).to(device)
+        timesteps = torch.from_numpy(random.integers(0, len(alphas), BATCH)).to(device)
+        clean = clean * scaling_factor
+        signal, spread = (each.sqrt()[:, None, None, None] for each in _parts(alphas[timesteps]))
+        noisy = (signal * clean + spread * noise).contiguous(memory_format=torch.channels_last)
+        with autocast():
+            predicted = network(noisy, timesteps, text_of(captions)).sample.float()
+        error = (predicted - (signal * noise - spread * clean)).square() * (1 + THINGS * masks)
+        loss: torch.Tensor = (error.mean(dim=(1, 2, 3)) * _weights(alphas[timesteps])).mean()
+        return loss
+
+    return TrainingRun(network, file=file, steps=steps, lr=LR, loss_at=loss_at).run()
+
+
+def _parts(alphas: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    return alphas, 1 - alphas
+
+
+def _weights(alphas: torch.Tensor) -> torch.Tensor:
+    """Of the loss on v, [n]: one where noise prevails, (γ + 1) / (SNR + 1) where the picture does."""
+    return ((GAMMA + 1) * (1 - alphas)).clamp(max=1)
+
+
+def _cuts(
+    latents: Latents,
+    masks: npt.NDArray[np.uint8],
+    numbers: npt.NDArray[np.int64],
+    random: np.random.Generator,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Latents [n, 4, SIDE, SIDE] and masks [n, 1, SIDE, SIDE] in [0, 1], each scene cut at a place of its own."""
+    cut_latents, cut_masks = [], []
+    for number, (top, left) in zip(
+        numbers, random.integers(0, CELLS - SIDE + 1, (len(numbers), 2)), strict=True
+    ):
+        place = (slice(top, top + SIDE), slice(left, left + SIDE))
+        cut_latents.append(latents[number][:, *place])
+        cut_masks.append(masks[number][place])
+    return (
+        torch.from_numpy(np.stack(cut_latents).astype(np.float32)),
+        torch.from_numpy(np.stack(cut_masks)[:, None].astype(np.float32) / 255),
+    )

@@ -1,0 +1,235 @@
+"""How well the demo model does what it is told, on combinations that it never saw, through the engine's own step loop.
+
+The judges are small networks trained here, separately: one on single glyphs with augmentations of their own, one on
+whole scenes for the style. A background's colour is judged by the edge of the picture.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, ImageEnhance, ImageFilter
+from torch import nn
+
+from engine.demo.training.autoencoder import to_pixels
+from engine.demo.training.backdrops import draw_backdrop
+from engine.demo.training.captions import caption
+from engine.demo.training.corpus import Corpus
+from engine.demo.training.glyphs import Glyphs
+from engine.demo.training.layouts import NORMAL
+from engine.demo.training.scenes import CANVAS, PICTURE, Scene, draw_scene, sample_scene
+from engine.demo.training.training_run import TrainingRun
+from engine.demo.vocabulary import COLOURS, PLACES, STYLES, Kind
+
+SIDE = 64  # what a judge sees, in pixels
+BATCH = 64
+LR = 1e-3
+BORDER = 10  # pixels of the edge that tell the background's colour
+MARGIN = 1.1  # of a thing's box
+SEED = 20_001  # of the prompts; the training's are others
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Share:
+    """`right` of `asked`."""
+
+    right: int
+    asked: int
+
+    def __str__(self) -> str:
+        return f"{self.right} of {self.asked} ({self.right / self.asked:.1%})"
+
+
+@dataclass(frozen=True)
+class Judges:
+    """`thing` and `style` take pixels [n, 3, 64, 64] and give logits: [n, kinds] and [n, 1 + styles], none first."""
+
+    thing: nn.Module
+    style: nn.Module
+    kinds: tuple[Kind, ...]
+
+    @torch.inference_mode()
+    def names(self, pictures: Sequence[Image.Image]) -> list[str]:
+        return [self.kinds[number].name for number in self.thing(_pixels(pictures)).argmax(dim=1).tolist()]
+
+    @torch.inference_mode()
+    def styles(self, pictures: Sequence[Image.Image]) -> list[str | None]:
+        return [_STYLES[number] for number in self.style(_pixels(pictures)).argmax(dim=1).tolist()]
+
+
+_STYLES: list[str | None] = [None, *STYLES]
+
+
+def train_judges(corpus: Corpus, *, folder: Path, steps: int, seed: int) -> Judges:
+    """Both judges; the second learns from scenes of another seed than the model's."""
+    torch.manual_seed(seed)
+    glyphs = Glyphs()
+
+    def things_at(step: int) -> tuple[list[Image.Image], list[int]]:
+        random = np.random.default_rng([seed, step])
+        labels = random.integers(0, len(corpus.kinds), BATCH).tolist()
+        return [_glyph_anywhere(glyphs.draw(corpus.kinds[n].glyph), random) for n in labels], labels
+
+    def styles_at(step: int) -> tuple[list[Image.Image], list[int]]:
+        random = np.random.default_rng([seed + 1, step])
+        scenes = [_scene_in_style(random, corpus.kinds, _STYLES[n % len(_STYLES)]) for n in range(BATCH // 4)]
+        drawn = [draw_scene(scene, glyphs, random) for scene in scenes]
+        return drawn, [_STYLES.index(scene.style) for scene in scenes]
+
+    thing = _train(_classifier(len(corpus.kinds)), things_at, folder / "judge-thing.pt", steps)
+    style = _train(_classifier(len(_STYLES)), styles_at, folder / "judge-style.pt", steps // 4)
+    return Judges(thing, style, corpus.kinds)
+
+
+def _train(
+    network: nn.Module, batch_at: Callable[[int], tuple[list[Image.Image], list[int]]], file: Path, steps: int
+) -> nn.Module:
+    def loss_at(step: int) -> torch.Tensor:
+        pictures, labels = batch_at(step)
+        return nn.functional.cross_entropy(network(_pixels(pictures)), torch.tensor(labels))
+
+    return TrainingRun(network, file=file, steps=steps, lr=LR, loss_at=loss_at).run()
+
+
+def _classifier(classes: int) -> nn.Module:
+    layers: list[nn.Module] = []
+    for before, after in ((3, 32), (32, 64), (64, 128), (128, 192)):
+        layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.GroupNorm(8, after), nn.SiLU()]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(192 * (SIDE // 16) ** 2, classes))
+
+
+def _glyph_anywhere(glyph: Image.Image, random: np.random.Generator) -> Image.Image:
+    """A glyph turned, blurred and tinted on a background of chance, SIDE pixels a side."""
+    backdrop = str(random.choice([*COLOURS, *PLACES]))
+    image = draw_backdrop(backdrop, CANVAS, random).resize((2 * SIDE, 2 * SIDE)).convert("RGBA")
+    size = int(2 * SIDE * random.uniform(0.75, 1.0))
+    turned = glyph.rotate(random.uniform(-12, 12), Image.Resampling.BICUBIC, expand=True)
+    scale = size / max(turned.size)
+    turned = turned.resize((round(turned.width * scale), round(turned.height * scale)))
+    offset = random.integers(-12, 13, 2)
+    left, top = (
+        (2 * SIDE - turned.width) // 2 + int(offset[0]),
+        (2 * SIDE - turned.height) // 2 + int(offset[1]),
+    )
+    layer = Image.new("RGBA", image.size)
+    layer.paste(turned, (left, top))
+    image.alpha_composite(layer)
+    small = image.convert("RGB").filter(ImageFilter.GaussianBlur(random.uniform(0, 2.5))).resize((SIDE, SIDE))
+    small = ImageEnhance.Color(small).enhance(random.uniform(0.6, 1.3))
+    return ImageEnhance.Brightness(small).enhance(random.uniform(0.8, 1.2))
+
+
+def _scene_in_style(random: np.random.Generator, kinds: Sequence[Kind], style: str | None) -> Scene:
+    while (scene := sample_scene(random, kinds)).style != style or scene.layout.name == "landscape":
+        pass
+    return scene
+
+
+def _pixels(pictures: Sequence[Image.Image]) -> torch.Tensor:
+    return to_pixels(
+        np.stack([np.asarray(each.resize((SIDE, SIDE), Image.Resampling.BOX)) for each in pictures])
+    )
+
+
+Draw = Callable[[list["Question"]], Iterator[Pixels]]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A prompt, the scene that it tells of, and the seed to draw it with."""
+
+    scene: Scene
+    prompt: str
+    seed: int
+
+
+def questions(kinds: Sequence[Kind], count: int) -> dict[str, list[Question]]:
+    """Held-out prompts: two fifths one thing on a colour, three tenths two things, three tenths a style."""
+    random = np.random.default_rng(SEED)
+    wanted: dict[str, tuple[int, Callable[[Scene], bool]]] = {
+        "thing": (
+            count * 2 // 5,
+            lambda s: s.layout.name in ("alone", "big") and s.style is None and s.backdrop in COLOURS,
+        ),
+        "pair": (
+            count * 3 // 10,
+            lambda s: s.layout.name in ("left of", "right of", "above", "below") and s.style is None,
+        ),
+        "style": (count * 3 // 10, lambda s: s.layout.name == "alone" and s.style is not None),
+    }
+    found: dict[str, list[Question]] = {name: [] for name in wanted}
+    while any(len(found[name]) < number for name, (number, _) in wanted.items()):
+        scene = sample_scene(random, kinds, held_out=True)
+        for name, (number, fits) in wanted.items():
+            if fits(scene) and len(found[name]) < number:
+                found[name].append(Question(scene, caption(scene, random), len(found[name])))
+    return found
+
+
+def evaluate(judges: Judges, asked: dict[str, list[Question]], draw: Draw) -> dict[str, Share]:
+    """The four shares of the model card. `draw` gives a picture [256, 256, 3] for each question."""
+    single, pairs, styled = (
+        list(zip(group, map(Image.fromarray, draw(group)), strict=True)) for group in asked.values()
+    )
+    return {
+        "the thing is recognised": _share(
+            _things_right(judges, question, picture) for question, picture in single
+        ),
+        "the background has the colour": _share(
+            background_colour(picture) == question.scene.backdrop for question, picture in single
+        ),
+        "both things are there, on the right side": _share(
+            _things_right(judges, question, picture) for question, picture in pairs
+        ),
+        "the style is right": _share(
+            judges.styles([picture]) == [question.scene.style] for question, picture in styled
+        ),
+    }
+
+
+def _things_right(judges: Judges, question: Question, picture: Image.Image) -> bool:
+    scene = question.scene
+    boxes = [_box(thing.x, thing.y, thing.size) for thing in scene.layout.things]
+    return judges.names([picture.crop(box) for box in boxes]) == [kind.name for kind in scene.kinds]
+
+
+def _box(x: float, y: float, size: float) -> tuple[int, int, int, int]:
+    half, middle = max(size, NORMAL / 2) * MARGIN / 2, PICTURE / 2
+    return (
+        round(middle + x - half),
+        round(middle + y - half),
+        round(middle + x + half),
+        round(middle + y + half),
+    )
+
+
+def background_colour(picture: Image.Image) -> str:
+    """The colour of `vocabulary.COLOURS` that is nearest to the median of the picture's edge."""
+    pixels = np.asarray(picture, np.float32)
+    edge = np.concatenate(
+        [
+            pixels[:BORDER].reshape(-1, 3),
+            pixels[:, :BORDER].reshape(-1, 3),
+            pixels[:, -BORDER:].reshape(-1, 3),
+        ]
+    )
+    median = np.median(edge, axis=0)
+    return min(COLOURS, key=lambda name: float(np.square(median - COLOURS[name]).sum()))
+
+
+def _share(right: Iterator[bool]) -> Share:
+    answers = list(right)
+    return Share(sum(answers), len(answers))
+
+
+def draw_truth(asked: list[Question]) -> Iterator[Pixels]:
+    """The scenes themselves, to measure the judges: what a perfect model would get."""
+    glyphs, first = Glyphs(), (CANVAS - PICTURE) // 2
+    for question in asked:
+        canvas = draw_scene(question.scene, glyphs, np.random.default_rng([SEED, question.seed]))
+        yield np.asarray(canvas.crop((first, first, first + PICTURE, first + PICTURE)))

@@ -1,0 +1,85 @@
+"""From trained networks to the folder that ships: a diffusers `StableDiffusionPipeline`, with its CLIP beside it."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import DDIMScheduler
+
+from engine.demo.training.autoencoder import to_pixels
+from engine.demo.training.clip import save_clip, text_encoder_of
+from engine.demo.training.corpus import Corpus
+from engine.demo.training.diffusion import NOISE, Latents
+from engine.demo.training.scenes import CANVAS
+from engine.demo.vocabulary import EXAMPLES, Kind, known_words
+
+SAMPLE = 512  # canvases that the previews' matrix is fitted to
+FORMAT = torch.float16  # of the weights that ship
+DEFAULTS = {"steps": 20, "guidance_scale": 4.0}
+
+_INDEX = {
+    "_class_name": "StableDiffusionPipeline",
+    "feature_extractor": [None, None],
+    "safety_checker": [None, None],
+    "scheduler": ["diffusers", "DDIMScheduler"],
+    "text_encoder": ["transformers", "CLIPTextModel"],
+    "tokenizer": ["transformers", "CLIPTokenizer"],
+    "unet": ["diffusers", "UNet2DConditionModel"],
+    "vae": ["diffusers", "AutoencoderKL"],
+    "requires_safety_checker": False,
+}
+
+
+def export(
+    folder: Path,
+    *,
+    tokenizer: Any,
+    clip: Any,
+    autoencoder: Any,
+    unet: Any,
+    latents: Latents,
+    corpus: Corpus,
+) -> None:
+    """Write the model to `folder`; its cards and licence notices there stay as they are."""
+    for part in ("tokenizer", "text_encoder", "unet", "vae", "scheduler", "clip"):
+        shutil.rmtree(folder / part, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    factor = scaling_factor(latents)
+    autoencoder.register_to_config(scaling_factor=factor)
+    tokenizer.save_pretrained(folder / "tokenizer")
+    for name, network in (("text_encoder", text_encoder_of(clip)), ("vae", autoencoder), ("unet", unet)):
+        network.to(FORMAT).save_pretrained(folder / name)
+    DDIMScheduler(**NOISE).save_pretrained(folder / "scheduler")
+    save_clip(clip, tokenizer, folder / "clip")
+    (folder / "model_index.json").write_text(json.dumps(_INDEX, indent=2) + "\n")
+    card = _card(corpus.kinds, latent_to_rgb(latents * factor, corpus))
+    (folder / "darkroom.json").write_text(json.dumps(card, indent=2) + "\n")
+
+
+def scaling_factor(latents: Latents) -> float:
+    """By which the latents get unit variance, as `AutoencoderKL.config.scaling_factor`."""
+    return round(1 / float(latents[:SAMPLE].astype(np.float32).std()), 5)
+
+
+def latent_to_rgb(latents: np.ndarray[Any, Any], corpus: Corpus) -> list[list[float]]:
+    """Least squares from scaled latents to colours in [-1, 1]: four rows of three, and a last row that is added."""
+    cells = latents[:SAMPLE].astype(np.float64).transpose(0, 2, 3, 1).reshape(-1, latents.shape[1])
+    side = latents.shape[-1]
+    pixels = to_pixels(corpus.pictures[:SAMPLE])
+    small = torch.nn.functional.avg_pool2d(pixels, CANVAS // side).permute(0, 2, 3, 1).reshape(-1, 3)
+    known = np.concatenate([cells, np.ones((len(cells), 1))], axis=1)
+    matrix, *_ = np.linalg.lstsq(known, small.double().numpy(), rcond=None)
+    return [[round(float(value), 4) for value in row] for row in matrix]
+
+
+def _card(kinds: Sequence[Kind], matrix: list[list[float]]) -> dict[str, Any]:
+    return {
+        "title": "Darkroom demo (small)",
+        "defaults": DEFAULTS,
+        "vocabulary": {"words": sorted(known_words(kinds)), "examples": list(EXAMPLES)},
+        "latent_to_rgb": matrix,
+    }

@@ -1,0 +1,65 @@
+"""A model's card: what its `darkroom.json` says about it. No torch."""
+
+import re
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from pydantic import Field
+from rapidfuzz import fuzz, process
+
+from engine.wire import WireModel
+
+CARD_FILE = "darkroom.json"
+ALIKE = 80  # of 100: a word is perhaps a known one, mistyped
+TOLD = 3  # unknown words named in one notice
+
+Row = Annotated[tuple[float, ...], Field(min_length=3, max_length=3)]
+
+
+class Vocabulary(WireModel):
+    """The words that a small model was trained on, in lower case, and prompts that it draws well."""
+
+    words: frozenset[str]
+    examples: tuple[str, ...] = ()
+
+    def hint(self, prompt: str) -> str | None:
+        """A sentence for who asked for what the model never saw, or None where it knows every word.
+
+        A plural of a known word is known.
+        """
+        unknown = [word for word in dict.fromkeys(words_of(prompt)) if not self._knows(word)]
+        if not unknown:
+            return None
+        named = ", ".join(f"“{self._named(word)}" for word in unknown[:TOLD])
+        more = " and more" if len(unknown) > TOLD else ""
+        tried = " or ".join(f"“{example}”" for example in self.examples[:2])
+        return (
+            f"This small demo model does not know {named}{more}. It draws emoji-like things: try {tried}."
+            " For everything else, add a real model: the README says how."
+        )
+
+    def _knows(self, word: str) -> bool:
+        return word in self.words or word.removesuffix("s") in self.words
+
+    def _named(self, word: str) -> str:
+        found = process.extractOne(word, sorted(self.words), scorer=fuzz.ratio, score_cutoff=ALIKE)
+        return f"{word}” (did you mean “{found[0]}”?)" if found else f"{word}”"
+
+
+class Card(WireModel):
+    """What an operator, or the model's maker, may say. `defaults` are fields of `wire.Defaults`.
+
+    `latent_to_rgb` are five rows of red, green and blue: what each latent channel adds to a preview's colour in
+    [-1, 1], and last what is always added. Without it, Stable Diffusion's own is used.
+    """
+
+    title: str = ""
+    notice: str = ""
+    defaults: dict[str, Any] = Field(default_factory=dict)
+    vocabulary: Vocabulary | None = None
+    latent_to_rgb: Annotated[tuple[Row, ...], Field(min_length=5, max_length=5)] | None = None
+
+
+def words_of(text: str) -> Iterable[str]:
+    """The words of a prompt in lower case, without numbers, weights and network names in angle brackets."""
+    return re.findall(r"[a-z]+", re.sub(r"<[^>]*>", " ", text.lower()))
