@@ -22,6 +22,7 @@ from engine.frames import (
     Start,
     Stop,
 )
+from engine.images.finishing import Finisher
 from engine.models.loading import ModelBroken, StableDiffusion
 from engine.wire import GenerationRequest, Sampler, Task
 from engine.worker.batching import RowCap
@@ -44,7 +45,7 @@ class Front:
             cap=RowCap(),
             inbox=self.inbox,
             send=self.frames.put,
-            version="0.1.0",
+            finisher=Finisher(version="0.1.0"),
         )
         self.thread = threading.Thread(target=self.worker.run)
 
