@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.images import signing_key, watermark
 from engine.images.encoding import encode
@@ -35,11 +36,12 @@ def main() -> None:
         )
 
 
-def soft_colours(side: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def soft_colours(side: int) -> npt.NDArray[np.uint8]:
     """Something like a picture [side, side, 3]: smooth, with a little noise."""
     random = np.random.default_rng(0)
     waves = np.sin(np.add.outer(np.arange(side), 2 * np.arange(side))[..., None] / np.array([40, 60, 90]))
-    return (128 + 90 * waves + random.normal(size=(side, side, 3)) * 4).clip(0, 255).astype(np.uint8)
+    colours = 128 + 90 * waves + random.normal(size=(side, side, 3)) * 4
+    return np.clip(colours, 0, 255).astype(np.uint8)
 
 
 def request(side: int, kind: Format) -> GenerationRequest:

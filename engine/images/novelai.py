@@ -62,4 +62,4 @@ def hidden_texts(alpha: npt.NDArray[np.uint8]) -> dict[str, str]:
 def _bits(columns: npt.NDArray[np.uint8], count: int) -> npt.NDArray[np.uint8]:
     """The lowest bits of the first `count` pixels."""
     height = columns.shape[1]
-    return (columns[: -(-count // height)].reshape(-1)[:count]) & 1
+    return columns[: -(-count // height)].reshape(-1)[:count] & np.uint8(1)

@@ -140,7 +140,8 @@ def _singular_votes(tiles: Reals) -> npt.NDArray[np.bool_]:
 
 def _largest_votes(tiles: Reals) -> npt.NDArray[np.bool_]:
     """`dwtDct`: the largest coefficient after the first carries the bit."""
-    return np.abs(tiles.reshape(-1, 16)[:, 1:]).max(axis=1) % STEP > STEP / 2
+    largest: Reals = np.abs(tiles.reshape(-1, 16)[:, 1:]).max(axis=1)
+    return largest % STEP > STEP / 2
 
 
 _VOTES = {Method.DWT_DCT_SVD: _singular_votes, Method.DWT_DCT: _largest_votes}

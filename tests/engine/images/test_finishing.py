@@ -9,12 +9,13 @@ from PIL import Image
 from sd_parsers import ParserManager
 
 from engine.images import finishing, signing_key, watermark
+from engine.images.encoding import encode
 from engine.images.examining import Findings, examine
 from engine.images.finishing import Finisher
 from engine.images.infotext import parse
 from engine.images.reading import read_picture
 from engine.images.recognising import record_of
-from engine.images.signature import State
+from engine.images.signature import State, sign
 from engine.images.signing_key import SigningKey
 from engine.wire import Format, GenerationRequest, Sampler
 from tests.engine.images.library_watermark import picture
@@ -74,8 +75,8 @@ def test_the_steps_are_taken_in_their_order(key: SigningKey, monkeypatch: pytest
         return call
 
     monkeypatch.setattr(watermark, "embed", spied("watermark", watermark.embed))
-    monkeypatch.setattr(finishing, "encode", spied("texts and XMP", finishing.encode))
-    monkeypatch.setattr(finishing, "sign", spied("signature", finishing.sign))
+    monkeypatch.setattr(finishing, "encode", spied("texts and XMP", encode))
+    monkeypatch.setattr(finishing, "sign", spied("signature", sign))
     finished(Finisher(version="0.1.0", watermark="DRKROM", key=key))
     assert taken == ["watermark", "texts and XMP", "signature"]
 
