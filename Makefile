@@ -31,6 +31,7 @@ bench: $(VENV)/developer.stamp ## numbers for docs/benchmarks.md
 	@$(BIN)/python bench/acknowledgement.py
 	@$(BIN)/python bench/crowd.py
 	@$(BIN)/python -m bench.page
+	@$(BIN)/python -m bench.provenance
 
 screenshots: $(VENV)/developer.stamp ## take the pictures in docs/screenshots/ anew; needs Chromium
 	@$(BIN)/python -m docs.screenshots.take

@@ -1,4 +1,4 @@
-"""The command line: `darkroom try | run | bot | engine | playground | generate | doctor | version`.
+"""The command line: `darkroom try | run | bot | engine | playground | generate | verify | doctor | version`.
 
 Results go to stdout, everything else to stderr. Exit codes as in sysexits.h: 69 something is not
 available, 78 a setting is wrong; 1 when a picture was asked for and not made, 2 for a wrong option.
@@ -25,8 +25,8 @@ from bot.attachments import normalise
 from bot.config import Settings, discord_token, load
 from bot.doctor import examine
 from bot.errors import Misconfigured, Refused
+from bot.generate import format_of, own_engine, progress_bar
 from bot.generate import generate as draw
-from bot.generate import own_engine, progress_bar
 from bot.jobs.ports import EngineError
 from bot.launcher import ChildGaveUp, Launcher, bot_child, engine_child
 from bot.requests import Options, build
@@ -107,7 +107,9 @@ def playground(
 @app.command()
 def generate(
     prompt: Annotated[str, typer.Option(help="What to draw.")],
-    out: Annotated[Path, typer.Option(help="The file to write, a PNG; several become NAME-0, NAME-1, …")],
+    out: Annotated[
+        Path, typer.Option(help="The file to write: .png, .jpg or .webp; several become NAME-0, NAME-1, …")
+    ],
     negative_prompt: Annotated[str, typer.Option(help="What not to draw.")] = "",
     init_image: Annotated[Path | None, typer.Option(help="A picture to start from.")] = None,
     strength: Annotated[float | None, typer.Option(help="How much of it is drawn anew, 0.05 to 1.")] = None,
@@ -138,9 +140,21 @@ def generate(
         sampler=sampler,
         schedule=schedule,
         model=model,
+        format=_check(lambda: format_of(out)),
     )
     for path in _run(_generate(settings, config, options, init_image, out)):
         print(path)
+
+
+@app.command()
+def verify(
+    file: Annotated[Path, typer.Argument(help="A PNG, JPEG or WebP.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON instead of sentences.")] = False,
+    config: Config = None,
+) -> None:
+    """Say what a picture's file tells about where it comes from: recipe, watermark, signature."""
+    options = [*(["--json"] if as_json else []), *(["--config", str(config)] if config else [])]
+    os.execv(sys.executable, [sys.executable, "-m", "engine.verify", *options, "--", str(file)])
 
 
 @app.command()
@@ -198,7 +212,9 @@ async def _generate(
     settings: Settings, config: Path | None, options: Options, init_image: Path | None, out: Path
 ) -> list[Path]:
     with tempfile.TemporaryDirectory(prefix="darkroom-") as folder:
-        async with own_engine(models=_models(settings), config=config) as engine:
+        async with own_engine(
+            models=_models(settings), signing_key=_signing_key(settings), config=config
+        ) as engine:
             capabilities = await engine.capabilities()
             picture = None
             if init_image is not None:
@@ -219,15 +235,21 @@ def _settings(config: Path | None) -> Settings:
 
 
 def _check(look: Callable[[], T]) -> T:
-    """What a setting says; where it is wrong, that is the end."""
+    """What a setting or an option says; where it is wrong, that is the end."""
     try:
         return look()
     except Misconfigured as error:
         _end(os.EX_CONFIG, str(error))
+    except Refused as error:
+        _end(1, str(error))
 
 
 def _models(settings: Settings) -> Path:
     return Path(str(settings.engine.get("models") or settings.paths.data / "models"))
+
+
+def _signing_key(settings: Settings) -> Path:
+    return Path(str(settings.engine.get("signing_key") or settings.paths.data / "signing.pem"))
 
 
 def _run(work: Coroutine[Any, Any, Any]) -> Any:

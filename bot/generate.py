@@ -14,14 +14,14 @@ from bot.engine_client import EngineClient
 from bot.errors import Refused
 from bot.jobs.ports import EngineAway
 from bot.launcher import START_S, Launcher, engine_child, free_port, private_link
-from engine.wire import Cancelled, Failed, Finished, GenerationRequest, Loading
+from engine.wire import Cancelled, Failed, Finished, Format, GenerationRequest, Loading
 from engine.wire import Progress as Step
 
 LOOK_EVERY_S = 0.1
 
 
 @asynccontextmanager
-async def own_engine(*, models: Path, config: Path | None) -> AsyncIterator[EngineClient]:
+async def own_engine(*, models: Path, signing_key: Path, config: Path | None) -> AsyncIterator[EngineClient]:
     """An engine on a free port with a spool of its own, for as long as the block runs.
 
     Raises ChildGaveUp where it cannot start, TimeoutError where it does not answer.
@@ -29,7 +29,7 @@ async def own_engine(*, models: Path, config: Path | None) -> AsyncIterator[Engi
     with tempfile.TemporaryDirectory(prefix="darkroom-") as data:
         url, token = f"http://127.0.0.1:{free_port()}", secrets.token_urlsafe(32)
         level = os.environ.get("DARKROOM_LOG__LEVEL", "WARNING")
-        private = private_link(url=url, token=token, data=Path(data), models=models)
+        private = private_link(url=url, token=token, data=Path(data), models=models, signing_key=signing_key)
         environment = {**private, "DARKROOM_LOG__LEVEL": level}
         file = ["--config", str(config)] if config else []
         launcher = Launcher(children=[engine_child(config=file, environment=environment)])
@@ -89,6 +89,15 @@ async def generate(
                 await engine.release(job_id)
                 return paths
     raise EngineAway("the engine stopped without a result")
+
+
+def format_of(out: Path) -> Format:
+    """What the file's name asks for; PNG where it has no ending. Raises Refused."""
+    suffix = out.suffix.lower().removeprefix(".")
+    formats = {"": Format.PNG, "jpg": Format.JPEG} | {kind.value: kind for kind in Format}
+    if (found := formats.get(suffix)) is None:
+        raise Refused(f"out: the name must end in .png, .jpg, .jpeg or .webp; it was {out.name}.")
+    return found
 
 
 def progress_bar() -> Progress:

@@ -140,9 +140,15 @@ def bot_child(*, config: Sequence[str] = (), environment: Mapping[str, str] | No
     return Child(name="bot", arguments=arguments, environment=environment or {})
 
 
-def private_link(*, url: str, token: str, data: Path, models: Path) -> dict[str, str]:
-    """Variables for an engine that only we know of, and whoever is to find it."""
-    return {
+def private_link(
+    *, url: str, token: str, data: Path, models: Path, signing_key: Path | None = None
+) -> dict[str, str]:
+    """Variables for an engine that only we know of, and whoever is to find it.
+
+    `signing_key` is for pictures that outlive `data`; without one a key is made there.
+    """
+    key = {"DARKROOM_ENGINE__SIGNING_KEY": str(signing_key.absolute())} if signing_key else {}
+    return key | {
         "DARKROOM_PATHS__DATA": str(data.absolute()),
         "DARKROOM_LINK__URL": url,
         "DARKROOM_LINK__TOKEN": token,

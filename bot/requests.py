@@ -15,6 +15,7 @@ from bot.errors import Refused
 from engine.wire import (
     MAX_SEED,
     Capabilities,
+    Format,
     GenerationRequest,
     Limits,
     ModelInfo,
@@ -48,6 +49,7 @@ class Options:
     sampler: str | None = None
     schedule: str | None = None
     model: str | None = None
+    format: Format = Format.PNG
 
 
 def build(options: Options, capabilities: Capabilities, *, owner: str, random_seed: int) -> GenerationRequest:
@@ -76,6 +78,7 @@ def build(options: Options, capabilities: Capabilities, *, owner: str, random_se
         seed=int(_between("seed", options.seed, random_seed, 0, MAX_SEED)),
         count=int(_between("count", options.count, 1, 1, limits.count)),
         strength=_strength(options, model, steps),
+        format=options.format,
     )
 
 

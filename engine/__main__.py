@@ -22,6 +22,7 @@ from engine import config
 from engine.catalogue import Catalogue
 from engine.errors import EngineError, Unavailable
 from engine.front import Front
+from engine.images import signing_key
 from engine.log import set_up_logging
 from engine.models.registry import Registry
 from engine.queue import FairQueue
@@ -33,7 +34,6 @@ from engine.wire import HEARTBEAT_S
 log = logging.getLogger("engine")
 
 CLOSE_S = 5.0  # for streams to end after the last event
-DEFAULT_FILE = Path("config.toml")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,12 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML (default: config.toml)")
     parser.add_argument("--check", action="store_true", help="read the settings, say what is wrong, and end")
     options = parser.parse_args(arguments)
-    path = options.config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
     try:
-        settings = config.load(path, os.environ)
+        settings = config.load(config.file(options.config), os.environ)
         if options.check:
             return 0
         token = config.token_of(settings)
+        if (key := settings.signing_key_file) is not None:
+            signing_key.load_or_make(key)  # before the worker looks for it
         set_up_logging(settings.log.level, secrets=[token])
         asyncio.run(serve(settings, token=token, worker_argv=worker_argv(settings)))
     except EngineError as error:
@@ -69,6 +70,8 @@ def worker_argv(settings: config.Settings) -> list[str]:
         *("--dtype", engine.dtype),
         *("--threads", str(engine.threads)),
         *("--max-rows", str(engine.max_rows)),
+        f"--watermark={engine.watermark}",  # it may begin with a dash
+        *(("--signing-key", str(key.resolve())) if (key := settings.signing_key_file) else ()),
     ]
 
 

@@ -4,7 +4,6 @@ config.example.toml lists every setting with its default; a test compares the tw
 """
 
 import ipaddress
-import os
 import re
 import secrets
 import tomllib
@@ -23,11 +22,13 @@ from pydantic import (
     model_validator,
 )
 
-from engine import violations
+from engine import private_file, violations
 from engine.errors import Misconfigured
 
 ENV_PREFIX = "DARKROOM_"
+DEFAULT_FILE = Path("config.toml")
 TOKEN_BYTES = 32  # 256 bits
+WATERMARK = "DRKROM"
 
 
 class Table(BaseModel):
@@ -66,6 +67,9 @@ class Engine(Table):
     load_timeout_s: float = Field(600, gt=0)  # the same, while it starts or loads a model
     grace_s: float = Field(30, ge=0)  # what is being drawn may be finished for so long after SIGTERM
     listen: str = ""  # host:port; empty: the address in link.url
+    watermark: str = WATERMARK  # six characters, woven into every picture of 256 × 256 and more; empty: none
+    sign: bool = True  # every picture's file, as C2PA describes it
+    signing_key: str = ""  # empty: the file signing.pem in the data folder, made at the first start
 
     @field_validator("device")
     @classmethod
@@ -80,6 +84,15 @@ class Engine(Table):
         if listen and _host_and_port(f"//{listen}") is None:
             raise ValueError(f"must look like 127.0.0.1:7801; it was '{listen}'.")
         return listen
+
+    @field_validator("watermark")
+    @classmethod
+    def _is_48_bits(cls, watermark: str) -> str:
+        if watermark and not re.fullmatch(r"[\x21-\x7e]{6}", watermark):
+            raise ValueError(
+                f"must be exactly 6 ASCII characters without spaces, or empty; it was '{watermark}'."
+            )
+        return watermark
 
 
 class Settings(Table):
@@ -119,6 +132,13 @@ class Settings(Table):
         return self.paths.data / "spool"
 
     @property
+    def signing_key_file(self) -> Path | None:
+        """Where the key is with which pictures are signed; None: they are not signed."""
+        if not self.engine.sign:
+            return None
+        return Path(self.engine.signing_key) if self.engine.signing_key else self.paths.data / "signing.pem"
+
+    @property
     def token_file(self) -> Path:
         return self.paths.data / "engine.token"
 
@@ -137,6 +157,11 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def file(given: Path | None) -> Path | None:
+    """The settings' file: the one that was given, else config.toml in this folder if it exists."""
+    return given or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
 
 
 def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
@@ -166,7 +191,7 @@ def token_of(settings: Settings) -> str:
     path = settings.token_file
     try:
         if not path.exists():
-            _make_token(path)
+            private_file.create(path, secrets.token_urlsafe(TOKEN_BYTES) + "\n")
         token = path.read_text("ascii").strip()
     except (OSError, UnicodeDecodeError):
         raise Misconfigured(f"The token file {path} cannot be read or made.") from None
@@ -195,19 +220,3 @@ def _sentence(error: ValidationError) -> str:
     if not first["loc"]:
         return str(first["ctx"]["error"])
     return violations.sentence(first, show_value="token" not in field)
-
-
-def _make_token(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(TOKEN_BYTES) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(aside, path)  # unlike a rename, never over the token that another program just made
-    except FileExistsError:
-        pass
-    finally:
-        aside.unlink()

@@ -1,12 +1,13 @@
 """What the front and its worker say to each other: a JSON object per line over the worker's stdin and stdout.
 
-The front starts `python -m engine.worker --models FOLDER --device D --dtype T --threads N --max-rows N`
-(values as in the [engine] table of the configuration). The worker
+The front starts `python -m engine.worker --models FOLDER --device D --dtype T --threads N --max-rows N
+--watermark TEXT --signing-key FILE` (values as in the [engine] table of the configuration; without the last
+nothing is signed). The worker
 
 * says `ready` once, then `heartbeat` every `HEARTBEAT_S` from a thread of its own;
 * answers each `start` with any number of `loading` and `progress`, then exactly one of `finished`, `failed`
   or `cancelled`; a cancel that comes too late changes nothing;
-* writes image n as `n.png` into the job's folder, complete, before it says `finished`;
+* writes image n as `n.png`, `n.jpeg` or `n.webp` into the job's folder, complete, before it says `finished`;
 * exits 0 on `stop` and on end of file, which means that the front is gone;
 * writes nothing but frames to stdout. Its stderr is the front's log.
 """

@@ -110,7 +110,7 @@ class Routes:
         index = request.match_info["index"]
         for image in job.finished.images if job.finished else ():
             if str(image.index) == index:
-                path = job.folder / f"{image.index}.png"
+                path = job.folder / image.file_name
                 return web.FileResponse(path, headers={"Content-Type": image.media_type})
         raise Refusal("unknown_image", "The job has no such image, or not yet.")
 

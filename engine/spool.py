@@ -2,6 +2,8 @@
 
     <root>/<job id>/input.png, 0.png, 1.png, …, result.json
 
+Pictures are .jpeg or .webp where the request asked for that.
+
 `result.json` comes last, written aside, flushed and renamed: where it is, the job is whole. Blocking: call
 from a thread.
 """
@@ -43,9 +45,6 @@ class Spool:
             raise ValueError("not a job id")
         return self._root / job_id
 
-    def image(self, job_id: str, index: int) -> Path:
-        return self.folder(job_id) / f"{index}.png"
-
     def open(self, job_id: str, input_png: bytes | None) -> Path | None:
         """Make the job's folder, empty but for the input image, whose path is returned. Raises OSError."""
         folder = self.folder(job_id)
@@ -60,7 +59,7 @@ class Spool:
     def finish(self, job_id: str, result: Result) -> None:
         """Commit a finished job. Raises FileNotFoundError where an image is missing or short, OSError."""
         for image in result.finished.images:
-            path = self.image(job_id, image.index)
+            path = self.folder(job_id) / image.file_name
             if path.stat().st_size != image.bytes:
                 raise FileNotFoundError(f"{path.name} is incomplete")
             _flush(path)

@@ -64,6 +64,17 @@ class Schedule(StrEnum):
     SGM_UNIFORM = "sgm_uniform"
 
 
+class Format(StrEnum):
+    """What a picture's file is. Only PNG keeps every pixel."""
+
+    PNG = "png"
+    JPEG = "jpeg"
+    WEBP = "webp"
+
+
+MEDIA_TYPES: Final = {kind: f"image/{kind}" for kind in Format}
+
+
 class GenerationRequest(WireModel):
     """One request for pictures, complete: the same request draws the same pictures.
 
@@ -87,6 +98,7 @@ class GenerationRequest(WireModel):
     seed: Annotated[int, Field(strict=True, ge=0, le=MAX_SEED)]
     count: Annotated[int, Field(strict=True, ge=1, le=MAX_COUNT)] = 1
     strength: Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)] | None = None
+    format: Format = Format.PNG
 
     def image_seed(self, index: int) -> int:
         """The seed that draws image `index` of this request alone."""
@@ -118,6 +130,11 @@ class ImageInfo(WireModel):
     bytes: int
     sha256: str
     infotext: str
+
+    @property
+    def file_name(self) -> str:
+        """What its file is called in the job's folder, such as `0.png`."""
+        return f"{self.index}.{self.media_type.removeprefix('image/')}"
 
 
 class Queued(WireModel):

@@ -14,17 +14,21 @@ def fit(path: Path, limit: int, infotext: str) -> bytes:
     """A WebP of at most `limit` bytes; where not even the last step is that small, the smallest there is.
 
     PNG text does not survive the change of format, so `infotext` goes where A1111 puts it in other formats:
-    the Exif UserComment. Slow: call it in a thread.
+    the Exif UserComment. The XMP packet, which says that an algorithm made the picture, comes along; the
+    signature cannot, since these are other bytes. Slow: call it in a thread.
     """
     with Image.open(path) as image:
         pixels = image.convert("RGB")
+        xmp = image.info.get("xmp", b"")
     exif = Image.Exif()
     exif.get_ifd(_EXIF_IFD)[_USER_COMMENT] = b"UNICODE\0" + infotext.encode("utf-16-be")
     data = b""
     for scale, quality in _STEPS:
         size = (max(1, round(pixels.width * scale)), max(1, round(pixels.height * scale)))
         out = io.BytesIO()
-        pixels.resize(size, Image.Resampling.LANCZOS).save(out, "WEBP", quality=quality, method=4, exif=exif)
+        pixels.resize(size, Image.Resampling.LANCZOS).save(
+            out, "WEBP", quality=quality, method=4, exif=exif, xmp=xmp
+        )
         data = out.getvalue()
         if len(data) <= limit:
             break

@@ -1,38 +1,92 @@
 """Infotext: AUTOMATIC1111's `parameters` text, by which a picture can be drawn again.
 
-Format, key order and quoting as in A1111 1.10's `create_infotext`: the prompt, the line
-`Negative prompt: …` unless it is empty, and one line of `Key: value` pairs. The parameter line is
-always the last, since readers take the last line: a prompt cannot pass itself off as one.
+Format, key order and quoting as in A1111 1.10's `create_infotext`, reading as in its
+`parse_generation_parameters`: the prompt, the line `Negative prompt: …` unless it is empty, and one line of
+`Key: value` pairs. The parameter line is always the last, since readers take the last line: a prompt cannot
+pass itself off as one. A prompt that has a line `Negative prompt:` of its own could; our reader is told by
+`Prompt lines` how long it is.
 """
 
 import json
+import re
 
+from engine.images.recipe import Recipe
 from engine.samplers import SAMPLERS, SCHEDULE_LABELS, effective_schedule
 from engine.wire import GenerationRequest
+
+NEGATIVE = "Negative prompt:"
+PROMPT_LINES = "Prompt lines"
+MIN_PAIRS = 3  # A1111's rule: a last line with fewer is part of the prompt
+# A1111's pattern, made linear: what was taken is not given back, and a key has an end.
+_PAIR = re.compile(r'(\w[\w \-/]{1,60}+):\s*+("(?:\\.|[^\\"])++"(?=\s*+(?:,|$))|[^,]*+)')
 
 
 def infotext(request: GenerationRequest, *, seed: int, model_hash: str, version: str) -> str:
     """The infotext of one image. `seed` is that image's own."""
+    prompt = request.prompt.split("\n")
     pairs = {
         "Steps": request.steps,
         "Sampler": SAMPLERS[request.sampler].label,
         "Schedule type": SCHEDULE_LABELS[effective_schedule(request.sampler, request.schedule)],
-        "CFG scale": f"{request.guidance_scale:g}",
+        "CFG scale": _number(request.guidance_scale),
         "Seed": seed,
         "Size": f"{request.width}x{request.height}",
         "Model hash": model_hash,
         "Model": request.model,
-        "Denoising strength": None if request.strength is None else f"{request.strength:g}",
+        "Denoising strength": None if request.strength is None else _number(request.strength),
         "RNG": "CPU",
+        PROMPT_LINES: len(prompt) if any(line.startswith(NEGATIVE) for line in prompt) else None,
         "Version": f"Darkroom {version}",
     }
     lines = [request.prompt]
     if request.negative_prompt:
-        lines.append(f"Negative prompt: {request.negative_prompt}")
+        lines.append(f"{NEGATIVE} {request.negative_prompt}")
     lines.append(", ".join(f"{key}: {_quoted(value)}" for key, value in pairs.items() if value is not None))
     return "\n".join(lines)
 
 
+def parse(text: str) -> Recipe | None:
+    """What an infotext says; None where it has no parameter line. Settings keep A1111's names."""
+    *lines, last = text.rstrip().split("\n")
+    pairs = {key: _unquoted(value) for key, value in _PAIR.findall(last)}
+    if len(pairs) < MIN_PAIRS:
+        return None
+    length = pairs.pop(PROMPT_LINES, "")
+    begin = int(length) if re.fullmatch(r"[0-9]{1,6}", length) else 0
+    numbered = enumerate(lines)
+    end = next((i for i, line in numbered if i >= begin and line.startswith(NEGATIVE)), len(lines))
+    negative = "\n".join(lines[end:]).removeprefix(NEGATIVE).removeprefix(" ")
+    return Recipe(
+        made_with=_tool(pairs.get("Version", "")),
+        prompt="\n".join(lines[:end]),
+        negative_prompt=negative,
+        settings=pairs,
+    )
+
+
+def _tool(version: str) -> str:
+    """A1111 and Forge write a bare number, such as v1.10.1 and f2.0.1v1.10.1; others their name too."""
+    if not version:
+        return "AUTOMATIC1111 or alike"
+    return f"AUTOMATIC1111 {version}" if re.match(r"[vf][0-9]", version) else version
+
+
+def _number(value: float) -> str:
+    """As short as A1111 writes it, and exact all the same."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(value)
+
+
 def _quoted(value: object) -> str:
     text = str(value)
-    return json.dumps(text, ensure_ascii=False) if any(c in text for c in ",\n:") else text
+    plain = text == text.strip() and not any(c in text for c in ',\n:"')
+    return text if plain else json.dumps(text, ensure_ascii=False)
+
+
+def _unquoted(value: str) -> str:
+    if value.startswith('"') and value.endswith('"'):
+        try:
+            return str(json.loads(value))
+        except (ValueError, RecursionError):
+            pass
+    return value.strip()

@@ -17,6 +17,8 @@ import torch
 import transformers
 
 from engine import frames
+from engine.images import signing_key
+from engine.images.finishing import Finisher
 from engine.models.loading import StableDiffusion, load_stable_diffusion
 from engine.models.registry import Registry
 from engine.worker.batching import RowCap
@@ -50,7 +52,11 @@ def main() -> None:
         cap=RowCap(fixed=options.max_rows),
         inbox=inbox,
         send=send,
-        version=version("darkroom"),
+        finisher=Finisher(
+            version=version("darkroom"),
+            watermark=options.watermark,
+            key=options.signing_key and signing_key.load(options.signing_key),
+        ),
     ).run()
     out.flush()
     os._exit(0)  # the thread that reads commands cannot be asked to stop
@@ -63,6 +69,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: as many as cores")
     parser.add_argument("--max-rows", type=int, default=0, help="rows a tick may hold; 0: measured")
+    parser.add_argument("--watermark", default="", help="six characters woven into pictures; empty: none")
+    parser.add_argument("--signing-key", type=Path, help="PEM file of the key; without it nothing is signed")
     return parser.parse_args()
 
 

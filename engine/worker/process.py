@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from queue import SimpleQueue
 
 import numpy as np
@@ -30,14 +29,14 @@ from engine.frames import (
     Start,
     Stop,
 )
-from engine.images.encoding import write_png
-from engine.images.infotext import infotext
+from engine.images.encoding import write
+from engine.images.finishing import Finisher
 from engine.images.previews import STABLE_DIFFUSION, preview_jpeg
 from engine.models.card import Vocabulary
 from engine.models.loading import ModelBroken, StableDiffusion
 from engine.tasks.image_to_image import start_image_to_image
 from engine.tasks.text_to_image import start_text_to_image
-from engine.wire import ErrorBody, ImageInfo
+from engine.wire import MEDIA_TYPES, ErrorBody, ImageInfo
 from engine.worker.batching import RowCap
 from engine.worker.device import Device, free_memory
 from engine.worker.drawing import Drawing
@@ -75,7 +74,7 @@ class Worker:
         cap: RowCap,
         inbox: Inbox,
         send: Callable[[FromWorker], None],
-        version: str,
+        finisher: Finisher,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._load = load
@@ -85,7 +84,7 @@ class Worker:
         self._cap = cap
         self._inbox = inbox
         self._send = send
-        self._version = version
+        self._finisher = finisher
         self._clock = clock
         self._loop: StepLoop | None = None
         self._drawings: dict[str, Drawing] = {}
@@ -94,7 +93,7 @@ class Worker:
     def run(self) -> None:
         """Work until `stop`. Raises what makes the device unusable, such as a sticky CUDA error."""
         self._send(self._ready)
-        with ThreadPoolExecutor(1, "png") as self._writer:
+        with ThreadPoolExecutor(1, "files") as self._writer:
             while self._obey():
                 self._tick()
                 self._decode_one()
@@ -205,10 +204,8 @@ class Worker:
 
     def _write(self, drawing: Drawing, image: ImageInFlight, pixels: npt.NDArray[np.uint8]) -> None:
         assert self._loop is not None
-        text = infotext(
-            drawing.request, seed=image.seed, model_hash=self._loop.model.hash, version=self._version
-        )
-        future = self._writer.submit(_write_image, drawing.folder, image.index, image.seed, pixels, text)
+        hash_ = self._loop.model.hash
+        future = self._writer.submit(_write_image, self._finisher, drawing, image, pixels, hash_)
         future.add_done_callback(lambda done: self._inbox.put(Written(image.job_id, image.index, done)))
 
     def _file_written(self, written: Written) -> None:
@@ -270,14 +267,22 @@ def _notices(cut: str, vocabulary: Vocabulary | None, prompt: str) -> tuple[str,
     return (*notices, hint) if hint else tuple(notices)
 
 
-def _write_image(folder: Path, index: int, seed: int, pixels: npt.NDArray[np.uint8], text: str) -> ImageInfo:
-    sha256, size = write_png(folder / f"{index}.png", pixels, text)
+def _write_image(
+    finisher: Finisher,
+    drawing: Drawing,
+    image: ImageInFlight,
+    pixels: npt.NDArray[np.uint8],
+    model_hash: str,
+) -> ImageInfo:
+    request = drawing.request
+    content, text = finisher.finish(pixels, request, seed=image.seed, model_hash=model_hash)
+    sha256, size = write(drawing.folder / f"{image.index}.{request.format}", content)
     return ImageInfo(
-        index=index,
-        seed=seed,
+        index=image.index,
+        seed=image.seed,
         width=pixels.shape[1],
         height=pixels.shape[0],
-        media_type="image/png",
+        media_type=MEDIA_TYPES[request.format],
         bytes=size,
         sha256=sha256,
         infotext=text,

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from engine import frames
-from engine.wire import ErrorBody, ImageInfo
+from engine.wire import MEDIA_TYPES, ErrorBody, ImageInfo
 
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154"
@@ -79,14 +79,14 @@ def draw(start: frames.Start, *, write: bool = True) -> None:
     images = []
     for index in range(request.count):
         if write:
-            (start.folder / f"{index}.png").write_bytes(PIXEL)
+            (start.folder / f"{index}.{request.format}").write_bytes(PIXEL)
         images.append(
             ImageInfo(
                 index=index,
                 seed=request.image_seed(index),
                 width=request.width,
                 height=request.height,
-                media_type="image/png",
+                media_type=MEDIA_TYPES[request.format],
                 bytes=len(PIXEL),
                 sha256=hashlib.sha256(PIXEL).hexdigest(),
                 infotext="scripted",

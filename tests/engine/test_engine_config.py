@@ -88,6 +88,15 @@ def test_broken_toml_is_refused_with_its_line(tmp_path: Path) -> None:
             '[link]\nurl = "http://h:99999"',
             "link.url must look like http://127.0.0.1:7801; it was 'http://h:99999'.",
         ),
+        *(
+            (
+                f'[engine]\nwatermark = "{mark}"',
+                "engine.watermark must be exactly 6 ASCII characters without spaces, or empty;"
+                f" it was '{mark}'.",
+            )
+            for mark in ("short", "too long", "Häuser", "a cat!")
+        ),
+        ('[engine]\nsign = "maybe"', "engine.sign must be true or false; it was 'maybe'."),
     ],
 )
 def test_a_wrong_setting_is_one_sentence(tmp_path: Path, text: str, sentence: str) -> None:
@@ -149,9 +158,8 @@ def test_a_wrong_configuration_ends_with_one_sentence_and_78(
 
 
 def test_the_worker_gets_the_settings_and_none_of_the_secrets(tmp_path: Path) -> None:
-    argv = worker_argv(
-        load(None, {"DARKROOM_ENGINE__MODELS": str(tmp_path), "DARKROOM_ENGINE__THREADS": "2"})
-    )
+    data = {"DARKROOM_PATHS__DATA": str(tmp_path), "DARKROOM_ENGINE__MODELS": str(tmp_path)}
+    argv = worker_argv(load(None, data | {"DARKROOM_ENGINE__THREADS": "2"}))
     assert argv[:3] == [sys.executable, "-m", "engine.worker"]
     assert argv[3:] == [
         *("--models", str(tmp_path.resolve())),
@@ -159,11 +167,27 @@ def test_the_worker_gets_the_settings_and_none_of_the_secrets(tmp_path: Path) ->
         *("--dtype", "auto"),
         *("--threads", "2"),
         *("--max-rows", "0"),
+        "--watermark=DRKROM",
+        *("--signing-key", str(tmp_path.resolve() / "signing.pem")),
     ]
     environ = worker_environ({"PATH": "/bin", "DARKROOM_DISCORD__TOKEN": "secret"})
     assert environ["PATH"] == "/bin"
     assert environ["HF_HUB_OFFLINE"] == "1"
     assert "secret" not in environ.values()
+
+
+def test_what_is_switched_off_the_worker_hears_nothing_of() -> None:
+    argv = worker_argv(load(None, {"DARKROOM_ENGINE__SIGN": "false", "DARKROOM_ENGINE__WATERMARK": ""}))
+    assert argv[-1] == "--watermark="
+
+
+def test_a_damaged_signing_key_ends_with_one_sentence_and_78(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "signing.pem").write_text("no key")
+    settings = f'[paths]\ndata = "{tmp_path}"\n[link]\ntoken = "mine"'
+    assert main(["--config", str(write(tmp_path, settings))]) == 78
+    assert "signing.pem is damaged: remove it, and a new one is made." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

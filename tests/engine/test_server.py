@@ -46,6 +46,23 @@ async def test_a_request_becomes_a_picture(engine: Engine) -> None:
     assert not (engine.folder / "spool" / "job").exists()
 
 
+@pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
+async def test_a_picture_is_served_as_the_format_that_was_asked_for(engine: Engine, kind: str) -> None:
+    await engine.put("job", format=kind)
+    finished = await engine.until("job", "finished")
+    assert isinstance(finished, wire.Finished)
+    assert finished.images[0].media_type == f"image/{kind}"
+    async with engine.session.get(f"{engine.base}/v1/jobs/job/images/0") as response:
+        assert response.content_type == f"image/{kind}"
+        assert len(await response.read()) == finished.images[0].bytes
+
+
+async def test_another_format_is_refused_in_one_sentence(engine: Engine) -> None:
+    status, body = await engine.put("job", format="gif")
+    assert (status, body["field"]) == (422, "format")
+    assert body["message"] == "format must be one of png, jpeg or webp; it was 'gif'."
+
+
 async def test_the_same_put_attaches_and_another_content_conflicts(engine: Engine) -> None:
     assert (await engine.put("job"))[0] == 202
     await engine.until("job", "finished")

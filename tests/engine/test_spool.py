@@ -39,7 +39,7 @@ def result_of(size: int, *, ended_at: float = 1000.0) -> Result:
 
 def finish(spool: Spool, job_id: str) -> Result:
     spool.open(job_id, None)
-    spool.image(job_id, 0).write_bytes(b"picture")
+    (spool.folder(job_id) / "0.png").write_bytes(b"picture")
     result = result_of(7)
     spool.finish(job_id, result)
     return result
@@ -49,7 +49,7 @@ def test_a_finished_job_is_found_again_and_an_unfinished_one_is_removed(spool: S
     result = finish(spool, "done")
     spool.open("undone", b"input")
     assert spool.recover() == {"done": result}
-    assert spool.image("done", 0).read_bytes() == b"picture"
+    assert (spool.folder("done") / "0.png").read_bytes() == b"picture"
     assert not spool.folder("undone").exists()
 
 
@@ -70,7 +70,7 @@ def test_opening_a_job_again_leaves_nothing_of_the_first_try(spool: Spool) -> No
 def test_a_job_is_not_finished_without_its_whole_image(spool: Spool, content: bytes | None) -> None:
     spool.open("job", None)
     if content is not None:
-        spool.image("job", 0).write_bytes(content)
+        (spool.folder("job") / "0.png").write_bytes(content)
     with pytest.raises(FileNotFoundError):
         spool.finish("job", result_of(7))
     assert spool.recover() == {}

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from bot.jobs import reasons
 from bot.jobs.delivery import Delivery
@@ -39,6 +40,14 @@ def test_a_picture_is_made_to_fit_and_keeps_its_infotext(noisy: Path, limit: int
         assert image.format == "WEBP"
         comment = image.getexif().get_ifd(0x8769)[0x9286]
     assert comment == b"UNICODE\0" + "a hamster 🐹\nSteps: 2".encode("utf-16-be")
+
+
+def test_a_picture_made_to_fit_still_says_that_an_algorithm_made_it(tmp_path: Path) -> None:
+    texts = PngInfo()
+    texts.add_itxt("XML:com.adobe.xmp", "<x>trainedAlgorithmicMedia</x>")
+    Image.new("RGB", (64, 64)).save(tmp_path / "a.png", pnginfo=texts)
+    with Image.open(io.BytesIO(fit(tmp_path / "a.png", 10**6, ""))) as image:
+        assert image.info["xmp"] == b"<x>trainedAlgorithmicMedia</x>"
 
 
 def test_what_fits_at_once_keeps_its_size(noisy: Path) -> None:

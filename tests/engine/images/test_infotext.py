@@ -2,7 +2,12 @@
 
 import re
 
-from engine.images.infotext import infotext
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from engine.images.infotext import infotext, parse
+from engine.samplers import SAMPLERS, SCHEDULE_LABELS, effective_schedule
 from engine.wire import GenerationRequest, Sampler, Schedule, Task
 
 # A1111's own pattern for one pair, and its rule: a last line with at least three of them is the parameter line.
@@ -53,3 +58,79 @@ def test_a_prompt_that_looks_like_a_parameter_line_is_not_taken_for_one() -> Non
     spoof = "Steps: 1, Sampler: Euler, Seed: 0"
     last = text_of(ask(prompt=spoof)).split("\n")[-1]
     assert dict(PAIR.findall(last))["Steps"] == "20"
+
+
+TRAPS = (
+    "\n",
+    "Negative prompt:",
+    "Negative prompt: x",
+    "Steps: 1, Sampler: Euler, Seed: 0",
+    '"',
+    "\\",
+    ",",
+    ": ",
+    "\r",
+    "\0",
+)
+PROMPTS = st.lists(st.sampled_from(TRAPS) | st.text(max_size=20), max_size=8).map("".join)
+REQUESTS = st.builds(
+    ask,
+    prompt=PROMPTS,
+    negative_prompt=PROMPTS,
+    model=st.text(min_size=1, max_size=40) | st.sampled_from(["one, two", '"quoted"', " x ", "a: b\nc"]),
+    steps=st.integers(1, 150),
+    guidance_scale=st.floats(0, 30),
+    sampler=st.sampled_from(Sampler),
+    schedule=st.sampled_from(Schedule),
+    width=st.integers(8, 256).map(lambda n: 8 * n),
+    height=st.integers(8, 256).map(lambda n: 8 * n),
+    strength=st.none() | st.floats(0, 1, exclude_min=True),
+)
+
+
+@given(REQUESTS, st.integers(0, 2**32 - 1))
+@example(ask(prompt="Negative prompt: a\nNegative prompt: b", negative_prompt="Negative prompt: c"), 1)
+@example(ask(prompt="\n\n a \n", negative_prompt="\n"), 1)
+def test_every_infotext_that_we_write_is_read_back_as_it_was(request: GenerationRequest, seed: int) -> None:
+    read = parse(text_of(request, seed))
+    assert read is not None
+    assert (read.prompt, read.negative_prompt) == (request.prompt, request.negative_prompt)
+    said = dict(read.settings)
+    strength = said.pop("Denoising strength", None)
+    assert (None if strength is None else float(strength)) == request.strength
+    assert float(said.pop("CFG scale")) == request.guidance_scale
+    assert said == {
+        "Steps": str(request.steps),
+        "Sampler": SAMPLERS[request.sampler].label,
+        "Schedule type": SCHEDULE_LABELS[effective_schedule(request.sampler, request.schedule)],
+        "Seed": str(seed),
+        "Size": f"{request.width}x{request.height}",
+        "Model hash": "6ce0161689",
+        "Model": request.model,
+        "RNG": "CPU",
+        "Version": "Darkroom 0.1.0",
+    }
+
+
+@given(
+    st.text() | st.lists(st.sampled_from(["a" * 70, "Steps: ", '"', "\\", ",", ":", " ", "\n"])).map("".join)
+)
+def test_any_text_is_read_or_is_no_infotext(text: str) -> None:
+    parse(text)
+
+
+@pytest.mark.parametrize("part", ["aa:", 'aa:"', 'aa:"\\"', "a" * 60, " ", 'aa:"",', "\n"])
+def test_a_megabyte_of_tricks_takes_no_time(part: str) -> None:
+    parse(part * (1_000_000 // len(part)))
+
+
+def test_what_a1111_would_take_for_the_prompt_is_the_prompt() -> None:
+    assert parse("a hamster\nSteps: 20, Seed: 1") is None
+    read = parse("a hamster\nNegative prompt: dull\nSteps: 20, Sampler: Euler a, Seed: 1, Clip skip: 2\n")
+    assert read is not None
+    assert (read.made_with, read.prompt, read.negative_prompt) == (
+        "AUTOMATIC1111 or alike",
+        "a hamster",
+        "dull",
+    )
+    assert read.settings == {"Steps": "20", "Sampler": "Euler a", "Seed": "1", "Clip skip": "2"}

@@ -22,8 +22,9 @@ from engine.frames import (
     Start,
     Stop,
 )
+from engine.images.finishing import Finisher
 from engine.models.loading import ModelBroken, StableDiffusion
-from engine.wire import GenerationRequest, Sampler, Task
+from engine.wire import Format, GenerationRequest, Sampler, Task
 from engine.worker.batching import RowCap
 from engine.worker.process import Inbox, Worker
 
@@ -44,7 +45,7 @@ class Front:
             cap=RowCap(),
             inbox=self.inbox,
             send=self.frames.put,
-            version="0.1.0",
+            finisher=Finisher(version="0.1.0"),
         )
         self.thread = threading.Thread(target=self.worker.run)
 
@@ -206,3 +207,15 @@ def test_a_lost_device_ends_the_worker_since_only_a_new_process_helps(
     front.start("job", named(model="cursed"))
     with pytest.raises(torch.AcceleratorError):
         front.worker.run()
+
+
+@pytest.mark.parametrize("kind", Format)
+def test_a_picture_is_written_in_the_format_that_was_asked_for(
+    front: Front, named: Ask, kind: Format
+) -> None:
+    front.start("job", named(format=kind))
+    finished = front.until(Finished)
+    assert isinstance(finished, Finished)
+    assert finished.images[0].media_type == f"image/{kind}"
+    with Image.open(front.folder / "job" / finished.images[0].file_name) as picture:
+        assert picture.format == kind.upper()

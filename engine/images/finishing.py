@@ -1,0 +1,54 @@
+"""From drawn pixels to the file that leaves the engine, in the one order that works.
+
+pixels → watermark → infotext and record → XMP → signature: each step would undo the ones after it.
+Blocking: call from a thread.
+"""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.images import watermark
+from engine.images.encoding import encode
+from engine.images.infotext import infotext
+from engine.images.record import Record
+from engine.images.signature import sign
+from engine.images.signing_key import SigningKey
+from engine.wire import MEDIA_TYPES, GenerationRequest
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finisher:
+    """`watermark` has six ASCII characters, or none for no mark; without a `key` nothing is signed."""
+
+    version: str
+    watermark: str = ""
+    key: SigningKey | None = None
+
+    def finish(
+        self, pixels: npt.NDArray[np.uint8], request: GenerationRequest, *, seed: int, model_hash: str
+    ) -> tuple[bytes, str]:
+        """The file of one picture, of RGB pixels [H, W, 3], and its infotext."""
+        pixels, mark = self._marked(pixels)
+        text = infotext(request, seed=seed, model_hash=model_hash, version=self.version)
+        about = Record(
+            request=request, seed=seed, model_hash=model_hash, version=self.version, watermark=mark
+        )
+        content = encode(pixels, text, about)
+        if self.key is not None:
+            content = sign(content, MEDIA_TYPES[request.format], self.key, self.version)
+        return content, text
+
+    def _marked(self, pixels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], str]:
+        """The pixels and the mark in them. A picture that cannot carry it is better than none."""
+        if not self.watermark:
+            return pixels, ""
+        try:
+            return watermark.embed(pixels, self.watermark), self.watermark
+        except watermark.WatermarkLost as why:
+            log.info("no watermark: %s", why)
+            return pixels, ""

@@ -1,0 +1,37 @@
+"""Our own record of a picture: the whole request, and what else is needed to draw it again."""
+
+import json
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from engine.wire import GenerationRequest
+
+CHUNK = "darkroom"  # the keyword of the PNG chunk
+
+
+class Record(BaseModel):
+    """`seed` is this picture's own; `watermark` what was woven into it, empty for nothing.
+
+    A newer Darkroom may say more: what is not known here is skipped.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
+
+    request: GenerationRequest
+    seed: int
+    model_hash: str
+    version: str
+    watermark: str = ""
+
+    def to_json(self) -> str:
+        """ASCII, so that every reader of PNG text agrees. Without the owner: pictures travel, people need not."""
+        request = self.request.model_dump(mode="json", exclude={"owner"})
+        return json.dumps(self.model_dump(mode="json") | {"request": request})
+
+    @classmethod
+    def from_json(cls, text: str) -> "Record | None":
+        """The record in `text`; None where it is none that we know."""
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError:
+            return None

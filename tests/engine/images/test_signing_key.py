@@ -1,0 +1,56 @@
+"""The key that signs pictures: made once, for its owner alone, and refused in a sentence when it is no good."""
+
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from engine.errors import Misconfigured
+from engine.images import signing_key
+
+
+def test_a_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "data" / "signing.pem"
+    first = signing_key.load_or_make(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert signing_key.load_or_make(path) == first
+    assert [file.name for file in path.parent.iterdir()] == ["signing.pem"]
+
+
+def test_a_key_is_never_shown(tmp_path: Path) -> None:
+    assert "PRIVATE" not in repr(signing_key.load_or_make(tmp_path / "signing.pem"))
+
+
+@pytest.mark.parametrize("content", ["", "no key", "-----BEGIN PRIVATE KEY-----\n"])
+def test_a_damaged_key_is_named(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "signing.pem"
+    path.write_text(content)
+    with pytest.raises(Misconfigured, match=r"signing\.pem is damaged: remove it, and a new one is made"):
+        signing_key.load(path)
+
+
+def test_a_key_with_the_certificate_of_another_is_damaged(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        signing_key.load_or_make(tmp_path / name)
+    key, certificates = (tmp_path / "one").read_text(), (tmp_path / "two").read_text()
+    border = "-----BEGIN CERTIFICATE-----"
+    mixed = key.partition(border)[0] + border + certificates.partition(border)[2]
+    (tmp_path / "mixed").write_text(mixed)
+    with pytest.raises(Misconfigured, match="damaged"):
+        signing_key.load(tmp_path / "mixed")
+
+
+def test_an_expired_key_is_named(tmp_path: Path) -> None:
+    long_ago = datetime.now(UTC) - signing_key.VALID_FOR - timedelta(days=1)
+    (tmp_path / "signing.pem").write_text(signing_key.make(long_ago))
+    with pytest.raises(Misconfigured, match="has expired"):
+        signing_key.load(tmp_path / "signing.pem")
+
+
+def test_a_key_that_is_not_there_or_cannot_be_made_is_named(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="cannot be read"):
+        signing_key.load(tmp_path / "signing.pem")
+    (tmp_path / "file").touch()
+    with pytest.raises(Misconfigured, match="cannot be made"):
+        signing_key.load_or_make(tmp_path / "file" / "signing.pem")
