@@ -1,7 +1,7 @@
 """What the front and its worker say to each other: a JSON object per line over the worker's stdin and stdout.
 
-The front starts `python -m engine.worker --models FOLDER --device D --dtype T --threads N --max-rows N`
-(values as in the [engine] table of the configuration). The worker
+The front starts `python -m engine.worker --models FOLDER --wildcards FOLDER --device D --dtype T --threads N
+--max-rows N` (values as in the [engine] table of the configuration). The worker
 
 * says `ready` once, then `heartbeat` every `HEARTBEAT_S` from a thread of its own;
 * answers each `start` with any number of `loading` and `progress`, then exactly one of `finished`, `failed`

@@ -11,8 +11,22 @@ from engine.samplers import SAMPLERS, SCHEDULE_LABELS, effective_schedule
 from engine.wire import GenerationRequest
 
 
-def infotext(request: GenerationRequest, *, seed: int, model_hash: str, version: str) -> str:
-    """The infotext of one image. `seed` is that image's own."""
+def infotext(
+    request: GenerationRequest,
+    *,
+    seed: int,
+    model_hash: str,
+    version: str,
+    prompt: str | None = None,
+    negative_prompt: str | None = None,
+) -> str:
+    """The infotext of one image. `seed` is that image's own.
+
+    `prompt` and `negative_prompt` are the texts that it was drawn from, with wildcards chosen; where they differ,
+    the request's follow as `Template` and `Negative Template`, as the Dynamic Prompts extension writes them.
+    """
+    prompt = request.prompt if prompt is None else prompt
+    negative_prompt = request.negative_prompt if negative_prompt is None else negative_prompt
     pairs = {
         "Steps": request.steps,
         "Sampler": SAMPLERS[request.sampler].label,
@@ -23,12 +37,15 @@ def infotext(request: GenerationRequest, *, seed: int, model_hash: str, version:
         "Model hash": model_hash,
         "Model": request.model,
         "Denoising strength": None if request.strength is None else f"{request.strength:g}",
+        "Clip skip": request.clip_skip if (request.clip_skip or 1) > 1 else None,
         "RNG": "CPU",
+        "Template": request.prompt if request.prompt != prompt else None,
+        "Negative Template": request.negative_prompt if request.negative_prompt != negative_prompt else None,
         "Version": f"Darkroom {version}",
     }
-    lines = [request.prompt]
-    if request.negative_prompt:
-        lines.append(f"Negative prompt: {request.negative_prompt}")
+    lines = [prompt]
+    if negative_prompt:
+        lines.append(f"Negative prompt: {negative_prompt}")
     lines.append(", ".join(f"{key}: {_quoted(value)}" for key, value in pairs.items() if value is not None))
     return "\n".join(lines)
 

@@ -4,7 +4,8 @@ from typing import Final
 
 MAX_NESTING: Final = 32  # brackets within brackets
 MAX_PARTS: Final = 8  # joined by AND; each is a row of the forward pass
-MAX_CHUNKS: Final = 8  # of 75 tokens; the network's attention over words grows with them
+CHUNK_TOKENS: Final = 75  # what CLIP reads at a time, without begin and end
+MAX_CHUNKS: Final = 8  # the network's attention over words grows with them
 MAX_WEIGHT: Final = 100.0  # of emphasis and of AND, either sign: far beyond any picture, far below overflow
 MAX_WILDCARD_DEPTH: Final = 8  # a wildcard file may name others, and itself
 

@@ -18,6 +18,13 @@ from engine.wire import MAX_PROMPT_CHARS, GenerationRequest
 Lines = Callable[[str], Sequence[str]]
 Option = TypeVar("Option")
 
+
+def no_lines(name: str) -> Sequence[str]:
+    """Where there are no wildcard files."""
+    del name
+    return ()
+
+
 MAX_FILE_CHARS = 1024 * 1024
 _TOKEN = re.compile(r"\\.|__[A-Za-z0-9-]+(?:_[A-Za-z0-9-]+)*__|[{}|\[\]]|[^\\{}|\[\]_]+|[\\_]", re.DOTALL)
 

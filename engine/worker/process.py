@@ -33,16 +33,20 @@ from engine.frames import (
 from engine.images.encoding import write_png
 from engine.images.infotext import infotext
 from engine.images.previews import preview_jpeg
-from engine.models.loading import ModelBroken, StableDiffusion
+from engine.models.loading import StableDiffusion
+from engine.prompts import loras
+from engine.prompts.conditioning import Conditioning
+from engine.prompts.limits import CHUNK_TOKENS, MAX_CHUNKS
+from engine.prompts.wildcards import Lines, no_lines, words_of
 from engine.tasks.image_to_image import start_image_to_image
 from engine.tasks.text_to_image import start_text_to_image
-from engine.wire import ErrorBody, ImageInfo
+from engine.wire import GenerationRequest, ImageInfo
 from engine.worker.batching import RowCap
 from engine.worker.device import Device, free_memory
 from engine.worker.drawing import Drawing
+from engine.worker.failures import meaning
 from engine.worker.flight import ImageInFlight
-from engine.worker.pixels import NotANumber, decode_latents
-from engine.worker.schedulers import SamplerDoesNotFit
+from engine.worker.pixels import decode_latents
 from engine.worker.step_loop import StepLoop
 
 log = logging.getLogger(__name__)
@@ -64,7 +68,10 @@ Inbox = SimpleQueue[Start | Cancel | Stop | Written]
 
 
 class Worker:
-    """Draws until it is told to stop. `load` gives the networks of a model by name and may raise ModelBroken."""
+    """Draws until it is told to stop.
+
+    `load` gives the networks of a model by name and may raise ModelBroken, `wildcards` the options of a file.
+    """
 
     def __init__(
         self,
@@ -75,6 +82,7 @@ class Worker:
         inbox: Inbox,
         send: Callable[[FromWorker], None],
         version: str,
+        wildcards: Lines = no_lines,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._load = load
@@ -85,6 +93,7 @@ class Worker:
         self._inbox = inbox
         self._send = send
         self._version = version
+        self._wildcards = wildcards
         self._clock = clock
         self._loop: StepLoop | None = None
         self._drawings: dict[str, Drawing] = {}
@@ -131,9 +140,8 @@ class Worker:
     def _prepare(self, command: Start) -> Drawing:
         request = command.request
         model = self._loop_of(request.model, command.job).model
-        guided = request.guidance_scale > 1 and model.unet.config.time_cond_proj_dim is None
-        conditioning = model.prompts.encode(request.prompt, request.negative_prompt, guided=guided)
-        arguments = [(model, command.job, request, index, conditioning) for index in range(request.count)]
+        conditionings = [self._conditioning(model, request, index) for index in range(request.count)]
+        arguments = [(model, command.job, request, index, each) for index, each in enumerate(conditionings)]
         if command.input is None:
             images = [start_text_to_image(*each) for each in arguments]
         else:
@@ -144,8 +152,20 @@ class Worker:
             request=request,
             folder=command.folder,
             images=images,
-            notices=_notices(conditioning.cut),
+            notices=_notices(images),
             clock=self._clock,
+        )
+
+    def _conditioning(self, model: StableDiffusion, request: GenerationRequest, index: int) -> Conditioning:
+        """What image `index` is drawn from. Wildcards may have put a LoRA in that the front has not seen."""
+        words = words_of(request, index, lines=self._wildcards)
+        loras.check(words.prompt, known=(), field="prompt")
+        loras.check(words.negative_prompt, known=(), field="negative_prompt")
+        return model.prompts.encode(
+            words.prompt,
+            words.negative_prompt,
+            guided=request.guidance_scale > 1 and model.unet.config.time_cond_proj_dim is None,
+            clip_skip=request.clip_skip or 1,
         )
 
     def _loop_of(self, model: str, job_id: str) -> StepLoop:
@@ -199,7 +219,12 @@ class Worker:
     def _write(self, drawing: Drawing, image: ImageInFlight, pixels: npt.NDArray[np.uint8]) -> None:
         assert self._loop is not None
         text = infotext(
-            drawing.request, seed=image.seed, model_hash=self._loop.model.hash, version=self._version
+            drawing.request,
+            seed=image.seed,
+            model_hash=self._loop.model.hash,
+            version=self._version,
+            prompt=image.conditioning.prompt,
+            negative_prompt=image.conditioning.negative_prompt,
         )
         future = self._writer.submit(_write_image, drawing.folder, image.index, image.seed, pixels, text)
         future.add_done_callback(lambda done: self._inbox.put(Written(image.job_id, image.index, done)))
@@ -231,34 +256,19 @@ class Worker:
             error.__traceback__ = None  # it would keep the memory alive
             free_memory(self._place)
         self._drop(job_id)
-        self._send(Failed(job=job_id, error=_meaning(job_id, error)))
+        self._send(Failed(job=job_id, error=meaning(job_id, error)))
 
 
-def _meaning(job_id: str, error: BaseException) -> ErrorBody:
-    """An error as the person reads it. The codes are those of `engine/errors.py`."""
-    match error:
-        case ModelBroken():
-            return ErrorBody(code="model_broken", message=str(error))
-        case SamplerDoesNotFit():
-            return ErrorBody(code="invalid_field", message=str(error), field="sampler")
-        case NotANumber():
-            message = "The model produced numbers that are not a picture. Another seed or sampler may work."
-            return ErrorBody(code="nan_output", message=message)
-        case torch.OutOfMemoryError():
-            message = "The picture does not fit into the device's memory. A smaller size may work."
-            return ErrorBody(code="out_of_memory", message=message, field="width")
-        case OSError():
-            log.error("job %s: a picture could not be written", job_id, exc_info=error)
-            message = "The engine could not write the picture to its disk."
-            return ErrorBody(code="storage_full", message=message, retryable=True)
-        case _:
-            log.error("job %s failed", job_id, exc_info=error)
-            message = f"The engine could not draw this; its log has the reason under job {job_id}."
-            return ErrorBody(code="internal", message=message)
-
-
-def _notices(cut: str) -> tuple[str, ...]:
-    return (f"The prompt is longer than this model reads. Not used: “{cut}”",) if cut else ()
+def _notices(images: list[ImageInFlight]) -> tuple[str, ...]:
+    """What of the prompts was not read, each said once."""
+    cuts = [cut for image in images for cut in image.conditioning.cuts(image.steps)]
+    return tuple(
+        dict.fromkeys(
+            f"The {field.replace('_', ' ')} has {reading.tokens} tokens, more than the {MAX_CHUNKS} chunks of"
+            f" {CHUNK_TOKENS} that are read. Not used: “{reading.cut}”"
+            for field, reading in cuts
+        )
+    )
 
 
 def _preview(image: ImageInFlight) -> str:

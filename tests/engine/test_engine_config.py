@@ -150,11 +150,19 @@ def test_a_wrong_configuration_ends_with_one_sentence_and_78(
 
 def test_the_worker_gets_the_settings_and_none_of_the_secrets(tmp_path: Path) -> None:
     argv = worker_argv(
-        load(None, {"DARKROOM_ENGINE__MODELS": str(tmp_path), "DARKROOM_ENGINE__THREADS": "2"})
+        load(
+            None,
+            {
+                "DARKROOM_PATHS__DATA": str(tmp_path / "data"),
+                "DARKROOM_ENGINE__MODELS": str(tmp_path),
+                "DARKROOM_ENGINE__THREADS": "2",
+            },
+        )
     )
     assert argv[:3] == [sys.executable, "-m", "engine.worker"]
     assert argv[3:] == [
         *("--models", str(tmp_path.resolve())),
+        *("--wildcards", str(tmp_path.resolve() / "data" / "wildcards")),
         *("--device", "auto"),
         *("--dtype", "auto"),
         *("--threads", "2"),
