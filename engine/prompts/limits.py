@@ -7,7 +7,9 @@ MAX_PARTS: Final = 8  # joined by AND; each is a row of the forward pass
 CHUNK_TOKENS: Final = 75  # what CLIP reads at a time, without begin and end
 MAX_CHUNKS: Final = 8  # the network's attention over words grows with them
 MAX_WEIGHT: Final = 100.0  # of emphasis and of AND, either sign: far beyond any picture, far below overflow
-MAX_WILDCARD_DEPTH: Final = 8  # a wildcard file may name others, and itself
+MAX_WILDCARD_DEPTH: Final = (
+    4  # a wildcard file may name others, and itself; times MAX_NESTING, Python's stack
+)
 
 
 def bounded(weight: float) -> float:

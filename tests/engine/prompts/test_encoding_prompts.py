@@ -81,6 +81,41 @@ def test_a_weight_of_one_everywhere_changes_nothing(prompts: PromptEncoder, text
     assert torch.equal(embedding(prompts, f"({text}:1.0)"), embedding(prompts, text))
 
 
+@SHARED
+@given(
+    text=st.text(max_size=60)
+    | st.lists(
+        st.sampled_from(
+            [
+                "(",
+                ")",
+                "[",
+                "]",
+                ":",
+                "|",
+                "\\",
+                "AND",
+                "BREAK",
+                ":1.3)",
+                ":.5]",
+                "cat ",
+                "<lora:a:1>",
+                ":-2",
+                " ",
+            ]
+        ),
+        max_size=40,
+    ).map("".join)
+)
+def test_any_text_becomes_numbers(prompts: PromptEncoder, text: str) -> None:
+    conditioning = prompts.encode(text, text, guided=True)
+    for step in (1, 10):
+        rows = conditioning.at(step, 10)
+        assert rows.shape[0] == conditioning.rows
+        assert rows.shape[1] % 77 == 0
+        assert torch.isfinite(rows).all()
+
+
 def test_emphasis_multiplies_its_tokens_and_keeps_the_mean(prompts: PromptEncoder) -> None:
     plain, strong = embedding(prompts, "a red cat"), embedding(prompts, "a (red:1.5) cat")
     weights = torch.ones(77)

@@ -100,6 +100,15 @@ def test_a_file_that_names_itself_comes_to_an_end() -> None:
     assert len(chosen("__endless__ " * 10)) <= 2 * MAX_PROMPT_CHARS
 
 
+def test_the_deepest_choice_of_all_is_made() -> None:
+    class First(Random):
+        def random(self) -> float:
+            return 0.0
+
+    line = "{" * MAX_NESTING + "__deep__" + "|x}" * MAX_NESTING
+    assert choose(line, random=First(), lines={"deep": (line,)}.__getitem__) == "__deep__"
+
+
 def test_braces_deeper_than_the_cap_are_text() -> None:
     deep = "{" * (MAX_NESTING + 3) + "a" + "}" * (MAX_NESTING + 3)
     assert chosen(deep) == deep

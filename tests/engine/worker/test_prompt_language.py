@@ -1,7 +1,6 @@
 """The prompt language inside the step loop, judged by diffusers' pipeline and by a loop written by hand."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,7 +11,7 @@ import torch
 from diffusers import EulerDiscreteScheduler, StableDiffusionPipeline
 
 from engine.models.loading import StableDiffusion
-from engine.prompts.encoding import PromptEncoder
+from engine.prompts.conditioning import Conditioning
 from engine.tasks.text_to_image import start_text_to_image
 from engine.wire import GenerationRequest, Sampler, Schedule
 from engine.worker.batching import RowCap
@@ -199,17 +198,18 @@ def test_fractions_count_the_steps_that_are_drawn(model: StableDiffusion, ask: A
 def test_a_schedule_that_cannot_be_encoded_fails_its_own_image_alone(
     model: StableDiffusion, ask: Ask
 ) -> None:
-    class Exhausted(PromptEncoder):
+    class Exhausted:
+        read = model.prompts.read
+
         def embed(self, text: str, *, chunks: int, clip_skip: int) -> torch.Tensor:
             if text == "dog":
                 raise torch.OutOfMemoryError("CUDA out of memory")
             return model.prompts.embed(text, chunks=chunks, clip_skip=clip_skip)
 
-    exhausted = Exhausted.__new__(Exhausted)
-    exhausted.__dict__.update(model.prompts.__dict__)
+    conditioning = Conditioning(Exhausted(), "[cat:dog:1]", "", guided=True)
     loop = StepLoop(model=model, cap=RowCap(fixed=8))
     well = start(model, ask(seed=1))
-    sick = start(replace(model, prompts=exhausted), ask(seed=2, prompt="[cat:dog:1]"))
+    sick = start_text_to_image(model, "sick", ask(seed=2), 0, conditioning)
     loop.join(well)
     loop.join(sick)
     tick = loop.tick()
