@@ -66,6 +66,7 @@ def worker_argv(settings: config.Settings) -> list[str]:
     return [
         *(sys.executable, "-m", "engine.worker"),
         *("--models", str(settings.models_folder.resolve())),
+        *("--wildcards", str(settings.wildcards_folder.resolve())),
         *("--device", engine.device),
         *("--dtype", engine.dtype),
         *("--threads", str(engine.threads)),

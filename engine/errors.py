@@ -37,6 +37,7 @@ CODES = {
     "wrong_media_type": Code(415, False, "The body is not multipart/form-data."),
     "invalid_field": Code(422, False, "A field is outside its limits, or does not go with another."),
     "unknown_model": Code(422, False, "No model has this name."),
+    "unknown_lora": Code(422, False, "The prompt names a LoRA that the engine does not have."),
     "unsupported_task": Code(422, False, "The model cannot do this task."),
     "image_missing": Code(422, False, "The task needs an input image and none was sent."),
     "image_unreadable": Code(422, False, "The input image is empty, cut off, animated or of another format."),

@@ -22,7 +22,7 @@ from engine.pace import Pace
 from engine.queue import FairQueue, Ticket
 from engine.spool import Result, Spool
 from engine.supervisor import Executor, ExecutorEvent
-from engine.validation import validate
+from engine.validation import completed, validate
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,9 @@ class Front:
         if (known := self._attachable(job_id, fingerprint)) is not None:
             return known, False
         self._check_room()
-        validate(request, self._catalogue.capabilities(), has_image=image is not None)
+        capabilities = self._catalogue.capabilities()
+        validate(request, capabilities, has_image=image is not None)
+        request = completed(request, capabilities)
         # Outside of the lock: others must be able to cancel while a large picture is decoded.
         png = await asyncio.to_thread(decode_input, image) if image is not None else None
         async with self._admission:

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from engine.prompts.composition import parts
 from engine.wire import GenerationRequest
 
 QUANTUM = 512 * 512 * 20  # one ordinary picture: pixels × steps
@@ -147,6 +148,11 @@ class FairQueue:
 
 
 def cost_of(request: GenerationRequest) -> int:
-    """What drawing a request costs, in pixels × steps × images; img2img runs only `strength` of its steps."""
+    """What drawing a request costs, in pixels × steps × images.
+
+    img2img runs only `strength` of its steps. A prompt of several parts (AND) costs a row more for each, where
+    the usual image has two.
+    """
     steps = request.steps if request.strength is None else max(1, int(request.steps * request.strength))
-    return request.width * request.height * steps * request.count
+    rows = 1 + len(parts(request.prompt))
+    return request.width * request.height * steps * request.count * rows // 2

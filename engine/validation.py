@@ -4,6 +4,7 @@ from pydantic import ValidationError
 
 from engine import violations
 from engine.errors import Refusal
+from engine.prompts import loras
 from engine.samplers import SAMPLERS, SCHEDULE_LABELS
 from engine.wire import MAX_PIXELS, Capabilities, GenerationRequest, ModelInfo, Schedule, Task
 
@@ -31,7 +32,7 @@ def parse_request(content: bytes) -> GenerationRequest:
 
 
 def validate(request: GenerationRequest, capabilities: Capabilities, *, has_image: bool) -> None:
-    """Raises Refusal naming the field: unknown_model, unsupported_task, image_missing, invalid_field."""
+    """Raises Refusal naming the field: unknown_model, unsupported_task, image_missing, invalid_field, unknown_lora."""
     model = _model(request.model, capabilities)
     if request.task not in model.tasks:
         known = ", ".join(model.tasks)
@@ -44,6 +45,16 @@ def validate(request: GenerationRequest, capabilities: Capabilities, *, has_imag
     _check_size(request, model)
     _check_sampler(request)
     _check_input(request, has_image=has_image)
+    loras.check(request.prompt, known=capabilities.loras, field="prompt")
+    loras.check(request.negative_prompt, known=capabilities.loras, field="negative_prompt")
+
+
+def completed(request: GenerationRequest, capabilities: Capabilities) -> GenerationRequest:
+    """A valid request with its model's own defaults where it says nothing."""
+    if request.clip_skip is not None:
+        return request
+    defaults = _model(request.model, capabilities).defaults
+    return request.model_copy(update={"clip_skip": defaults.clip_skip})
 
 
 def _model(name: str, capabilities: Capabilities) -> ModelInfo:

@@ -22,6 +22,7 @@ SIDE_MULTIPLE = 8  # the autoencoder's factor: a latent cell is 8 × 8 pixels
 MAX_PIXELS = 4 * 1024 * 1024
 MAX_GUIDANCE = 30.0
 MAX_SEED = 2**32 - 1
+MAX_CLIP_SKIP = 12  # layers of CLIP ViT-L, the smallest text encoder of a released model
 MAX_INPUT_BYTES = 20 * 1024 * 1024
 MAX_INPUT_PIXELS = 16 * 1024 * 1024
 MIN_INPUT_SIDE = 8
@@ -81,6 +82,8 @@ class GenerationRequest(WireModel):
     Image i of `count` is drawn as a single image with seed + i (modulo 2**32).
     `owner` is opaque to the engine: jobs of one owner share that owner's turn in the queue.
     `strength` belongs to img2img alone, in (0, 1]: how much of the input is drawn anew.
+    The prompts are in the language of docs/commands.md. `clip_skip` counts as A1111: 1 is the text encoder's last
+    layer, each more is one layer earlier; None is the model's default.
     """
 
     version: Literal[1] = VERSION
@@ -99,6 +102,7 @@ class GenerationRequest(WireModel):
     count: Annotated[int, Field(strict=True, ge=1, le=MAX_COUNT)] = 1
     strength: Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)] | None = None
     format: Format = Format.PNG
+    clip_skip: Annotated[int, Field(strict=True, ge=1, le=MAX_CLIP_SKIP)] | None = None
 
     def image_seed(self, index: int) -> int:
         """The seed that draws image `index` of this request alone."""
@@ -195,6 +199,7 @@ class Defaults(WireModel):
     strength: float
     sampler: Sampler
     schedule: Schedule
+    clip_skip: int = 1
 
 
 class ModelInfo(WireModel):
@@ -232,6 +237,7 @@ class Limits(WireModel):
     side_multiple: int = SIDE_MULTIPLE
     pixels: int = MAX_PIXELS
     guidance_scale: float = MAX_GUIDANCE
+    clip_skip: int = MAX_CLIP_SKIP
     input_bytes: int = MAX_INPUT_BYTES
     input_pixels: int = MAX_INPUT_PIXELS
     input_side: int = MIN_INPUT_SIDE

@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from engine.images import watermark
 from engine.images.encoding import encode
-from engine.images.infotext import infotext
 from engine.images.record import Record
 from engine.images.signature import sign
 from engine.images.signing_key import SigningKey
+from engine.prompts.wildcards import Words
 from engine.wire import MEDIA_TYPES, GenerationRequest
 
 log = logging.getLogger(__name__)
@@ -30,14 +30,28 @@ class Finisher:
     key: SigningKey | None = None
 
     def finish(
-        self, pixels: npt.NDArray[np.uint8], request: GenerationRequest, *, seed: int, model_hash: str
+        self,
+        pixels: npt.NDArray[np.uint8],
+        request: GenerationRequest,
+        *,
+        seed: int,
+        model_hash: str,
+        words: Words | None = None,
     ) -> tuple[bytes, str]:
-        """The file of one picture, of RGB pixels [H, W, 3], and its infotext."""
+        """The file of one picture, of RGB pixels [H, W, 3], and its infotext.
+
+        `words` are the prompts that it was drawn from; None: the request's.
+        """
         pixels, mark = self._marked(pixels)
-        text = infotext(request, seed=seed, model_hash=model_hash, version=self.version)
         about = Record(
-            request=request, seed=seed, model_hash=model_hash, version=self.version, watermark=mark
+            request=request,
+            words=words,
+            seed=seed,
+            model_hash=model_hash,
+            version=self.version,
+            watermark=mark,
         )
+        text = about.infotext()
         content = encode(pixels, text, about)
         if self.key is not None:
             content = sign(content, MEDIA_TYPES[request.format], self.key, self.version)

@@ -11,6 +11,7 @@ import json
 import re
 
 from engine.images.recipe import Recipe
+from engine.prompts.wildcards import Words
 from engine.samplers import SAMPLERS, SCHEDULE_LABELS, effective_schedule
 from engine.wire import GenerationRequest
 
@@ -21,9 +22,17 @@ MIN_PAIRS = 3  # A1111's rule: a last line with fewer is part of the prompt
 _PAIR = re.compile(r'(\w[\w \-/]{1,60}+):\s*+("(?:\\.|[^\\"])++"(?=\s*+(?:,|$))|[^,]*+)')
 
 
-def infotext(request: GenerationRequest, *, seed: int, model_hash: str, version: str) -> str:
-    """The infotext of one image. `seed` is that image's own."""
-    prompt = request.prompt.split("\n")
+def infotext(
+    request: GenerationRequest, *, seed: int, model_hash: str, version: str, words: Words | None = None
+) -> str:
+    """The infotext of one image. `seed` is that image's own.
+
+    `words` are the prompts that it was drawn from, with wildcards chosen; where they differ from the request's,
+    those follow as `Template` and `Negative Template`, as the Dynamic Prompts extension writes them.
+    """
+    words = words or Words(request.prompt, request.negative_prompt)
+    prompt = words.prompt.split("\n")
+    templates = request.prompt != words.prompt, request.negative_prompt != words.negative_prompt
     pairs = {
         "Steps": request.steps,
         "Sampler": SAMPLERS[request.sampler].label,
@@ -34,13 +43,16 @@ def infotext(request: GenerationRequest, *, seed: int, model_hash: str, version:
         "Model hash": model_hash,
         "Model": request.model,
         "Denoising strength": None if request.strength is None else _number(request.strength),
+        "Clip skip": request.clip_skip if (request.clip_skip or 1) > 1 else None,
         "RNG": "CPU",
+        "Template": request.prompt if templates[0] else None,
+        "Negative Template": request.negative_prompt if templates[1] else None,
         PROMPT_LINES: len(prompt) if any(line.startswith(NEGATIVE) for line in prompt) else None,
         "Version": f"Darkroom {version}",
     }
-    lines = [request.prompt]
-    if request.negative_prompt:
-        lines.append(f"{NEGATIVE} {request.negative_prompt}")
+    lines = [words.prompt]
+    if words.negative_prompt:
+        lines.append(f"{NEGATIVE} {words.negative_prompt}")
     lines.append(", ".join(f"{key}: {_quoted(value)}" for key, value in pairs.items() if value is not None))
     return "\n".join(lines)
 

@@ -16,10 +16,7 @@ def record_of(picture: Picture) -> Record | None:
 def recipe_of(picture: Picture) -> Recipe | None:
     """How the picture was made: Darkroom, A1111 and its like, InvokeAI, NovelAI, ComfyUI; None: it does not say."""
     if (record := record_of(picture)) is not None:
-        text = infotext.infotext(
-            record.request, seed=record.seed, model_hash=record.model_hash, version=record.version
-        )
-        return infotext.parse(text)
+        return infotext.parse(record.infotext())
     found = _from_texts(picture.texts)
     if found is None and picture.alpha is not None:
         hidden = novelai.hidden_texts(picture.alpha)

@@ -4,13 +4,16 @@ import json
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from engine.images.infotext import infotext
+from engine.prompts.wildcards import Words
 from engine.wire import GenerationRequest
 
 CHUNK = "darkroom"  # the keyword of the PNG chunk
 
 
 class Record(BaseModel):
-    """`seed` is this picture's own; `watermark` what was woven into it, empty for nothing.
+    """`words` are the prompts with every wildcard chosen, where they are not the request's; `seed` is this
+    picture's own; `watermark` what was woven into it, empty for nothing.
 
     A newer Darkroom may say more: what is not known here is skipped.
     """
@@ -18,6 +21,7 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
 
     request: GenerationRequest
+    words: Words | None = None
     seed: int
     model_hash: str
     version: str
@@ -27,6 +31,16 @@ class Record(BaseModel):
         """ASCII, so that every reader of PNG text agrees. Without the owner: pictures travel, people need not."""
         request = self.request.model_dump(mode="json", exclude={"owner"})
         return json.dumps(self.model_dump(mode="json") | {"request": request})
+
+    def infotext(self) -> str:
+        """The same for A1111 and its like."""
+        return infotext(
+            self.request,
+            words=self.words,
+            seed=self.seed,
+            model_hash=self.model_hash,
+            version=self.version,
+        )
 
     @classmethod
     def from_json(cls, text: str) -> "Record | None":

@@ -6,7 +6,7 @@ from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image, ImageOps
 
 from engine.models.loading import StableDiffusion
-from engine.prompts.encoding import Conditioning
+from engine.prompts.conditioning import Conditioning
 from engine.wire import GenerationRequest
 from engine.worker.flight import ImageInFlight
 from engine.worker.schedulers import make_scheduler, timesteps_from

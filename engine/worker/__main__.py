@@ -21,6 +21,7 @@ from engine.images import signing_key
 from engine.images.finishing import Finisher
 from engine.models.loading import StableDiffusion, load_stable_diffusion
 from engine.models.registry import Registry
+from engine.prompts.wildcards import WildcardFolder
 from engine.worker.batching import RowCap
 from engine.worker.device import Device, choose_device
 from engine.worker.process import Inbox, Worker
@@ -57,6 +58,7 @@ def main() -> None:
             watermark=options.watermark,
             key=options.signing_key and signing_key.load(options.signing_key),
         ),
+        wildcards=WildcardFolder(options.wildcards).lines,
     ).run()
     out.flush()
     os._exit(0)  # the thread that reads commands cannot be asked to stop
@@ -65,6 +67,7 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m engine.worker", description=__doc__)
     parser.add_argument("--models", type=Path, required=True, help="folder of model folders")
+    parser.add_argument("--wildcards", type=Path, required=True, help="folder of NAME.txt files for prompts")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: as many as cores")

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from engine.prompts.encoding import Conditioning
+from engine.prompts.conditioning import Conditioning
 
 
 @dataclass(kw_only=True, eq=False)
@@ -15,7 +15,8 @@ class ImageInFlight:
 
     `latents` [1, 4, h, w] in float32; `timesteps` [n], of which `position` are done; `estimate` is the
     newest guess of the finished latents, for previews. `generator` is a CPU generator seeded for this
-    image alone, so that its noise is the same on every device and in every batch.
+    image alone, so that its noise is the same on every device and in every batch. `embedding` is what the next
+    step is conditioned on, [rows, tokens, width]: a schedule in the prompt changes it, and its length.
     """
 
     job_id: str
@@ -29,11 +30,13 @@ class ImageInFlight:
     conditioning: Conditioning
     position: int = 0
     estimate: torch.Tensor | None = None
+    embedding: torch.Tensor = field(init=False, repr=False)
     _step_options: dict[str, Any] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         accepted = inspect.signature(self.scheduler.step).parameters
         self._step_options = {"generator": self.generator} if "generator" in accepted else {}
+        self._condition()
 
     @property
     def steps(self) -> int:
@@ -50,13 +53,13 @@ class ImageInFlight:
 
     @property
     def rows(self) -> int:
-        """Rows of a forward pass: two with guidance (unconditional, conditional), else one."""
-        return len(self.conditioning.rows)
+        """Rows of a forward pass: two with guidance (unconditional, conditional), else one; AND adds more."""
+        return self.conditioning.rows
 
     @property
     def key(self) -> tuple[int, ...]:
-        """Images with equal keys can share a forward pass: latent size, then conditioning length and width."""
-        return (*self.latents.shape[1:], *self.conditioning.rows.shape[1:])
+        """Images with equal keys can share their next pass: latent size, then conditioning length and width."""
+        return (*self.latents.shape[1:], *self.embedding.shape[1:])
 
     def model_input(self) -> torch.Tensor:
         """The rows for the network, [rows, 4, h, w]."""
@@ -65,13 +68,16 @@ class ImageInFlight:
 
     def advance(self, prediction: torch.Tensor) -> None:
         """Take this image's own scheduler step from the network's prediction, [rows, 4, h, w]."""
-        if self.rows == 2:
-            unconditional, conditional = prediction.chunk(2)
-            prediction = unconditional + self.guidance_scale * (conditional - unconditional)
+        prediction = self.conditioning.combine(prediction, self.guidance_scale)
         result = self.scheduler.step(prediction, self.timestep, self.latents, **self._step_options)
         self.latents = result.prev_sample
         self.estimate = self._estimate_from(result)
         self.position += 1
+        if not self.done:
+            self._condition()
+
+    def _condition(self) -> None:
+        self.embedding = self.conditioning.at(self.position + 1, self.steps)
 
     def _estimate_from(self, result: Any) -> torch.Tensor:
         """The finished latents as the sampler sees them now; the noisy ones where it does not say."""

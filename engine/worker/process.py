@@ -32,17 +32,20 @@ from engine.frames import (
 from engine.images.encoding import write
 from engine.images.finishing import Finisher
 from engine.images.previews import STABLE_DIFFUSION, preview_jpeg
-from engine.models.card import Vocabulary
-from engine.models.loading import ModelBroken, StableDiffusion
+from engine.models.loading import StableDiffusion
+from engine.prompts import loras
+from engine.prompts.conditioning import Conditioning
+from engine.prompts.limits import CHUNK_TOKENS, MAX_CHUNKS
+from engine.prompts.wildcards import Lines, Words, no_lines, words_of
 from engine.tasks.image_to_image import start_image_to_image
 from engine.tasks.text_to_image import start_text_to_image
-from engine.wire import MEDIA_TYPES, ErrorBody, ImageInfo
+from engine.wire import MEDIA_TYPES, GenerationRequest, ImageInfo
 from engine.worker.batching import RowCap
 from engine.worker.device import Device, free_memory
 from engine.worker.drawing import Drawing
+from engine.worker.failures import meaning
 from engine.worker.flight import ImageInFlight
-from engine.worker.pixels import NotANumber, decode_latents
-from engine.worker.schedulers import SamplerDoesNotFit
+from engine.worker.pixels import decode_latents
 from engine.worker.step_loop import StepLoop
 
 log = logging.getLogger(__name__)
@@ -64,7 +67,10 @@ Inbox = SimpleQueue[Start | Cancel | Stop | Written]
 
 
 class Worker:
-    """Draws until it is told to stop. `load` gives the networks of a model by name and may raise ModelBroken."""
+    """Draws until it is told to stop.
+
+    `load` gives the networks of a model by name and may raise ModelBroken, `wildcards` the options of a file.
+    """
 
     def __init__(
         self,
@@ -75,6 +81,7 @@ class Worker:
         inbox: Inbox,
         send: Callable[[FromWorker], None],
         finisher: Finisher,
+        wildcards: Lines = no_lines,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._load = load
@@ -85,6 +92,7 @@ class Worker:
         self._inbox = inbox
         self._send = send
         self._finisher = finisher
+        self._wildcards = wildcards
         self._clock = clock
         self._loop: StepLoop | None = None
         self._drawings: dict[str, Drawing] = {}
@@ -131,9 +139,8 @@ class Worker:
     def _prepare(self, command: Start) -> Drawing:
         request = command.request
         model = self._loop_of(request.model, command.job).model
-        guided = request.guidance_scale > 1 and model.unet.config.time_cond_proj_dim is None
-        conditioning = model.prompts.encode(request.prompt, request.negative_prompt, guided=guided)
-        arguments = [(model, command.job, request, index, conditioning) for index in range(request.count)]
+        conditionings = [self._conditioning(model, request, index) for index in range(request.count)]
+        arguments = [(model, command.job, request, index, each) for index, each in enumerate(conditionings)]
         if command.input is None:
             images = [start_text_to_image(*each) for each in arguments]
         else:
@@ -144,8 +151,20 @@ class Worker:
             request=request,
             folder=command.folder,
             images=images,
-            notices=_notices(conditioning.cut, model.card.vocabulary, request.prompt),
+            notices=_notices(model, images),
             clock=self._clock,
+        )
+
+    def _conditioning(self, model: StableDiffusion, request: GenerationRequest, index: int) -> Conditioning:
+        """What image `index` is drawn from. Wildcards may have put a LoRA in that the front has not seen."""
+        words = words_of(request, index, lines=self._wildcards)
+        loras.check(words.prompt, known=(), field="prompt")
+        loras.check(words.negative_prompt, known=(), field="negative_prompt")
+        return model.prompts.encode(
+            words.prompt,
+            words.negative_prompt,
+            guided=request.guidance_scale > 1 and model.unet.config.time_cond_proj_dim is None,
+            clip_skip=request.clip_skip or 1,
         )
 
     def _loop_of(self, model: str, job_id: str) -> StepLoop:
@@ -235,36 +254,21 @@ class Worker:
             error.__traceback__ = None  # it would keep the memory alive
             free_memory(self._place)
         self._drop(job_id)
-        self._send(Failed(job=job_id, error=_meaning(job_id, error)))
+        self._send(Failed(job=job_id, error=meaning(job_id, error)))
 
 
-def _meaning(job_id: str, error: BaseException) -> ErrorBody:
-    """An error as the person reads it. The codes are those of `engine/errors.py`."""
-    match error:
-        case ModelBroken():
-            return ErrorBody(code="model_broken", message=str(error))
-        case SamplerDoesNotFit():
-            return ErrorBody(code="invalid_field", message=str(error), field="sampler")
-        case NotANumber():
-            message = "The model produced numbers that are not a picture. Another seed or sampler may work."
-            return ErrorBody(code="nan_output", message=message)
-        case torch.OutOfMemoryError():
-            message = "The picture does not fit into the device's memory. A smaller size may work."
-            return ErrorBody(code="out_of_memory", message=message, field="width")
-        case OSError():
-            log.error("job %s: a picture could not be written", job_id, exc_info=error)
-            message = "The engine could not write the picture to its disk."
-            return ErrorBody(code="storage_full", message=message, retryable=True)
-        case _:
-            log.error("job %s failed", job_id, exc_info=error)
-            message = f"The engine could not draw this; its log has the reason under job {job_id}."
-            return ErrorBody(code="internal", message=message)
-
-
-def _notices(cut: str, vocabulary: Vocabulary | None, prompt: str) -> tuple[str, ...]:
-    notices = [f"The prompt is longer than this model reads. Not used: “{cut}”"] if cut else []
-    hint = vocabulary.hint(prompt) if vocabulary else None
-    return (*notices, hint) if hint else tuple(notices)
+def _notices(model: StableDiffusion, images: list[ImageInFlight]) -> tuple[str, ...]:
+    """What of the prompts was not read, and which words a small model does not know, each said once."""
+    said = [
+        f"The {field.replace('_', ' ')} has {reading.tokens} tokens, more than the {MAX_CHUNKS} chunks of"
+        f" {CHUNK_TOKENS} that are read. Not used: “{reading.cut}”"
+        for image in images
+        for field, reading in image.conditioning.cuts(image.steps)
+    ]
+    if (vocabulary := model.card.vocabulary) is not None:
+        hints = (vocabulary.hint(image.conditioning.prompt) for image in images)
+        said += [hint for hint in hints if hint]
+    return tuple(dict.fromkeys(said))
 
 
 def _write_image(
@@ -275,7 +279,8 @@ def _write_image(
     model_hash: str,
 ) -> ImageInfo:
     request = drawing.request
-    content, text = finisher.finish(pixels, request, seed=image.seed, model_hash=model_hash)
+    words = Words(image.conditioning.prompt, image.conditioning.negative_prompt)
+    content, text = finisher.finish(pixels, request, seed=image.seed, model_hash=model_hash, words=words)
     sha256, size = write(drawing.folder / f"{image.index}.{request.format}", content)
     return ImageInfo(
         index=image.index,

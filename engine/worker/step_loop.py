@@ -89,7 +89,7 @@ class StepLoop:
         prediction: torch.Tensor = self.model.unet(
             torch.cat([image.model_input() for image in batch]).to(dtype),
             timesteps.to(self.model.device.place),
-            encoder_hidden_states=torch.cat([image.conditioning.rows for image in batch]),
+            encoder_hidden_states=torch.cat([image.embedding for image in batch]),
             timestep_cond=self._guidance_rows(batch),
             return_dict=False,
         )[0]

@@ -158,17 +158,18 @@ def test_a_wrong_configuration_ends_with_one_sentence_and_78(
 
 
 def test_the_worker_gets_the_settings_and_none_of_the_secrets(tmp_path: Path) -> None:
-    data = {"DARKROOM_PATHS__DATA": str(tmp_path), "DARKROOM_ENGINE__MODELS": str(tmp_path)}
+    data = {"DARKROOM_PATHS__DATA": str(tmp_path / "data"), "DARKROOM_ENGINE__MODELS": str(tmp_path)}
     argv = worker_argv(load(None, data | {"DARKROOM_ENGINE__THREADS": "2"}))
     assert argv[:3] == [sys.executable, "-m", "engine.worker"]
     assert argv[3:] == [
         *("--models", str(tmp_path.resolve())),
+        *("--wildcards", str(tmp_path.resolve() / "data" / "wildcards")),
         *("--device", "auto"),
         *("--dtype", "auto"),
         *("--threads", "2"),
         *("--max-rows", "0"),
         "--watermark=DRKROM",
-        *("--signing-key", str(tmp_path.resolve() / "signing.pem")),
+        *("--signing-key", str(tmp_path.resolve() / "data" / "signing.pem")),
     ]
     environ = worker_environ({"PATH": "/bin", "DARKROOM_DISCORD__TOKEN": "secret"})
     assert environ["PATH"] == "/bin"

@@ -145,6 +145,14 @@ def test_cost_counts_pixels_steps_images_and_the_steps_that_img2img_leaves_out()
     assert cost_of(changed) == 64 * 128 * 10 * 3
 
 
+def test_a_prompt_of_several_parts_costs_its_rows() -> None:
+    request = GenerationRequest(
+        model="m", prompt="", width=64, height=64, steps=2, guidance_scale=7, sampler=Sampler.EULER, seed=1
+    )
+    composed = request.model_copy(update={"prompt": "a AND b AND c"})
+    assert cost_of(composed) == 2 * cost_of(request)
+
+
 def test_pace_is_unknown_until_measured_and_then_follows_the_device() -> None:
     pace = Pace()
     assert pace.seconds(100) is None

@@ -57,11 +57,16 @@ def test_the_family_is_told_by_the_text_encoder(tmp_path: Path, width: object, f
 
 
 def test_a_card_gives_title_notice_and_defaults(tmp_path: Path) -> None:
-    card = {"title": "Fast", "notice": "Be kind.", "defaults": {"steps": 4, "sampler": "lcm"}}
+    card = {
+        "title": "Fast",
+        "notice": "Be kind.",
+        "defaults": {"steps": 4, "sampler": "lcm", "clip_skip": 2},
+    }
     make_model(tmp_path, "m", card=card)
     (model,) = Registry(tmp_path).models()
     assert (model.title, model.notice) == ("Fast", "Be kind.")
     assert (model.defaults.steps, model.defaults.sampler, model.defaults.width) == (4, Sampler.LCM, 512)
+    assert model.defaults.clip_skip == 2
 
 
 @pytest.mark.parametrize(
@@ -69,6 +74,7 @@ def test_a_card_gives_title_notice_and_defaults(tmp_path: Path) -> None:
     [
         ({"titel": "x"}, "titel is not a field"),
         ({"defaults": {"steps": 1000}}, "steps must be at most 150; it was 1000."),
+        ({"defaults": {"clip_skip": 13}}, "clip_skip must be at most 12; it was 13."),
         ({"defaults": {"width": 100}}, "width must be a multiple of 8; it was 100."),
         ([1], "its darkroom.json is damaged"),
     ],

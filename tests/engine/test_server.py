@@ -178,6 +178,20 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
         "schedule",
         "DDIM does not go with Karras; it takes automatic, normal, sgm_uniform.",
     ),
+    (
+        {"prompt": "a cat <lora:film:0.8>"},
+        "unknown_lora",
+        "prompt",
+        "There is no LoRA called 'film'. This engine has none.",
+    ),
+    (
+        {"negative_prompt": "{<lora:film>|dog}"},
+        "unknown_lora",
+        "negative_prompt",
+        "There is no LoRA called 'film'. This engine has none.",
+    ),
+    ({"clip_skip": 0}, "invalid_field", "clip_skip", "clip_skip must be at least 1; it was 0."),
+    ({"clip_skip": 13}, "invalid_field", "clip_skip", "clip_skip must be at most 12; it was 13."),
     ({"strength": 0.5}, "invalid_field", "strength", "strength belongs to img2img; the task was txt2img."),
     ({"task": "img2img"}, "image_missing", "image", "img2img needs an input image, and none was sent."),
     (

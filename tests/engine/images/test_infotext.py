@@ -50,6 +50,26 @@ def test_image_to_image_names_its_strength() -> None:
     assert "Denoising strength: 0.55" in text_of(request)
 
 
+def test_clip_skip_is_named_where_it_skips() -> None:
+    assert "Clip skip: 2, RNG" in text_of(ask(clip_skip=2))
+    assert "Clip skip" not in text_of(ask(clip_skip=1))
+    assert "Clip skip" not in text_of(ask())
+
+
+def test_the_prompt_is_the_one_that_was_drawn_and_the_one_that_was_asked_for_is_kept() -> None:
+    text = infotext(
+        ask(prompt="a {red, small|blue} cat", negative_prompt="dog"),
+        seed=1,
+        model_hash="6ce0161689",
+        version="0.1.0",
+        prompt="a blue cat",
+        negative_prompt="dog",
+    )
+    assert text.startswith("a blue cat\nNegative prompt: dog\n")
+    assert ', Template: "a {red, small|blue} cat", Version' in text
+    assert "Negative Template" not in text
+
+
 def test_a_model_name_with_a_comma_is_quoted() -> None:
     assert 'Model: "one, two"' in text_of(ask(model="one, two"))
 

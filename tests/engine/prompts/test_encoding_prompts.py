@@ -1,60 +1,194 @@
-"""Prompts become embeddings once; what the encoder could not read is named."""
+"""Prompts become embeddings once; emphasis and length are each text's own; what could not be read is named."""
 
 from typing import Any
 
 import pytest
 import torch
-from transformers import CLIPTextConfig, CLIPTextModel
+from diffusers import StableDiffusionPipeline
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from engine.errors import Refusal
 from engine.prompts.encoding import CACHE_ENTRIES, PromptEncoder
-from tests.engine.tiny_model import clip_tokenizer
+from engine.prompts.limits import MAX_CHUNKS
+from tests.engine.prompts.conftest import Counting
+
+# The property tests share one encoder: it has no state but its cache.
+SHARED = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-class Counting:
-    """A real text encoder that counts how often it runs."""
-
-    def __init__(self) -> None:
-        torch.manual_seed(0)
-        config = CLIPTextConfig(
-            hidden_size=8, intermediate_size=8, num_hidden_layers=1, num_attention_heads=2, vocab_size=49408
-        )
-        self.network, self.config, self.runs = CLIPTextModel(config).eval(), config, 0
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        self.runs += 1
-        return self.network(*args, **kwargs)
+def embedding(prompts: PromptEncoder, text: str, *, clip_skip: int = 1) -> torch.Tensor:
+    return prompts.encode(text, "", guided=False, clip_skip=clip_skip).at(1, 1)
 
 
-@pytest.fixture
-def text_encoder() -> Counting:
-    return Counting()
-
-
-@pytest.fixture
-def prompts(text_encoder: Counting) -> PromptEncoder:
-    return PromptEncoder(tokenizer=clip_tokenizer(), text_encoder=text_encoder, device=torch.device("cpu"))
+def by_hand(tokenizer: Any, text_encoder: Any, text: str) -> torch.Tensor:
+    """As diffusers encodes a prompt of at most 75 tokens."""
+    tokens = tokenizer(text, padding="max_length", max_length=77, truncation=True, return_tensors="pt")
+    with torch.inference_mode():
+        hidden: torch.Tensor = text_encoder(tokens.input_ids)[0]
+    return hidden
 
 
 def test_a_guided_image_has_the_negative_row_first(prompts: PromptEncoder) -> None:
-    guided = prompts.encode("a cat", "a dog", guided=True)
-    assert guided.rows.shape == (2, 77, 8)
-    assert torch.equal(guided.rows[1:], prompts.encode("a cat", "", guided=False).rows)
-    assert torch.equal(guided.rows[:1], prompts.encode("a dog", "", guided=False).rows)
+    guided = prompts.encode("a cat", "a dog", guided=True).at(1, 1)
+    assert guided.shape == (2, 77, 8)
+    assert torch.equal(guided[1:], embedding(prompts, "a cat"))
+    assert torch.equal(guided[:1], embedding(prompts, "a dog"))
 
 
 def test_a_prompt_is_encoded_once(prompts: PromptEncoder, text_encoder: Counting) -> None:
     for _ in range(3):
-        prompts.encode("a cat", "", guided=True)
+        prompts.encode("a cat", "", guided=True).at(1, 1)
     assert text_encoder.runs == 2  # the prompt, and the empty negative one
 
 
 def test_the_cache_is_bounded(prompts: PromptEncoder, text_encoder: Counting) -> None:
     for number in range(CACHE_ENTRIES + 1):
-        prompts.encode(f"cat {number}", "", guided=False)
-    prompts.encode("cat 0", "", guided=False)
+        embedding(prompts, f"cat {number}")
+    embedding(prompts, "cat 0")
     assert text_encoder.runs == CACHE_ENTRIES + 2
 
 
-def test_the_part_of_a_prompt_that_was_cut_is_named(prompts: PromptEncoder) -> None:
-    assert prompts.encode("cat " * 75, "", guided=False).cut == ""
-    assert prompts.encode("cat " * 75 + "dog bird", "", guided=False).cut == "dog bird"
+@SHARED
+@given(text=st.text(alphabet="abc xyz,.'!é日🐹\n", max_size=60))
+def test_a_plain_prompt_is_what_diffusers_makes_of_it(
+    tokenizer: Any, text_encoder: Counting, prompts: PromptEncoder, text: str
+) -> None:
+    assert torch.equal(embedding(prompts, text), by_hand(tokenizer, text_encoder, text))
+
+
+def test_diffusers_own_encode_prompt_agrees(
+    tokenizer: Any, text_encoder: Counting, prompts: PromptEncoder
+) -> None:
+    pipeline = StableDiffusionPipeline(
+        vae=None,
+        text_encoder=text_encoder.network,
+        tokenizer=tokenizer,
+        unet=None,
+        scheduler=None,
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    positive, negative = pipeline.encode_prompt("a cat, 12:30", "cpu", 1, True, negative_prompt="a dog")
+    ours = prompts.encode("a cat, 12:30", "a dog", guided=True).at(1, 1)
+    assert torch.equal(ours, torch.cat([negative, positive]))
+
+
+@SHARED
+@given(text=st.text(alphabet="abc ,", min_size=1, max_size=60))
+def test_a_weight_of_one_everywhere_changes_nothing(prompts: PromptEncoder, text: str) -> None:
+    assert torch.equal(embedding(prompts, f"({text}:1.0)"), embedding(prompts, text))
+
+
+@SHARED
+@given(
+    text=st.text(max_size=60)
+    | st.lists(
+        st.sampled_from(
+            [
+                "(",
+                ")",
+                "[",
+                "]",
+                ":",
+                "|",
+                "\\",
+                "AND",
+                "BREAK",
+                ":1.3)",
+                ":.5]",
+                "cat ",
+                "<lora:a:1>",
+                ":-2",
+                " ",
+            ]
+        ),
+        max_size=40,
+    ).map("".join)
+)
+def test_any_text_becomes_numbers(prompts: PromptEncoder, text: str) -> None:
+    conditioning = prompts.encode(text, text, guided=True)
+    for step in (1, 10):
+        rows = conditioning.at(step, 10)
+        assert rows.shape[0] == conditioning.rows
+        assert rows.shape[1] % 77 == 0
+        assert torch.isfinite(rows).all()
+
+
+def test_emphasis_multiplies_its_tokens_and_keeps_the_mean(prompts: PromptEncoder) -> None:
+    plain, strong = embedding(prompts, "a red cat"), embedding(prompts, "a (red:1.5) cat")
+    weights = torch.ones(77)
+    weights[2] = 1.5  # begin, "a", "red"
+    raised = plain * weights[None, :, None]
+    torch.testing.assert_close(strong, raised * (plain.mean() / raised.mean()))
+    torch.testing.assert_close(strong.mean(), plain.mean())
+
+
+def test_one_rows_emphasis_does_not_alter_anothers(prompts: PromptEncoder) -> None:
+    plain = prompts.encode("a cat", "a dog", guided=True).at(1, 1)
+    loud = prompts.encode("a (cat:1.9)", "a dog", guided=True).at(1, 1)
+    assert torch.equal(loud[0], plain[0])
+    assert not torch.equal(loud[1], plain[1])
+
+
+def test_one_chunks_emphasis_does_not_alter_anothers(prompts: PromptEncoder) -> None:
+    loud = embedding(prompts, "a (cat:1.9) BREAK a dog")
+    assert torch.equal(loud[:, :77], embedding(prompts, "a (cat:1.9)"))
+    assert torch.equal(loud[:, 77:], embedding(prompts, "a dog"))
+
+
+def test_chunks_are_separate_encodings_one_after_the_other(prompts: PromptEncoder) -> None:
+    first, second = "cat " * 75, "dog bird"
+    together = embedding(prompts, first + second)
+    assert together.shape == (1, 154, 8)
+    assert torch.equal(together, torch.cat([embedding(prompts, first), embedding(prompts, second)], dim=1))
+
+
+def test_a_long_prompt_is_divided_after_a_comma(prompts: PromptEncoder) -> None:
+    first, second = "cat " * 64 + ",", "dog " * 20
+    together = embedding(prompts, first + second)
+    assert torch.equal(together, torch.cat([embedding(prompts, first), embedding(prompts, second)], dim=1))
+
+
+def test_the_shorter_row_is_filled_with_empty_chunks(prompts: PromptEncoder) -> None:
+    rows = prompts.encode("cat " * 80, "a dog", guided=True).at(1, 1)
+    assert rows.shape == (2, 154, 8)
+    assert torch.equal(rows[:1], torch.cat([embedding(prompts, "a dog"), embedding(prompts, "")], dim=1))
+
+
+def test_clip_skip_takes_an_earlier_layer(
+    tokenizer: Any, text_encoder: Counting, prompts: PromptEncoder
+) -> None:
+    tokens = tokenizer("a cat", padding="max_length", max_length=77, return_tensors="pt").input_ids
+    with torch.inference_mode():
+        states = text_encoder.network(tokens, output_hidden_states=True).hidden_states
+        layers = [text_encoder.network.final_layer_norm(state) for state in states]
+    assert torch.equal(embedding(prompts, "a cat", clip_skip=1), layers[-1])
+    assert torch.equal(embedding(prompts, "a cat", clip_skip=2), layers[-2])
+    assert torch.equal(embedding(prompts, "a cat", clip_skip=3), layers[-3])
+
+
+def test_a_layer_that_the_model_has_not_is_refused(prompts: PromptEncoder) -> None:
+    with pytest.raises(Refusal) as refused:
+        prompts.encode("a cat", "", guided=False, clip_skip=4)
+    assert str(refused.value) == "clip_skip must be at most 3 with this model; it was 4."
+    assert (refused.value.body.code, refused.value.body.field) == ("invalid_field", "clip_skip")
+
+
+def test_tokens_are_counted_and_the_part_of_a_prompt_that_was_cut_is_named(prompts: PromptEncoder) -> None:
+    fits = prompts.read("cat " * 75 * MAX_CHUNKS)
+    assert (len(fits.chunks), fits.tokens, fits.cut) == (MAX_CHUNKS, 75 * MAX_CHUNKS, "")
+    over = prompts.read("cat " * 75 * MAX_CHUNKS + "dog bird")
+    assert (len(over.chunks), over.tokens, over.cut) == (MAX_CHUNKS, 75 * MAX_CHUNKS + 2, "dog bird")
+
+
+def test_what_was_cut_is_told_of_every_row_and_of_a_schedule_both_ends(prompts: PromptEncoder) -> None:
+    long = "cat " * 75 * MAX_CHUNKS
+    conditioning = prompts.encode(f"a AND {long}[dog:bird:0.5]", long + "rain", guided=True)
+    assert [(field, reading.cut) for field, reading in conditioning.cuts(10)] == [
+        ("negative_prompt", "rain"),
+        ("prompt", "dog"),
+        ("prompt", "bird"),
+    ]
+    assert [*prompts.encode("a cat", "a dog", guided=True).cuts(10)] == []

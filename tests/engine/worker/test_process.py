@@ -46,6 +46,7 @@ class Front:
             inbox=self.inbox,
             send=self.frames.put,
             finisher=Finisher(version="0.1.0"),
+            wildcards=lambda name: {"animal": ("hamster",), "film": ("<lora:grain:1>",)}.get(name, ()),
         )
         self.thread = threading.Thread(target=self.worker.run)
 
@@ -183,12 +184,44 @@ def test_a_picture_that_cannot_be_written_fails_its_job_alone(front: Front, name
 
 
 def test_a_cut_prompt_is_noted_in_the_result(front: Front, named: Ask) -> None:
-    front.start("job", named(prompt="cat " * 80 + "hamster"))
+    front.start("job", named(prompt="a " * 605 + "hamster", count=2))
     finished = front.until(Finished)
     assert isinstance(finished, Finished)
     assert finished.notices == (
-        "The prompt is longer than this model reads. Not used: “cat cat cat cat cat hamster”",
+        "The prompt has 606 tokens, more than the 8 chunks of 75 that are read. Not used: “a a a a a hamster”",
     )
+
+
+def test_each_picture_gets_its_own_choice_and_its_infotext_says_which(front: Front, named: Ask) -> None:
+    front.start(
+        "job", named(prompt="a {red|blue|green} __animal__", negative_prompt="{x|y}", count=4, steps=1)
+    )
+    finished = front.until(Finished)
+    assert isinstance(finished, Finished)
+    texts = [image.infotext for image in finished.images]
+    prompts = {text.split("\n")[0] for text in texts}
+    assert len(prompts) > 1
+    assert prompts <= {f"a {colour} hamster" for colour in ("red", "blue", "green")}
+    assert all("Template: a {red|blue|green} __animal__, Negative Template: {x|y}" in text for text in texts)
+    front.start("again", named(prompt="a {red|blue|green} __animal__", seed=44, steps=1))
+    again = front.until(Finished)
+    assert isinstance(again, Finished)
+    assert again.images[0].infotext.split("\n")[0] == texts[2].split("\n")[0]
+
+
+def test_a_lora_that_a_wildcard_brought_in_fails_the_job_by_name(front: Front, named: Ask) -> None:
+    front.start("job", named(prompt="a cat __film__"))
+    failed = front.until(Failed)
+    assert isinstance(failed, Failed)
+    assert (failed.error.code, failed.error.field) == ("unknown_lora", "prompt")
+    assert failed.error.message == "There is no LoRA called 'grain'. This engine has none."
+
+
+def test_clip_skip_beyond_the_models_layers_fails_the_job_in_words(front: Front, named: Ask) -> None:
+    front.start("job", named(clip_skip=3))
+    failed = front.until(Failed)
+    assert isinstance(failed, Failed)
+    assert failed.error.message == "clip_skip must be at most 2 with this model; it was 3."
 
 
 def test_a_model_that_does_not_fit_into_memory_fails_by_that_name(front: Front, named: Ask) -> None:

@@ -1,0 +1,36 @@
+"""What a request leaves open is filled in from its model."""
+
+from engine.samplers import sampler_menu, schedule_menu
+from engine.validation import completed, validate
+from engine.wire import Capabilities, Defaults, GenerationRequest, ModelInfo, Sampler, Schedule, Task
+
+
+def capabilities(**more: object) -> Capabilities:
+    defaults = Defaults(
+        width=64,
+        height=64,
+        steps=1,
+        guidance_scale=7.0,
+        strength=0.75,
+        sampler=Sampler.EULER,
+        schedule=Schedule.AUTOMATIC,
+        clip_skip=2,
+    )
+    model = ModelInfo(name="anime", title="Anime", family="sd1", tasks=(Task.TXT2IMG,), defaults=defaults)
+    fields = {"boot_id": "b", "device": "cpu", "models": (model,), "samplers": sampler_menu()}
+    return Capabilities.model_validate(fields | {"schedules": schedule_menu()} | more)
+
+
+def ask(**changes: object) -> GenerationRequest:
+    fields: dict[str, object] = {"model": "anime", "prompt": "", "width": 64, "height": 64, "steps": 1}
+    fields |= {"guidance_scale": 7.0, "sampler": Sampler.EULER, "seed": 0}
+    return GenerationRequest.model_validate(fields | changes)
+
+
+def test_clip_skip_is_the_models_where_the_request_says_nothing() -> None:
+    assert completed(ask(), capabilities()).clip_skip == 2
+    assert completed(ask(clip_skip=1), capabilities()).clip_skip == 1
+
+
+def test_a_lora_that_the_engine_offers_may_be_named() -> None:
+    validate(ask(prompt="a cat <lora:film:0.8>"), capabilities(loras=("film",)), has_image=False)
