@@ -1,9 +1,14 @@
-"""How much work a call is, counted and not timed."""
+"""How much work a call is, counted and not timed; and property tests that a busy machine does not fail."""
 
 import sys
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
+
+from hypothesis import HealthCheck, settings
+
+# The same examples every time, however long each takes.
+STEADY = settings(derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 def lines_run(call: Callable[[], object]) -> int:

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.prompts.chunks import COMMA_REACH, Chunk, Token, fill
+from tests.engine.prompts.effort import STEADY
 
 COMMA = 0
 SIZE = 75
@@ -58,6 +59,7 @@ def test_weights_stay_with_their_tokens() -> None:
     assert second == Chunk((76, 77), (7.6, 7.7))
 
 
+@STEADY
 @given(st.lists(st.lists(st.integers(0, 3).map(lambda n: (n, 1.0)), max_size=300), min_size=1, max_size=4))
 def test_no_token_is_lost_and_no_chunk_is_too_large(sections: list[list[Token]]) -> None:
     chunks = fill(sections, size=SIZE, comma=COMMA)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from engine.prompts.composition import Part, parts
 from engine.prompts.limits import MAX_PARTS, MAX_WEIGHT
-from tests.engine.prompts.effort import assert_linear
+from tests.engine.prompts.effort import STEADY, assert_linear
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,7 @@ def test_beyond_the_cap_and_is_a_word() -> None:
     assert many[-1].text == "h AND i AND j"
 
 
+@STEADY
 @given(st.text() | st.lists(st.sampled_from(["AND", ":", " ", "1", ".", "-", "a"])).map("".join))
 def test_any_text_has_parts(text: str) -> None:
     assert all(abs(part.weight) <= MAX_WEIGHT for part in parts(text))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from engine.prompts.emphasis import Span, sections
 from engine.prompts.limits import MAX_NESTING, MAX_WEIGHT
-from tests.engine.prompts.effort import assert_linear
+from tests.engine.prompts.effort import STEADY, assert_linear
 
 # Inputs and outputs that A1111 publishes for its attention grammar.
 PUBLISHED = {
@@ -90,11 +90,13 @@ def test_brackets_deeper_than_the_cap_are_text() -> None:
     ]
 
 
+@STEADY
 @given(st.text())
 def test_any_text_can_be_read(text: str) -> None:
     assert all(abs(span.weight) <= MAX_WEIGHT for section in sections(text) for span in section)
 
 
+@STEADY
 @given(BRACKETY)
 def test_any_row_of_brackets_can_be_read_and_neighbours_differ(text: str) -> None:
     for section in sections(text):
@@ -102,12 +104,14 @@ def test_any_row_of_brackets_can_be_read_and_neighbours_differ(text: str) -> Non
         assert all(a.weight != b.weight for a, b in pairwise(section))
 
 
+@STEADY
 @given(st.text(alphabet=st.characters(exclude_characters="()[]\\")))
 def test_a_text_without_brackets_is_one_span_of_itself(text: str) -> None:
     if "BREAK" not in text:
         assert spans(text) == [(text, 1.0)]
 
 
+@STEADY
 @given(st.text(alphabet="abc ,"))
 def test_a_weight_of_one_everywhere_changes_nothing(text: str) -> None:
     assert spans(f"({text}:1)") == spans(text)

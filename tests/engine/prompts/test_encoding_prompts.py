@@ -5,16 +5,17 @@ from typing import Any
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import Refusal
 from engine.prompts.encoding import CACHE_ENTRIES, PromptEncoder
 from engine.prompts.limits import MAX_CHUNKS
 from tests.engine.prompts.conftest import Counting
+from tests.engine.prompts.effort import STEADY
 
 # The property tests share one encoder: it has no state but its cache.
-SHARED = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SHARED = settings(STEADY, max_examples=40)
 
 
 def embedding(prompts: PromptEncoder, text: str, *, clip_skip: int = 1) -> torch.Tensor:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from engine.errors import Refusal
 from engine.prompts.loras import Lora, check, take_out
+from tests.engine.prompts.effort import STEADY
 
 
 @pytest.mark.parametrize(
@@ -47,6 +48,7 @@ def test_a_lora_that_is_not_there_is_refused_by_name() -> None:
     check("a cat <lora:film>", known=("film",), field="prompt")
 
 
+@STEADY
 @given(st.text() | st.lists(st.sampled_from(["<", ">", "lora", "<lora:", ":", "1", "te=", "a"])).map("".join))
 def test_any_text_can_be_read(text: str) -> None:
     rest, loras = take_out(text)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from engine.prompts.limits import MAX_NESTING
 from engine.prompts.schedules import parse
-from tests.engine.prompts.effort import assert_linear
+from tests.engine.prompts.effort import STEADY, assert_linear
 
 FEMALE = [(step, "female" if step % 2 else "male") for step in range(1, 11)]
 FOUR_TURNS = [(step, "female" if step % 4 == 1 else "male") for step in range(1, 11)]
@@ -107,6 +107,7 @@ def test_brackets_deeper_than_the_cap_are_text() -> None:
     assert parse(just).table(2) == [(1, "a".join(around)), (2, "b".join(around))]
 
 
+@STEADY
 @given(st.text() | BRACKETY, st.integers(1, 150))
 def test_any_text_has_a_text_for_every_step(text: str, steps: int) -> None:
     schedule = parse(text)
@@ -116,6 +117,7 @@ def test_any_text_has_a_text_for_every_step(text: str, steps: int) -> None:
         assert schedule.at(step, steps) == next(shown for end, shown in table if step <= end)
 
 
+@STEADY
 @given(st.text(alphabet=st.characters(exclude_characters="[]")), st.integers(1, 150))
 def test_a_text_without_square_brackets_is_itself_at_every_step(text: str, steps: int) -> None:
     assert parse(text).table(steps) == [(steps, text)]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from engine.prompts.limits import MAX_NESTING
 from engine.prompts.wildcards import WildcardFolder, Words, choose, words_of
 from engine.wire import MAX_PROMPT_CHARS, GenerationRequest, Sampler
-from tests.engine.prompts.effort import assert_linear
+from tests.engine.prompts.effort import STEADY, assert_linear
 
 FILES = {
     "animal": ("cat", "dog"),
@@ -114,6 +114,7 @@ def test_braces_deeper_than_the_cap_are_text() -> None:
     assert chosen(deep) == deep
 
 
+@STEADY
 @given(st.text() | st.lists(PIECES, max_size=60).map("".join), st.integers(0, 9))
 def test_any_text_can_be_chosen_from(text: str, seed: int) -> None:
     assert len(chosen(text, seed)) <= len(text) + MAX_PROMPT_CHARS
