@@ -17,6 +17,7 @@ from engine.prompts.emphasis import Span, sections
 from engine.prompts.limits import MAX_CHUNKS
 from engine.prompts.recent import Recent
 
+MEANINGFUL = 1e-5  # of the standard deviation; CLIP's means are a tenth of it
 CACHE_ENTRIES = 1024  # a CLIP-L embedding is 118 KB in bfloat16: about 120 MB when full
 
 
@@ -115,4 +116,7 @@ def _emphasised(hidden: torch.Tensor, weights: tuple[float, ...]) -> torch.Tenso
     row[1 : 1 + len(weights)] = torch.tensor(weights, device=hidden.device)
     before = hidden.float()
     after = before * row[None, :, None]
-    return (after * (before.mean() / after.mean())).to(hidden.dtype)
+    ratio = before.mean() / after.mean()
+    # Where the mean is nothing but rounding, as after a layer norm without weights, so is the ratio.
+    restored = after * ratio if after.mean().abs() > MEANINGFUL * after.std() else after
+    return restored.to(hidden.dtype)

@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.images.infotext import infotext, parse
+from engine.prompts.wildcards import Words
 from engine.samplers import SAMPLERS, SCHEDULE_LABELS, effective_schedule
 from engine.wire import GenerationRequest, Sampler, Schedule, Task
 
@@ -62,8 +63,7 @@ def test_the_prompt_is_the_one_that_was_drawn_and_the_one_that_was_asked_for_is_
         seed=1,
         model_hash="6ce0161689",
         version="0.1.0",
-        prompt="a blue cat",
-        negative_prompt="dog",
+        words=Words("a blue cat", "dog"),
     )
     assert text.startswith("a blue cat\nNegative prompt: dog\n")
     assert ', Template: "a {red, small|blue} cat", Version' in text
