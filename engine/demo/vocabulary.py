@@ -305,11 +305,22 @@ _GRAMMAR = (
     " branch landscape rural sunny starry blue sky clouds plain coloured colored colour color light dark some many"
 )
 
+_HARMLESS = (
+    "very really so cute sweet nice lovely pretty beautiful cool funny happy detailed highly high quality best good"
+    " realistic masterpiece art my your his her their our this that these those which who it he she they there or"
+    " but as up down out off some any other please make draw paint show me us one standing looking"
+)
+
 
 def plural(name: str) -> str:
     """The plural of a kind's name: its last word takes the s."""
     *first, last = name.split(" ")
     return " ".join([*first, PLURALS.get(last, last + "s")])
+
+
+def harmless_words() -> frozenset[str]:
+    """Words without a meaning for the picture that anybody would miss: the model never saw them."""
+    return frozenset(words_of(_HARMLESS))
 
 
 def known_words(kinds: Iterable[Kind] = KINDS) -> frozenset[str]:

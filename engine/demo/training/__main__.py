@@ -2,8 +2,9 @@
 
     python -m engine.demo.training --work data/training --out engine/demo/model
 
-Every stage is resumed where it stopped; files of an earlier run in `--work` are used as they are. All chance comes
-from `--seed`. It needs Debian's `fonts-noto-color-emoji`.
+Every stage is resumed where it stopped; files of an earlier run in `--work` are used as they are. `--start
+engine/demo/model` goes on from the model that ships, without its checkpoints. All chance comes from `--seed`. It needs
+Debian's `fonts-noto-color-emoji`.
 """
 
 import argparse
@@ -27,6 +28,7 @@ from engine.demo.training.diffusion import encode_corpus, train_diffusion
 from engine.demo.training.drawing import Drawer
 from engine.demo.training.evaluation import draw_truth, evaluate, questions, train_judges
 from engine.demo.training.export import export, scaling_factor
+from engine.demo.training.exported import Exported, read_exported
 from engine.demo.training.glyphs import FontMissing
 from engine.demo.training.tokenizer import make_tokenizer
 from engine.demo.vocabulary import KINDS, known_words
@@ -60,6 +62,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m engine.demo.training", description=__doc__)
     parser.add_argument("--work", type=Path, required=True, help="folder for the corpus and the checkpoints")
     parser.add_argument("--out", type=Path, required=True, help="folder of the model that is made")
+    parser.add_argument(
+        "--start", type=Path, help="an exported model whose diffusion network is trained further"
+    )
     parser.add_argument("--stage", choices=("all", "train", "evaluate"), default="all")
     parser.add_argument("--seed", type=int, default=1839)
     parser.add_argument(
@@ -83,34 +88,42 @@ def _arguments() -> argparse.Namespace:
 def _train(options: argparse.Namespace, corpus: Corpus) -> None:
     device = torch.device(options.device)
     shared: dict[str, Any] = {"seed": options.seed, "device": device, "autocast": _autocast(device)}
-    tokenizer = make_tokenizer(known_words())
-    work, steps = options.work, options
-    autoencoder = train_autoencoder(
-        corpus, file=work / "autoencoder.pt", steps=steps.autoencoder_steps, **shared
-    )
-    clip = train_clip(corpus, tokenizer, file=work / "clip.pt", steps=steps.clip_steps, **shared)
+    start = read_exported(options.start) if options.start else _first_parts(options, corpus, shared)
     count = min(options.latents or corpus.size, corpus.size)
-    latents = encode_corpus(corpus, autoencoder, count=count, autocast=shared["autocast"])
+    latents = encode_corpus(corpus, start.autoencoder.to(device), count=count, autocast=shared["autocast"])
+    factor = start.autoencoder.config.scaling_factor if options.start else scaling_factor(latents)
     unet = train_diffusion(
         corpus,
         latents,
-        tokenizer,
-        text_encoder_of(clip),
-        scaling_factor=scaling_factor(latents),
-        file=work / "diffusion.pt",
-        steps=steps.diffusion_steps,
+        start.tokenizer,
+        text_encoder_of(start.clip),
+        start=start.unet,
+        scaling_factor=factor,
+        file=options.work / "diffusion.pt",
+        steps=options.diffusion_steps,
         compiled=options.compile,
         **shared,
     )
     export(
         options.out,
-        tokenizer=tokenizer,
-        clip=clip.cpu(),
-        autoencoder=autoencoder.cpu(),
+        tokenizer=start.tokenizer,
+        clip=start.clip.cpu(),
+        autoencoder=start.autoencoder.cpu(),
         unet=unet.cpu(),
+        factor=factor,
         latents=latents,
         corpus=corpus,
     )
+
+
+def _first_parts(options: argparse.Namespace, corpus: Corpus, shared: dict[str, Any]) -> Exported:
+    """What the diffusion network is trained with, trained before it."""
+    work, tokenizer = options.work, make_tokenizer(known_words())
+    autoencoder = train_autoencoder(
+        corpus, file=work / "autoencoder.pt", steps=options.autoencoder_steps, **shared
+    )
+    clip = train_clip(corpus, tokenizer, file=work / "clip.pt", steps=options.clip_steps, **shared)
+    return Exported(tokenizer=tokenizer, clip=clip, autoencoder=autoencoder, unet=None)
 
 
 def _autocast(device: torch.device) -> Callable[[], Any]:

@@ -63,6 +63,7 @@ def train_diffusion(
     tokenizer: Any,
     text_encoder: Any,
     *,
+    start: Any,
     scaling_factor: float,
     file: Path,
     steps: int,
@@ -73,10 +74,12 @@ def train_diffusion(
 ) -> Any:
     """The trained network. Each step takes BATCH cuts of scenes with captions of chance.
 
-    Where it is `compiled`, the first step takes minutes and all others are about a tenth shorter.
+    It begins with the weights of `start`, or where that is None, with random ones. Where it is `compiled`, the
+    first step takes minutes and all others are about a tenth shorter.
     """
     torch.manual_seed(seed)
-    network = make_unet().to(device, memory_format=torch.channels_last)
+    network = make_unet() if start is None else start
+    network = network.float().to(device, memory_format=torch.channels_last)
     if device.type == "cpu":
         network.set_attn_processor(AttnProcessor())  # on few cells the fused kernel's backward pass is slower
     if compiled:

@@ -15,7 +15,7 @@ from engine.demo.training.clip import save_clip, text_encoder_of
 from engine.demo.training.corpus import Corpus
 from engine.demo.training.diffusion import NOISE, Latents
 from engine.demo.training.scenes import CANVAS
-from engine.demo.vocabulary import EXAMPLES, Kind, known_words
+from engine.demo.vocabulary import EXAMPLES, Kind, harmless_words, known_words
 
 SAMPLE = 512  # canvases that the previews' matrix is fitted to
 FORMAT = torch.float16  # of the weights that ship
@@ -41,14 +41,14 @@ def export(
     clip: Any,
     autoencoder: Any,
     unet: Any,
+    factor: float,
     latents: Latents,
     corpus: Corpus,
 ) -> None:
-    """Write the model to `folder`; its cards and licence notices there stay as they are."""
+    """Write the model to `folder`; what people wrote there stays as it is. `factor` scales the latents."""
     for part in ("tokenizer", "text_encoder", "unet", "vae", "scheduler", "clip"):
         shutil.rmtree(folder / part, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
-    factor = scaling_factor(latents)
     autoencoder.register_to_config(scaling_factor=factor)
     tokenizer.save_pretrained(folder / "tokenizer")
     for name, network in (("text_encoder", text_encoder_of(clip)), ("vae", autoencoder), ("unet", unet)):
@@ -80,6 +80,6 @@ def _card(kinds: Sequence[Kind], matrix: list[list[float]]) -> dict[str, Any]:
     return {
         "title": "Darkroom demo (small)",
         "defaults": DEFAULTS,
-        "vocabulary": {"words": sorted(known_words(kinds)), "examples": list(EXAMPLES)},
+        "vocabulary": {"words": sorted(known_words(kinds) | harmless_words()), "examples": list(EXAMPLES)},
         "latent_to_rgb": matrix,
     }
