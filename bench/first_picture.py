@@ -24,7 +24,9 @@ async def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "hamster.png"
         began = time.monotonic()
-        async with own_engine(models=Path(folder), config=None) as engine:
+        async with own_engine(
+            models=Path(folder), signing_key=Path(folder) / "signing.pem", config=None
+        ) as engine:
             request = await first_request(engine)
             await draw(engine, request, out)
             cold = time.monotonic() - began

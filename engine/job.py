@@ -65,10 +65,10 @@ class Job:
     added_at: float = 0.0  # monotonic, seconds
     ended_at: float = 0.0  # wall clock, seconds
     share: float = 0.0  # of the work that is done, in [0, 1]
+    cost: int = field(init=False)
 
-    @property
-    def cost(self) -> int:
-        return cost_of(self.request)
+    def __post_init__(self) -> None:
+        self.cost = cost_of(self.request)
 
     @property
     def finished(self) -> Finished | None:

@@ -291,11 +291,9 @@ STYLES: dict[str, tuple[str, ...]] = {
     "neon": ("neon sign", "neon lights"),
 }
 
-EXAMPLES = (
-    "a hamster with a brush",
-    "a bird sitting on a tree branch",
-    "a cat in a hat on a blue background",
-    "a rocket in the night sky, pixel art",
+ADVICE = (
+    "It is Darkroom's small demo model and draws emoji-like things: try “a hamster with a brush” or “a cat in a hat on"
+    " a blue background”. For everything else, whoever runs this can add a real model: the README says how."
 )
 
 _GRAMMAR = (

@@ -20,6 +20,7 @@ from engine.images.record import Record
 from engine.wire import Format
 
 QUALITY = 95  # of JPEG and WebP: nobody sees the difference, and the watermark stays
+SEGMENT = 65_000  # bytes of Exif or XMP in a JPEG file: 64 KiB less their headers
 EXIF_IFD, USER_COMMENT = 0x8769, 0x9286
 UNICODE = b"UNICODE\0"  # the Exif name of UTF-16, which A1111 writes big-endian
 XMP_KEYWORD = "XML:com.adobe.xmp"
@@ -57,9 +58,15 @@ def _png(infotext: str, about: Record) -> dict[str, Any]:
 
 
 def _lossy(infotext: str, about: Record) -> dict[str, Any]:
+    """What is too long for a segment of a JPEG file is left out: a picture without its texts is still a picture."""
+    packet = xmp.packet(_tool(about), about.to_json(ascii_only=False)).encode()
+    if len(packet) > SEGMENT:
+        packet = xmp.packet(_tool(about)).encode()
+    comment = UNICODE + infotext.encode("utf-16-be")
     exif = Image.Exif()
-    exif.get_ifd(EXIF_IFD)[USER_COMMENT] = UNICODE + infotext.encode("utf-16-be")
-    return {"quality": QUALITY, "exif": exif, "xmp": xmp.packet(_tool(about), about.to_json()).encode()}
+    if len(comment) <= SEGMENT:
+        exif.get_ifd(EXIF_IFD)[USER_COMMENT] = comment
+    return {"quality": QUALITY, "exif": exif, "xmp": packet}
 
 
 def _tool(about: Record) -> str:

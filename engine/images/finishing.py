@@ -43,9 +43,10 @@ class Finisher:
         `words` are the prompts that it was drawn from; None: the request's.
         """
         pixels, mark = self._marked(pixels)
+        same = words == Words(request.prompt, request.negative_prompt)
         about = Record(
             request=request,
-            words=words,
+            words=None if same else words,
             seed=seed,
             model_hash=model_hash,
             version=self.version,

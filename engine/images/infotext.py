@@ -17,6 +17,7 @@ from engine.wire import GenerationRequest
 
 NEGATIVE = "Negative prompt:"
 PROMPT_LINES = "Prompt lines"
+MOST_CHARS = 64 * 1024  # of a stranger's infotext
 MIN_PAIRS = 3  # A1111's rule: a last line with fewer is part of the prompt
 # A1111's pattern, made linear: what was taken is not given back, and a key has an end.
 _PAIR = re.compile(r'(\w[\w \-/]{1,60}+):\s*+("(?:\\.|[^\\"])++"(?=\s*+(?:,|$))|[^,]*+)')
@@ -59,6 +60,8 @@ def infotext(
 
 def parse(text: str) -> Recipe | None:
     """What an infotext says; None where it has no parameter line. Settings keep A1111's names."""
+    if len(text) > MOST_CHARS:
+        return None
     *lines, last = text.rstrip().split("\n")
     pairs = {key: _unquoted(value) for key, value in _PAIR.findall(last)}
     if len(pairs) < MIN_PAIRS:

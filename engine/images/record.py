@@ -27,10 +27,11 @@ class Record(BaseModel):
     version: str
     watermark: str = ""
 
-    def to_json(self) -> str:
+    def to_json(self, *, ascii_only: bool = True) -> str:
         """ASCII, so that every reader of PNG text agrees. Without the owner: pictures travel, people need not."""
         request = self.request.model_dump(mode="json", exclude={"owner"})
-        return json.dumps(self.model_dump(mode="json") | {"request": request})
+        said = self.model_dump(mode="json", exclude_none=True) | {"request": request}
+        return json.dumps(said, ensure_ascii=ascii_only)
 
     def infotext(self) -> str:
         """The same for A1111 and its like."""

@@ -70,7 +70,7 @@ def read_signature(content: bytes, media_type: str, key: SigningKey | None) -> S
             return _judged(json.loads(reader.json()))
     except c2pa.C2paError.ManifestNotFound:
         return None
-    except (c2pa.C2paError, ValueError, RecursionError):
+    except (c2pa.C2paError, ValueError, RecursionError, KeyError, AttributeError):  # also an odd report
         return Signature(State.BROKEN)
 
 

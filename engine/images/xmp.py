@@ -32,10 +32,17 @@ def packet(tool: str, record: str = "") -> str:
 def source_type(xmp: str) -> str:
     """The digital source type that a packet names, without its address; empty where it names none."""
     found = _SOURCE_TYPE.search(xmp)
-    return html.unescape(found[1]).rstrip("/").rpartition("/")[2] if found else ""
+    return _unescaped(found[1]).rstrip("/").rpartition("/")[2] if found else ""
 
 
 def record(xmp: str) -> str:
     """Our JSON from a packet; empty where there is none."""
     found = _RECORD.search(xmp)
-    return html.unescape(found[1]) if found else ""
+    return _unescaped(found[1]) if found else ""
+
+
+def _unescaped(text: str) -> str:
+    try:
+        return html.unescape(text)
+    except ValueError:  # a character's number of thousands of digits
+        return ""

@@ -12,15 +12,16 @@ from engine.wire import WireModel
 CARD_FILE = "darkroom.json"
 ALIKE = 80  # of 100: a word is perhaps a known one, mistyped
 TOLD = 3  # unknown words named in one notice
+SHOWN = 30  # characters of such a word
 
 Row = Annotated[tuple[float, ...], Field(min_length=3, max_length=3)]
 
 
 class Vocabulary(WireModel):
-    """The words that a small model was trained on, in lower case, and prompts that it draws well."""
+    """The words that a small model was trained on, in lower case, and what to say to who uses others."""
 
-    words: frozenset[str]
-    examples: tuple[str, ...] = ()
+    words: frozenset[Annotated[str, Field(max_length=64)]] = Field(max_length=100_000)
+    advice: Annotated[str, Field(max_length=300)] = ""
 
     def hint(self, prompt: str) -> str | None:
         """A sentence for who asked for what the model never saw, or None where it knows every word.
@@ -32,18 +33,15 @@ class Vocabulary(WireModel):
             return None
         named = ", ".join(f"“{self._named(word)}" for word in unknown[:TOLD])
         more = " and more" if len(unknown) > TOLD else ""
-        tried = " or ".join(f"“{example}”" for example in self.examples[:2])
-        return (
-            f"This small demo model does not know {named}{more}. It draws emoji-like things: try {tried}."
-            " For everything else, add a real model: the README says how."
-        )
+        return f"This model does not know {named}{more}. {self.advice}".strip()
 
     def _knows(self, word: str) -> bool:
         return word in self.words or word.removesuffix("s") in self.words
 
     def _named(self, word: str) -> str:
         found = process.extractOne(word, sorted(self.words), scorer=fuzz.ratio, score_cutoff=ALIKE)
-        return f"{word}” (did you mean “{found[0]}”?)" if found else f"{word}”"
+        shown = word if len(word) <= SHOWN else f"{word[: SHOWN - 1]}…"
+        return f"{shown}” (did you mean “{found[0]}”?)" if found else f"{shown}”"
 
 
 class Card(WireModel):
@@ -53,13 +51,14 @@ class Card(WireModel):
     [-1, 1], and last what is always added. Without it, Stable Diffusion's own is used.
     """
 
-    title: str = ""
-    notice: str = ""
+    title: Annotated[str, Field(max_length=100)] = ""
+    notice: Annotated[str, Field(max_length=300)] = ""
     defaults: dict[str, Any] = Field(default_factory=dict)
     vocabulary: Vocabulary | None = None
     latent_to_rgb: Annotated[tuple[Row, ...], Field(min_length=5, max_length=5)] | None = None
 
 
 def words_of(text: str) -> Iterable[str]:
-    """The words of a prompt in lower case, without numbers, weights and network names in angle brackets."""
-    return re.findall(r"[a-z]+", re.sub(r"<[^>]*>", " ", text.lower()))
+    """The words of a prompt in lower case, without numbers, what is in angle brackets, and the language's own words."""
+    plain = re.sub(r"<[^<>]*>|\b(?:AND|BREAK)\b", " ", text)
+    return re.findall(r"[^\W\d_]+", plain.lower())

@@ -80,28 +80,30 @@ class Registry:
 
     def models(self) -> tuple[ModelInfo, ...]:
         """What can be drawn with, by name. The demo is offered only as long as nothing else is."""
-        found = []
-        for folder in sorted(self._root.iterdir()) if self._root.is_dir() else ():
-            if not (folder / "model_index.json").is_file():
-                continue
-            try:
-                self._check_place(folder)
-                found.append(_read(folder, folder.name))
-            except NotAModel as reason:
-                self._tell(folder.name, str(reason))
-        return tuple(found) or (_read(self._demo, DEMO),)
+        return tuple(model for model, _ in self._found().values())
 
     def lookup(self, name: str) -> Path:
-        """The folder of a model; the demo's also where it is not offered: somebody may want an old picture again.
+        """The folder of a model. Raises Refusal unknown_model, also for whatever looks like a path."""
+        found = self._found()
+        if name not in found:
+            raise Refusal("unknown_model", f"There is no model called '{name}'.", field="model")
+        return found[name][1]
 
-        Raises Refusal unknown_model, also for whatever looks like a path.
-        """
-        known = {model.name for model in self.models()}
-        if name in known and (self._root / name).is_dir():
-            return self._root / name
-        if name == DEMO:
-            return self._demo
-        raise Refusal("unknown_model", f"There is no model called '{name}'.", field="model")
+    def _found(self) -> dict[str, tuple[ModelInfo, Path]]:
+        """Every usable model with its folder, by name."""
+        folders = sorted(self._root.iterdir()) if self._root.is_dir() else []
+        there = [folder for folder in folders if (folder / "model_index.json").is_file()]
+        usable = dict(filter(None, (self._usable(folder, folder.name) for folder in there)))
+        return usable or dict(filter(None, [self._usable(self._demo, DEMO)]))
+
+    def _usable(self, folder: Path, name: str) -> tuple[str, tuple[ModelInfo, Path]] | None:
+        try:
+            if folder != self._demo:
+                self._check_place(folder)
+            return name, (_read(folder, name), folder)
+        except NotAModel as reason:
+            self._tell(name, str(reason))
+            return None
 
     def _tell(self, name: str, reason: str) -> None:
         """Log once why a folder is not offered: the folders are looked at again and again."""
@@ -173,7 +175,7 @@ def _json(folder: Path, name: str) -> dict[str, Any]:
         if path.stat().st_size > MAX_JSON_BYTES:
             raise NotAModel(f"its {name} is too long")
         content = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         if isinstance(error, NotAModel):
             raise
         raise NotAModel(f"its {name} is missing or damaged") from None

@@ -7,10 +7,10 @@ Composable Diffusion Models" (arXiv 2206.01714). Time is linear in the length of
 import re
 from dataclasses import dataclass
 
-from engine.prompts.limits import MAX_PARTS, bounded
+from engine.prompts.limits import MAX_PARTS, NUMBER, bounded
 
 _AND = re.compile(r"\bAND\b")
-_WEIGHT = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)")
+_WEIGHT = re.compile(NUMBER)
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ multiplies. A bracket that is never closed reaches to the end, a closing one wit
 import re
 from dataclasses import dataclass, field
 
-from engine.prompts.limits import MAX_NESTING, bounded
+from engine.prompts.limits import MAX_NESTING, NUMBER, bounded
 
 _TOKEN = re.compile(
-    r"""  \\[()\[\]{}|:\\]                             # escaped
+    rf"""  \\[()\[\]{{}}|:\\]                           # escaped
         | [(\[)\]]
-        | :\s*(?P<weight>[+-]?(?:\d+\.?\d*|\.\d+))\s*\)  # closes a round bracket with its weight
+        | :\s*(?P<weight>{NUMBER})\s*\)  # closes a round bracket with its weight
         | [^\\()\[\]:]+ | [:\\]
     """,
     re.VERBOSE,

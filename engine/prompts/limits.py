@@ -2,6 +2,7 @@
 
 from typing import Final
 
+NUMBER: Final = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)"  # one way to match it: `\d+\.?\d*` takes quadratic time
 MAX_NESTING: Final = 32  # brackets within brackets
 MAX_PARTS: Final = 8  # joined by AND; each is a row of the forward pass
 CHUNK_TOKENS: Final = 75  # what CLIP reads at a time, without begin and end

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from engine.errors import Refusal
-from engine.prompts.limits import bounded
+from engine.prompts.limits import NUMBER, bounded
 
 _TAG = re.compile(r"<(?:lora|lyco):([^<>]*)>")
-_WEIGHT = re.compile(r"(?:(te|unet)=)?([+-]?(?:\d+\.?\d*|\.\d+))")
+_WEIGHT = re.compile(rf"(?:(te|unet)=)?({NUMBER})")
 _ORDER = ("te", "unet")
 
 

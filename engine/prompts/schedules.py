@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from engine.prompts.limits import MAX_NESTING
+from engine.prompts.limits import MAX_NESTING, NUMBER
 
 _TOKEN = re.compile(r"\\.|[\[\]():|]|[^\\\[\]():|]+|\\", re.DOTALL)
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)")
+_NUMBER = re.compile(NUMBER)
 _OPENING = {")": "(", "]": "["}
 
 

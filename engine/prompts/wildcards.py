@@ -4,7 +4,6 @@ The choice comes from the image's seed alone, so the same seed draws the same pi
 and nest; braces without a bar are text, as are `\{` and the name of a file that is not there.
 """
 
-import functools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -56,7 +55,6 @@ class WildcardFolder:
 def words_of(request: GenerationRequest, index: int, *, lines: Lines) -> Words:
     """What image `index` of a request is drawn from. `lines` gives the options of a wildcard file."""
     seed = request.image_seed(index)
-    lines = functools.cache(lines)
     return Words(
         prompt=choose(request.prompt, random=Random(f"prompt {seed}"), lines=lines),
         negative_prompt=choose(request.negative_prompt, random=Random(f"negative {seed}"), lines=lines),
@@ -138,9 +136,16 @@ class _Frame:
 
 def _parse(text: str) -> _Node:
     stack = [_Frame()]
+    too_deep = 0
     for token in _TOKEN.findall(text):
-        if token in ("{", "[") and len(stack) <= MAX_NESTING:
+        if token in ("{", "[") and len(stack) > MAX_NESTING:
+            too_deep += 1
+            stack[-1].add(token)
+        elif token in ("{", "["):
             stack.append(_Frame(token))
+        elif token in ("}", "]") and too_deep:
+            too_deep -= 1
+            stack[-1].add(token)
         elif token == "]" and stack[-1].opening == "[":
             closed = stack.pop().closed(token)
             stack[-1].add(closed)

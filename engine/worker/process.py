@@ -5,6 +5,7 @@ decode. Commands are obeyed between two pieces, so a cancel takes effect within 
 """
 
 import base64
+import functools
 import logging
 import time
 from collections import deque
@@ -139,7 +140,8 @@ class Worker:
     def _prepare(self, command: Start) -> Drawing:
         request = command.request
         model = self._loop_of(request.model, command.job).model
-        conditionings = [self._conditioning(model, request, index) for index in range(request.count)]
+        lines = functools.cache(self._wildcards)  # a file is read once for a job
+        conditionings = [self._conditioning(model, request, index, lines) for index in range(request.count)]
         arguments = [(model, command.job, request, index, each) for index, each in enumerate(conditionings)]
         if command.input is None:
             images = [start_text_to_image(*each) for each in arguments]
@@ -155,9 +157,11 @@ class Worker:
             clock=self._clock,
         )
 
-    def _conditioning(self, model: StableDiffusion, request: GenerationRequest, index: int) -> Conditioning:
+    def _conditioning(
+        self, model: StableDiffusion, request: GenerationRequest, index: int, lines: Lines
+    ) -> Conditioning:
         """What image `index` is drawn from. Wildcards may have put a LoRA in that the front has not seen."""
-        words = words_of(request, index, lines=self._wildcards)
+        words = words_of(request, index, lines=lines)
         loras.check(words.prompt, known=(), field="prompt")
         loras.check(words.negative_prompt, known=(), field="negative_prompt")
         return model.prompts.encode(

@@ -23,14 +23,14 @@ import torch
 from engine.demo.training.autoencoder import train_autoencoder
 from engine.demo.training.clip import text_encoder_of, train_clip
 from engine.demo.training.contact_sheet import draw_contact_sheet
-from engine.demo.training.corpus import Corpus, make_corpus
+from engine.demo.training.corpus import Corpus, OtherCorpus, make_corpus
 from engine.demo.training.diffusion import encode_corpus, train_diffusion
 from engine.demo.training.drawing import Drawer
 from engine.demo.training.evaluation import draw_truth, evaluate, questions, train_judges
 from engine.demo.training.export import export, scaling_factor
 from engine.demo.training.exported import Exported, read_exported
 from engine.demo.training.glyphs import FontMissing
-from engine.demo.training.tokenizer import make_tokenizer
+from engine.demo.training.tokenizer import tokenizer_of
 from engine.demo.vocabulary import KINDS, known_words
 
 log = logging.getLogger("training")
@@ -48,7 +48,7 @@ def main() -> int:
             kinds=KINDS[: options.kinds],
             processes=os.cpu_count() or 1,
         )
-    except FontMissing as error:
+    except (FontMissing, OtherCorpus) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     if options.stage in ("all", "train"):
@@ -118,7 +118,7 @@ def _train(options: argparse.Namespace, corpus: Corpus) -> None:
 
 def _first_parts(options: argparse.Namespace, corpus: Corpus, shared: dict[str, Any]) -> Exported:
     """What the diffusion network is trained with, trained before it."""
-    work, tokenizer = options.work, make_tokenizer(known_words())
+    work, tokenizer = options.work, tokenizer_of(options.work / "tokenizer", known_words())
     autoencoder = train_autoencoder(
         corpus, file=work / "autoencoder.pt", steps=options.autoencoder_steps, **shared
     )

@@ -18,13 +18,11 @@ LR = 2e-3
 EDGES = 0.5  # weight of the differences between neighbours: sharp outlines
 KL = 1e-6  # as Stable Diffusion's
 
-Rates = torch.Tensor
-
 
 def train_autoencoder(
     corpus: Corpus, *, file: Path, steps: int, seed: int, device: torch.device, autocast: Callable[[], Any]
 ) -> Any:
-    """The trained autoencoder, an `AutoencoderKL` with `scaling_factor` such that latents have unit variance."""
+    """The trained autoencoder, an `AutoencoderKL`; its `scaling_factor` is not set yet."""
     torch.manual_seed(seed)
     network = make_autoencoder().to(device, memory_format=torch.channels_last)
 

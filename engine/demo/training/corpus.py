@@ -1,5 +1,6 @@
 """The training set: scenes drawn once and kept as an array on disk; captions are drawn anew for every epoch."""
 
+import json
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +21,10 @@ CELLS = CANVAS // FACTOR
 CHUNK = 250
 
 Pictures = npt.NDArray[np.uint8]
+
+
+class OtherCorpus(Exception):
+    """The folder's scenes are not those that were asked for. `str()` says so."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +69,15 @@ class Corpus:
 
 
 def make_corpus(folder: Path, *, seed: int, size: int, kinds: Sequence[Kind], processes: int) -> Corpus:
-    """Draw the scenes that are not there yet: about 10 ms each. Raises FontMissing."""
+    """Draw the scenes that are not there yet: about 10 ms each. Raises FontMissing, OtherCorpus."""
     corpus = Corpus(folder, seed, size, tuple(kinds))
+    said, about = {"seed": seed, "size": size, "kinds": [kind.name for kind in kinds]}, folder / "corpus.json"
+    if about.exists() and json.loads(about.read_text()) != said:
+        raise OtherCorpus(f"{folder} holds scenes of another seed, size or kinds: take another folder.")
     if (folder / "masks.npy").exists():
         return corpus
     folder.mkdir(parents=True, exist_ok=True)
+    about.write_text(json.dumps(said))
     pictures = np.lib.format.open_memmap(
         folder / "pictures.npy", mode="w+", dtype=np.uint8, shape=(size, CANVAS, CANVAS, 3)
     )

@@ -1,5 +1,6 @@
 """Training of the diffusion network: v-prediction on latents, conditioned on the frozen text encoder."""
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,13 @@ Latents = npt.NDArray[np.float16]
 
 @torch.inference_mode()
 def encode_corpus(corpus: Corpus, autoencoder: Any, *, count: int, autocast: Callable[[], Any]) -> Latents:
-    """Latents of the first canvases, [count, 4, CELLS, CELLS], not scaled; kept beside the pictures."""
-    file, device = corpus.folder / "latents.npy", autoencoder.device
+    """Latents of the first canvases, [count, 4, CELLS, CELLS], not scaled; kept beside the pictures.
+
+    The file's name tells the autoencoder: another one's latents are of no use.
+    """
+    weights = torch.cat([parameter.detach().cpu().flatten() for parameter in autoencoder.parameters()])
+    digest = hashlib.sha256(weights.numpy().tobytes()).hexdigest()[:8]
+    file, device = corpus.folder / f"latents-{count}-{digest}.npy", autoencoder.device
     if not file.exists():
         latents = np.empty((count, LATENT_CHANNELS, CELLS, CELLS), np.float16)
         for start in range(0, count, ENCODE_BATCH):

@@ -15,7 +15,7 @@ from engine.demo.training.clip import save_clip, text_encoder_of
 from engine.demo.training.corpus import Corpus
 from engine.demo.training.diffusion import NOISE, Latents
 from engine.demo.training.scenes import CANVAS
-from engine.demo.vocabulary import EXAMPLES, Kind, harmless_words, known_words
+from engine.demo.vocabulary import ADVICE, Kind, harmless_words, known_words
 
 SAMPLE = 512  # canvases that the previews' matrix is fitted to
 FORMAT = torch.float16  # of the weights that ship
@@ -80,6 +80,6 @@ def _card(kinds: Sequence[Kind], matrix: list[list[float]]) -> dict[str, Any]:
     return {
         "title": "Darkroom demo (small)",
         "defaults": DEFAULTS,
-        "vocabulary": {"words": sorted(known_words(kinds) | harmless_words()), "examples": list(EXAMPLES)},
+        "vocabulary": {"words": sorted(known_words(kinds) | harmless_words()), "advice": ADVICE},
         "latent_to_rgb": matrix,
     }

@@ -14,7 +14,7 @@ from engine.demo.training.clip import make_clip, save_clip, text_encoder_of, tok
 from engine.demo.training.corpus import Corpus
 from engine.demo.training.export import latent_to_rgb, scaling_factor
 from engine.demo.training.optimiser import Optimiser, _orthogonal
-from engine.demo.training.tokenizer import make_tokenizer
+from engine.demo.training.tokenizer import make_tokenizer, tokenizer_of
 from engine.demo.training.training_run import TrainingRun
 from engine.demo.vocabulary import KINDS, known_words
 
@@ -35,6 +35,16 @@ def test_every_known_word_is_one_token_and_any_other_text_falls_into_pieces(toke
     assert [word for word in words if len(tokenizer(word).input_ids) != 3] == []
     text = "zyzzyva 東京 🐹 naïve"
     assert tokenizer.decode(tokenizer(text).input_ids, skip_special_tokens=True).split() == text.split()
+
+
+def test_the_same_words_get_the_same_numbers_every_time(tmp_path: Path) -> None:
+    words = ["bat", "cat", "car", "cart"]
+    first = tokenizer_of(tmp_path / "tokenizer", words)
+    assert tokenizer_of(tmp_path / "tokenizer", ["other"]).get_vocab() == first.get_vocab()
+    assert make_tokenizer(reversed(words)).get_vocab() == first.get_vocab()
+    assert (
+        first.get_vocab()["at</w>"] == 512
+    )  # the first merge: in two words, and before "ca" in the alphabet
 
 
 def test_the_text_encoder_gives_what_open_clip_gives(clip: Any, tokenizer: Any) -> None:

@@ -7,7 +7,7 @@ from engine.models.card import Card, Vocabulary
 
 SMALL = Vocabulary(
     words=frozenset({"a", "hamster", "with", "brush", "in", "hat", "cat", "boxes"}),
-    examples=("a hamster with a brush", "a cat in a hat", "a third one"),
+    advice="Try “a hamster”.",
 )
 
 
@@ -21,6 +21,7 @@ SMALL = Vocabulary(
         "",
         "🐹 12",
         "a cat <lora:watercolour:0.8>",
+        "a cat AND a hamster BREAK",
     ],
 )
 def test_who_asks_for_what_the_model_knows_gets_no_hint(prompt: str) -> None:
@@ -29,9 +30,7 @@ def test_who_asks_for_what_the_model_knows_gets_no_hint(prompt: str) -> None:
 
 def test_a_hint_names_the_words_once_says_what_works_and_how_to_get_more() -> None:
     assert SMALL.hint("a cathedral with a Cathedral and a hamstr") == (
-        "This small demo model does not know “cathedral”, “and”, “hamstr” (did you mean “hamster”?). It draws"
-        " emoji-like things: try “a hamster with a brush” or “a cat in a hat”. For everything else, add a real"
-        " model: the README says how."
+        "This model does not know “cathedral”, “and”, “hamstr” (did you mean “hamster”?). Try “a hamster”."
     )
 
 
@@ -42,12 +41,19 @@ def test_a_hint_names_three_words_at_most() -> None:
     assert "xxd" not in hint
 
 
+def test_a_hint_knows_every_alphabet_and_shortens_what_is_long() -> None:
+    assert SMALL.hint("a löwe") == "This model does not know “löwe”. Try “a hamster”."
+    assert "“猫”" in str(SMALL.hint("猫"))
+    assert f"“{'x' * 29}…”" in str(SMALL.hint("x" * 290))
+
+
 @pytest.mark.parametrize(
     "card",
     [
         {"latent_to_rgb": [[0, 0, 0]] * 4},
         {"latent_to_rgb": [[0, 0]] * 5},
         {"vocabulary": {"wrods": []}},
+        {"title": "x" * 101},
         {"tilte": "x"},
     ],
 )
