@@ -40,8 +40,8 @@ def soft_colours(side: int) -> npt.NDArray[np.uint8]:
     """Something like a picture [side, side, 3]: smooth, with a little noise."""
     random = np.random.default_rng(0)
     waves = np.sin(np.add.outer(np.arange(side), 2 * np.arange(side))[..., None] / np.array([40, 60, 90]))
-    colours = 128 + 90 * waves + random.normal(size=(side, side, 3)) * 4
-    return np.clip(colours, 0, 255).astype(np.uint8)
+    colours: npt.NDArray[np.float64] = 128 + 90 * waves + random.normal(size=(side, side, 3)) * 4
+    return colours.clip(0, 255).astype(np.uint8)
 
 
 def request(side: int, kind: Format) -> GenerationRequest:

@@ -178,7 +178,12 @@ async def _try_in_browser(settings: Settings, config: Path | None) -> None:
     from bot.trial import start_trial  # the playground is not loaded by the other commands
 
     with tempfile.TemporaryDirectory(prefix="darkroom-") as data:
-        async with start_trial(data=Path(data), models=_models(settings), config=config) as trial:
+        async with start_trial(
+            data=Path(data),
+            models=_models(settings),
+            config=config,
+            environment={"DARKROOM_ENGINE__SIGNING_KEY": str(_signing_key(settings).absolute())},
+        ) as trial:
             print("Starting …", file=sys.stderr)
             await trial.ready()
             print(
@@ -194,7 +199,12 @@ async def _try_once(settings: Settings, config: Path | None, text: str, out: Pat
     from bot.trial import follow, start_trial
 
     with tempfile.TemporaryDirectory(prefix="darkroom-") as data:
-        async with start_trial(data=Path(data), models=_models(settings), config=config) as trial:
+        async with start_trial(
+            data=Path(data),
+            models=_models(settings),
+            config=config,
+            environment={"DARKROOM_ENGINE__SIGNING_KEY": str(_signing_key(settings).absolute())},
+        ) as trial:
             await trial.ready()
             async with Person(trial.playground.base) as person:
                 try:

@@ -47,9 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.check:
             return 0
         token = config.token_of(settings)
+        set_up_logging(settings.log.level, secrets=[token])
         if (key := settings.signing_key_file) is not None:
             signing_key.load_or_make(key)  # before the worker looks for it
-        set_up_logging(settings.log.level, secrets=[token])
         asyncio.run(serve(settings, token=token, worker_argv=worker_argv(settings)))
     except EngineError as error:
         sys.stderr.write(f"{error}\n")

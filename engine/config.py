@@ -61,7 +61,9 @@ class Engine(Table):
     device: str = "auto"  # cpu, cuda, cuda:1, mps
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     threads: int = Field(0, ge=0, le=1024)  # of the CPU; 0: what the machine has
-    max_rows: int = Field(0, ge=0, le=256)  # rows of one forward pass; 0: measured
+    max_rows: int = Field(
+        0, ge=0, le=256
+    )  # rows of one forward pass; 0: measured. One picture is never split
     queue: int = Field(100, ge=1, le=1000)  # jobs that wait; more are refused until one is drawn
     spool_hours: float = Field(24, gt=0, le=24 * 30)  # how long a finished picture is kept for the bot
     step_timeout_s: float = Field(300, gt=0)  # a worker that makes no step for so long is restarted

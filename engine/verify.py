@@ -14,10 +14,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 from engine import config
-from engine.errors import EngineError
+from engine.errors import EngineError, Misconfigured
 from engine.images import signing_key
 from engine.images.examining import Findings, examine, sentences
 from engine.images.reading import MAX_BYTES
+from engine.images.signing_key import SigningKey
 
 CHANGED = 1
 
@@ -52,9 +53,19 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def _examine(data: bytes, settings: config.Settings) -> Findings:
     """With our own mark and, where there is one, our own key: nothing is made for a look."""
-    path = settings.signing_key_file
-    key = signing_key.load(path) if path is not None and path.exists() else None
+    key = _own_key(settings.signing_key_file)
     return examine(data, marks=[settings.engine.watermark, config.WATERMARK], key=key)
+
+
+def _own_key(path: Path | None) -> SigningKey | None:
+    """Our key; without it our signatures are valid, but somebody's."""
+    try:
+        return signing_key.load(path) if path is not None and path.exists() else None
+    except Misconfigured as error:
+        sys.stderr.write(f"{error}\n")
+    except PermissionError:  # the data folder is another user's
+        pass
+    return None
 
 
 if __name__ == "__main__":

@@ -114,13 +114,19 @@ def result(job: Job, notices: Sequence[str], *, show_prompt: bool = True) -> str
     ]
     if job.seconds is not None:
         facts.append(f"{job.seconds:.1f} s" if job.seconds >= 0.05 else "under 0.1 s")
-    small = "".join(f"\n-# {plain(notice, 300)}" for notice in dict.fromkeys(notices))
+    told = dict.fromkeys(notices if show_prompt else map(unquoted, notices))
+    small = "".join(f"\n-# {plain(notice, 300)}" for notice in told)
     return shorten(" · ".join(facts) + small, MAX_CONTENT)
 
 
 def ended(job: Job, text: str, *, show_prompt: bool = True) -> str:
     """The last word on a job without a picture."""
-    return _headed(job, plain(text, 800), show_prompt)
+    return _headed(job, plain(text if show_prompt else unquoted(text), 800), show_prompt)
+
+
+def unquoted(text: str) -> str:
+    """A sentence of the engine without what it quotes, which may be the very words that must not be shown."""
+    return re.sub(r"“[^”]*”?|(?<!\w)'[^']*'?(?!\w)", "“…”", text)
 
 
 def refusal(text: str) -> str:

@@ -67,31 +67,35 @@ def read_signature(content: bytes, media_type: str, key: SigningKey | None) -> S
             c2pa.Context(c2pa.Settings.from_dict(_OFFLINE | trust)) as context,
             c2pa.Reader(media_type, io.BytesIO(content), context=context) as reader,
         ):
-            return _judged(json.loads(reader.json()))
+            return _judged(json.loads(reader.json()), key.serial if key else "")
     except c2pa.C2paError.ManifestNotFound:
         return None
     except (c2pa.C2paError, ValueError, RecursionError, KeyError, AttributeError):  # also an odd report
         return Signature(State.BROKEN)
 
 
-def _judged(report: dict[str, Any]) -> Signature:
+def _judged(report: dict[str, Any], ours: str) -> Signature:
+    """`ours` is the number of our own certificate: its authority may vouch for others as well."""
     manifest = report["manifests"][report["active_manifest"]]
     results = report.get("validation_results", {}).get("activeManifest", {})
     problems = tuple(sorted({str(failure.get("code")) for failure in results.get("failure", ())}))
+    signed = manifest.get("signature_info", {})
     agents = manifest.get("claim_generator_info") or [{}]
     return Signature(
-        state=_state(str(report.get("validation_state")), problems),
-        signer=str(manifest.get("signature_info", {}).get("common_name", "")),
+        state=_state(
+            str(report.get("validation_state")), problems, str(signed.get("cert_serial_number")) == ours
+        ),
+        signer=str(signed.get("common_name", "")),
         made_with=f"{agents[0].get('name', '')} {agents[0].get('version', '')}".strip(),
         problems=problems,
     )
 
 
-def _state(said: str, problems: tuple[str, ...]) -> State:
+def _state(said: str, problems: tuple[str, ...], ours: bool) -> State:
     match said:
-        case "Trusted":
+        case "Trusted" if ours:
             return State.OURS
-        case "Valid":
+        case "Trusted" | "Valid":
             return State.VALID
         case _:
             return State.CHANGED if _OF_THE_FILE in problems else State.BROKEN

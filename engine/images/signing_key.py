@@ -5,11 +5,13 @@ issued it. The authority's own key is thrown away at once: it signs nothing agai
 profile of C2PA 2, section 14.5: an end entity with emailProtection, which must not be its own issuer.
 """
 
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -18,6 +20,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from engine import private_file
 from engine.errors import Misconfigured
 
+log = logging.getLogger(__name__)
+
 VALID_FOR = timedelta(days=20 * 365)  # nothing but the operator renews it
 NAME = "Darkroom"
 _PEM = serialization.Encoding.PEM
@@ -25,11 +29,15 @@ _PEM = serialization.Encoding.PEM
 
 @dataclass(frozen=True, repr=False)
 class SigningKey:
-    """PEM texts. `chain` is the certificate and its authority's; `authority` is the latter alone."""
+    """PEM texts. `chain` is the certificate and those of its authorities; `authority` is the latter alone.
+
+    `serial` is the certificate's own number, in decimal digits.
+    """
 
     private: str
     chain: str
     authority: str
+    serial: str
 
 
 def load_or_make(path: Path) -> SigningKey:
@@ -37,8 +45,9 @@ def load_or_make(path: Path) -> SigningKey:
     try:
         if not path.exists():
             private_file.create(path, make(datetime.now(UTC)))
-    except OSError:
-        raise Misconfigured(f"The signing key {path} cannot be made.") from None
+            log.info("made a new signing key, %s: its signatures are not those of an older one", path.name)
+    except OSError as error:
+        raise Misconfigured(f"The signing key {path} cannot be made: {error.strerror}.") from None
     return load(path)
 
 
@@ -47,18 +56,23 @@ def load(path: Path) -> SigningKey:
     try:
         data = path.read_bytes()
         private = serialization.load_pem_private_key(data, password=None)
-        certificate, authority = x509.load_pem_x509_certificates(data)
-        fits = certificate.public_key() == private.public_key()
+        certificate, *authorities = x509.load_pem_x509_certificates(data)
+        fits = bool(authorities) and certificate.public_key() == private.public_key()
     except OSError:
         raise Misconfigured(f"The signing key {path} cannot be read.") from None
-    except (ValueError, TypeError):  # TypeError: encrypted
+    except (ValueError, TypeError, UnsupportedAlgorithm):  # TypeError: encrypted
         fits = False
     if not fits:
-        raise Misconfigured(f"The signing key {path} is damaged: remove it, and a new one is made.")
+        raise Misconfigured(f"The signing key {path} is damaged: move it away, and a new one is made.")
+    if not isinstance(private, ec.EllipticCurvePrivateKey) or not isinstance(private.curve, ec.SECP256R1):
+        raise Misconfigured(
+            f"The signing key {path} is of another kind: it must be an elliptic curve's, P-256."
+        )
     if certificate.not_valid_after_utc < datetime.now(UTC):
-        raise Misconfigured(f"The signing key {path} has expired: remove it, and a new one is made.")
-    issuer = _text(authority)
-    return SigningKey(_private_text(private), _text(certificate) + issuer, issuer)
+        raise Misconfigured(f"The signing key {path} has expired: move it away, and a new one is made.")
+    issuers = "".join(map(_text, authorities))
+    serial = str(certificate.serial_number)
+    return SigningKey(_private_text(private), _text(certificate) + issuers, issuers, serial)
 
 
 def make(now: datetime) -> str:

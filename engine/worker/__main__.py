@@ -17,6 +17,7 @@ import torch
 import transformers
 
 from engine import frames
+from engine.errors import Misconfigured
 from engine.images import signing_key
 from engine.images.finishing import Finisher
 from engine.models.loading import StableDiffusion, load_stable_diffusion
@@ -37,7 +38,8 @@ def main() -> None:
     transformers.utils.logging.disable_progress_bar()
     try:
         device = choose_device(options.device, options.dtype)
-    except ValueError as error:
+        key = signing_key.load(options.signing_key) if options.signing_key else None
+    except (ValueError, Misconfigured) as error:
         sys.exit(str(error))
     logging.getLogger(__name__).info("drawing on %s", device)
     if device.place.type == "cpu":
@@ -53,11 +55,7 @@ def main() -> None:
         cap=RowCap(fixed=options.max_rows),
         inbox=inbox,
         send=send,
-        finisher=Finisher(
-            version=version("darkroom"),
-            watermark=options.watermark,
-            key=options.signing_key and signing_key.load(options.signing_key),
-        ),
+        finisher=Finisher(version=version("darkroom"), watermark=options.watermark, key=key),
         wildcards=WildcardFolder(options.wildcards).lines,
     ).run()
     out.flush()

@@ -188,7 +188,7 @@ def test_a_damaged_signing_key_ends_with_one_sentence_and_78(
     (tmp_path / "signing.pem").write_text("no key")
     settings = f'[paths]\ndata = "{tmp_path}"\n[link]\ntoken = "mine"'
     assert main(["--config", str(write(tmp_path, settings))]) == 78
-    assert "signing.pem is damaged: remove it, and a new one is made." in capsys.readouterr().err
+    assert "signing.pem is damaged: move it away, and a new one is made." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

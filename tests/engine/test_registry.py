@@ -107,14 +107,13 @@ def test_a_custom_pipeline_class_is_not_offered(tmp_path: Path) -> None:
     assert names(tmp_path) == ["demo"]
 
 
-def test_the_demo_is_offered_only_where_nothing_else_is_but_can_always_be_drawn_with(tmp_path: Path) -> None:
+def test_the_demo_is_offered_only_where_nothing_else_is(tmp_path: Path) -> None:
     root = tmp_path / "models"
     (demo,) = Registry(root).models()
     assert (demo.name, demo.family, demo.defaults.width) == ("demo", "sd", 256)
     assert Registry(root).lookup("demo") == DEMO_FOLDER
     make_model(root, "real")
     assert names(root) == ["real"]
-    assert Registry(root).lookup("demo") == DEMO_FOLDER
     make_model(root, "demo")  # an operator's own
     assert Registry(root).lookup("demo") == root / "demo"
 
@@ -128,3 +127,27 @@ def test_a_name_is_never_a_path(tmp_path: Path, name: str) -> None:
     with pytest.raises(Refusal) as caught:
         Registry(root).lookup(name)
     assert caught.value.body.code == "unknown_model"
+
+
+def test_without_any_model_nothing_is_offered_and_the_log_says_why(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry = Registry(tmp_path / "models", demo=tmp_path / "gone")
+    assert registry.models() == ()
+    assert registry.models() == ()
+    assert [record.getMessage() for record in caplog.records] == [
+        "model folder demo is not offered: its model_index.json is missing or damaged"
+    ]
+
+
+def test_a_card_of_brackets_without_end_hides_its_own_model_alone(tmp_path: Path) -> None:
+    make_model(tmp_path, "good")
+    (make_model(tmp_path, "odd") / "darkroom.json").write_text("[" * 100_000)
+    assert names(tmp_path) == ["good"]
+
+
+def test_a_link_called_demo_does_not_take_the_demos_place(tmp_path: Path) -> None:
+    root = tmp_path / "models"
+    root.mkdir()
+    (root / "demo").symlink_to(make_model(tmp_path, "secret"))
+    assert Registry(root).lookup("demo") == DEMO_FOLDER

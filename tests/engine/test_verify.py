@@ -119,6 +119,19 @@ def test_looking_makes_no_key(folder: Path) -> None:
     assert not (folder / "data").exists()
 
 
+def test_without_our_key_a_signature_is_valid_but_somebodys(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw(folder / "a.png")
+    (folder / "data/signing.pem").write_text("damaged")
+    assert verify.main(["a.png"]) == 0
+    told = capsys.readouterr()
+    assert (
+        "Nothing was changed since Darkroom signed it (Darkroom 0.1.0); whether that name is true" in told.out
+    )
+    assert "signing.pem is damaged" in told.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "content", "code", "sentence"),
     [

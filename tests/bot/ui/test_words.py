@@ -157,3 +157,15 @@ def test_a_link_into_direct_messages_has_no_server() -> None:
 def test_every_state_has_a_word() -> None:
     for state in JobState:
         assert words.history_entry(job(state=state))
+
+
+def test_what_a_server_does_not_allow_is_not_quoted_in_notices_either() -> None:
+    notice = "This model does not know “darn” (did you mean “barn”?). It's small."
+    said = words.result(job(), [notice], show_prompt=False)
+    assert "This model does not know “…” (did you mean “…”?). It's small." in said
+    assert "darn" not in said
+    assert (
+        words.unquoted("There is no LoRA called 'darn'. Known: a, b.")
+        == "There is no LoRA called “…”. Known: a, b."
+    )
+    assert "darn" not in words.ended(job(), "Not used: “darn and so on", show_prompt=False)

@@ -100,3 +100,11 @@ def test_a_preview_is_a_small_jpeg_in_the_pictures_shape() -> None:
 
 def test_a_preview_of_nan_latents_is_a_picture_all_the_same() -> None:
     assert preview_jpeg(np.full((4, 8, 8), np.nan, np.float32))[:3] == b"\xff\xd8\xff"
+
+
+@pytest.mark.parametrize("kind", [Format.JPEG, Format.WEBP])
+def test_texts_that_are_too_long_for_the_format_are_left_out_and_the_picture_is_made(kind: Format) -> None:
+    long = about(kind, prompt="\U0001f439" * 2000, negative_prompt='"' * 2000)
+    assert record_of(read_picture(encode(PIXELS, "a hamster", long))) is not None
+    picture = read_picture(encode(PIXELS, "\U0001f439" * 20_000, long))
+    assert source_type(picture.xmp) == "trainedAlgorithmicMedia"

@@ -9,6 +9,7 @@ from PIL import Image
 from sd_parsers import ParserManager
 from sd_parsers.extractors import Eagerness
 
+from engine.images import infotext, xmp
 from engine.images.reading import read_picture
 from engine.images.recipe import Recipe
 from engine.images.recognising import recipe_of
@@ -170,3 +171,12 @@ def test_a_graph_that_bites_its_tail_ends() -> None:
 def test_a_hidden_bomb_is_not_unpacked() -> None:
     found = recipe_of(read_picture(files.stealth_png(NOVELAI | {"Description": "0" * 50_000_000}, side=700)))
     assert found is None
+
+
+def test_numbers_without_end_in_a_packet_are_no_record() -> None:
+    assert xmp.record(f'darkroom:record="&#{"1" * 5000};"') == ""
+    assert xmp.source_type(f'DigitalSourceType="&#{"1" * 190};"') in ("", "\ufffd")
+
+
+def test_an_infotext_without_end_is_none() -> None:
+    assert infotext.parse("a" * 2_000_000 + "\nSteps: 1, Sampler: Euler, Seed: 1") is None

@@ -1,10 +1,15 @@
 """The key that signs pictures: made once, for its owner alone, and refused in a sentence when it is no good."""
 
+import os
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
 
 from engine.errors import Misconfigured
 from engine.images import signing_key
@@ -26,7 +31,7 @@ def test_a_key_is_never_shown(tmp_path: Path) -> None:
 def test_a_damaged_key_is_named(tmp_path: Path, content: str) -> None:
     path = tmp_path / "signing.pem"
     path.write_text(content)
-    with pytest.raises(Misconfigured, match=r"signing\.pem is damaged: remove it, and a new one is made"):
+    with pytest.raises(Misconfigured, match=r"signing\.pem is damaged: move it away, and a new one is made"):
         signing_key.load(path)
 
 
@@ -54,3 +59,35 @@ def test_a_key_that_is_not_there_or_cannot_be_made_is_named(tmp_path: Path) -> N
     (tmp_path / "file").touch()
     with pytest.raises(Misconfigured, match="cannot be made"):
         signing_key.load_or_make(tmp_path / "file" / "signing.pem")
+
+
+@pytest.mark.parametrize(
+    "private", [ec.generate_private_key(ec.SECP384R1()), rsa.generate_private_key(65537, 2048)]
+)
+def test_a_key_of_another_kind_is_named_before_it_is_used(
+    tmp_path: Path, private: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+) -> None:
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "somebody")])
+    certificate = (
+        x509.CertificateBuilder(name, name, private.public_key(), 1)
+        .not_valid_before(datetime.now(UTC))
+        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
+        .sign(private, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+    )
+    key = private.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (tmp_path / "signing.pem").write_bytes(key + 2 * certificate)
+    with pytest.raises(Misconfigured, match="of another kind"):
+        signing_key.load(tmp_path / "signing.pem")
+
+
+def test_what_a_killed_program_left_aside_is_swept_up(tmp_path: Path) -> None:
+    left, young = tmp_path / "signing.pem.0123456789abcdef", tmp_path / "signing.pem.fedcba9876543210"
+    for path in (left, young):
+        path.write_text("secret")
+    os.utime(left, (0, 0))
+    signing_key.load_or_make(tmp_path / "signing.pem")
+    assert not left.exists()
+    assert young.exists()  # somebody may be writing it now

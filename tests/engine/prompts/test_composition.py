@@ -44,3 +44,8 @@ def test_any_text_has_parts(text: str) -> None:
 @pytest.mark.parametrize("pattern", [" AND ", ":", ": ", "1.", "a AND b:1 "])
 def test_work_grows_with_the_length_and_no_faster(pattern: str) -> None:
     assert_linear(parts, pattern)
+
+
+def test_a_number_without_end_is_read_once() -> None:
+    text = "a AND b:" + "1" * 100_000 + "x"  # with a pattern that goes back, this would take hours
+    assert [part.weight for part in composition.parts(text)] == [1.0, 1.0]
