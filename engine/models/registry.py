@@ -1,7 +1,8 @@
 """The models of this engine: names, the folders behind them, and what a person may choose. No torch.
 
 A model is a subfolder of the models folder in diffusers' layout with a `model_index.json` of class
-StableDiffusionPipeline. Its card says more about it (`engine/models/card.py`). Blocking: call from a thread.
+StableDiffusionPipeline or StableDiffusionInpaintPipeline. Its card says more about it
+(`engine/models/card.py`). Blocking: call from a thread.
 """
 
 import json
@@ -30,9 +31,12 @@ log = logging.getLogger(__name__)
 DEMO = "demo"  # the model that ships
 DEMO_FOLDER = Path(__file__).parents[1] / "demo" / "model"
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._ -]{0,127}"
-PIPELINE = "StableDiffusionPipeline"
+PIPELINES = ("StableDiffusionPipeline", "StableDiffusionInpaintPipeline")
 FAMILIES = {768: "sd1", 1024: "sd2"}  # by the width of the text encoder: CLIP ViT-L, OpenCLIP ViT-H
-LATENT_CHANNELS = 4  # nine: an inpainting model, which draws nothing from text alone
+TASKS = {  # by the channels that the network takes
+    4: (Task.TXT2IMG, Task.IMG2IMG, Task.INPAINT, Task.OUTPAINT),
+    9: (Task.INPAINT, Task.OUTPAINT),  # latents, mask and masked picture: it draws nothing without a mask
+}
 MAX_JSON_BYTES = 1024 * 1024
 WEIGHTS = {  # by part of the pipeline, as diffusers and transformers name their files
     "text_encoder": "model",
@@ -79,7 +83,10 @@ class Registry:
         self._told: set[tuple[str, str]] = set()
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """What can be drawn with, by name. The demo is offered only as long as nothing else is."""
+        """What can be drawn with, by name, those first that draw from words alone: the first is the default.
+
+        The demo is offered only as long as no other draws from words.
+        """
         found = []
         for folder in sorted(self._root.iterdir()) if self._root.is_dir() else ():
             if not (folder / "model_index.json").is_file():
@@ -89,7 +96,8 @@ class Registry:
                 found.append(_read(folder, folder.name))
             except NotAModel as reason:
                 self._tell(folder.name, str(reason))
-        return tuple(found) or (_read(self._demo, DEMO),)
+        plain = [model for model in found if Task.TXT2IMG in model.tasks] or [_read(self._demo, DEMO)]
+        return (*plain, *(model for model in found if Task.TXT2IMG not in model.tasks))
 
     def lookup(self, name: str) -> Path:
         """The folder of a model; the demo's also where it is not offered: somebody may want an old picture again.
@@ -118,22 +126,27 @@ class Registry:
 
 
 def _read(folder: Path, name: str) -> ModelInfo:
-    if _json(folder, "model_index.json").get("_class_name") != PIPELINE:
-        raise NotAModel(f"it is no {PIPELINE}")
+    if _json(folder, "model_index.json").get("_class_name") not in PIPELINES:
+        raise NotAModel(f"it is no {' or '.join(PIPELINES)}")
     for part in WEIGHTS:
         weight_files(folder, part)
     unet, vae = _json(folder, "unet/config.json"), _json(folder, "vae/config.json")
-    if unet.get("in_channels") != LATENT_CHANNELS:
-        raise NotAModel(f"its network does not take {LATENT_CHANNELS} channels")
+    if (tasks := TASKS.get(_as_int(unet.get("in_channels")))) is None:
+        raise NotAModel(f"its network does not take {' or '.join(map(str, TASKS))} channels")
     card = read_card(folder)
     return ModelInfo(
         name=name,
         title=card.title or name,
         family=FAMILIES.get(_as_int(unet.get("cross_attention_dim")), "sd"),
-        tasks=(Task.TXT2IMG, Task.IMG2IMG),
-        defaults=_defaults(_native_side(unet, vae), card.defaults),
+        tasks=tasks,
+        defaults=_defaults(_native_side(unet, vae), _of_tasks(tasks) | card.defaults),
         notice=card.notice,
     )
+
+
+def _of_tasks(tasks: tuple[Task, ...]) -> dict[str, Any]:
+    """Inpainting networks see the masked part's surroundings, and were trained to draw it from noise alone."""
+    return {} if Task.TXT2IMG in tasks else {"strength": 1.0}
 
 
 def _native_side(unet: dict[str, Any], vae: dict[str, Any]) -> int:
