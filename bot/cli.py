@@ -8,12 +8,10 @@ import asyncio
 import importlib.metadata
 import logging
 import os
-import secrets
 import signal
 import sys
 import tempfile
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
@@ -21,16 +19,15 @@ import typer
 
 import bot.__main__
 from bot import log as logs
-from bot.attachments import normalise
 from bot.config import Settings, discord_token, load
 from bot.doctor import examine
 from bot.errors import Misconfigured, Refused
-from bot.generate import format_of, own_engine, progress_bar
-from bot.generate import generate as draw
+from bot.generate import format_of, generate_alone
+from bot.given import Given
 from bot.jobs.ports import EngineError
 from bot.launcher import ChildGaveUp, Launcher, bot_child, engine_child
-from bot.requests import Options, build
-from engine.wire import MAX_SEED
+from bot.redraw import Redraw
+from bot.requests import Options
 
 app = typer.Typer(
     help="Darkroom: /imagine in a chat, a picture back.",
@@ -113,12 +110,28 @@ def generate(
     negative_prompt: Annotated[str, typer.Option(help="What not to draw.")] = "",
     init_image: Annotated[Path | None, typer.Option(help="A picture to start from.")] = None,
     strength: Annotated[float | None, typer.Option(help="How much of it is drawn anew, 0.05 to 1.")] = None,
+    mask: Annotated[
+        Path | None, typer.Option(help="A picture of the same size: only where it is white is drawn anew.")
+    ] = None,
+    mask_blur: Annotated[
+        int | None, typer.Option(help="Pixels by which its edge is softened, 0 to 64.")
+    ] = None,
+    fill: Annotated[
+        str | None, typer.Option(help="What is there at first: original, fill, noise or nothing.")
+    ] = None,
+    only_masked: Annotated[
+        bool, typer.Option("--only-masked", help="Draw that part alone, in full size.")
+    ] = False,
+    padding: Annotated[int | None, typer.Option(help="Pixels around it that are seen, 0 to 256.")] = None,
+    outpaint: Annotated[str | None, typer.Option(help="Extend the picture, such as left=64,up=32.")] = None,
     size: Annotated[
         str | None, typer.Option(help="square, portrait, landscape, wide, or such as 512x768.")
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Steps, 1 to 150.")] = None,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale, 0 to 30.")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed draws the same picture.")] = None,
+    variation_seed: Annotated[int | None, typer.Option(help="A seed to go towards.")] = None,
+    variation_strength: Annotated[float | None, typer.Option(help="How far, 0 to 1.")] = None,
     count: Annotated[int | None, typer.Option(help="Pictures, 1 to 4.")] = None,
     sampler: Annotated[str | None, typer.Option(help="Such as euler_a or 'DPM++ 2M'.")] = None,
     schedule: Annotated[str | None, typer.Option(help="Such as karras.")] = None,
@@ -128,8 +141,19 @@ def generate(
     """Draw without any chat."""
     settings = _settings(config)
     logs.set_up(TRIAL_QUIET, ())
+    redraw = Redraw(
+        mask=mask is not None,
+        mask_blur=mask_blur,
+        fill=fill,
+        only_masked=only_masked,
+        padding=padding,
+        outpaint=outpaint,
+    )
     options = Options(
         prompt=prompt,
+        redraw=redraw,
+        variation_seed=variation_seed,
+        variation_strength=variation_strength,
         negative_prompt=negative_prompt,
         strength=strength,
         size=size,
@@ -142,7 +166,15 @@ def generate(
         model=model,
         format=_check(lambda: format_of(out)),
     )
-    for path in _run(_generate(settings, config, options, init_image, out)):
+    drawing = generate_alone(
+        models=_models(settings),
+        signing_key=_signing_key(settings),
+        config=config,
+        options=options,
+        given=Given(init_image, mask),
+        out=out,
+    )
+    for path in _run(drawing):
         print(path)
 
 
@@ -216,28 +248,6 @@ async def _try_once(settings: Settings, config: Path | None, text: str, out: Pat
                     raise Refused(f"The picture was not there after {timeout:g} s.") from None
     print(outcome.to_json(), flush=True)
     return 0 if outcome.state == "posted" else 1
-
-
-async def _generate(
-    settings: Settings, config: Path | None, options: Options, init_image: Path | None, out: Path
-) -> list[Path]:
-    with tempfile.TemporaryDirectory(prefix="darkroom-") as folder:
-        async with own_engine(
-            models=_models(settings), signing_key=_signing_key(settings), config=config
-        ) as engine:
-            capabilities = await engine.capabilities()
-            picture = None
-            if init_image is not None:
-                data = await asyncio.to_thread(init_image.read_bytes)
-                normal = await asyncio.to_thread(normalise, data, capabilities.limits)
-                options = replace(options, image=normal.size)
-                picture = Path(folder) / "input.png"
-                await asyncio.to_thread(picture.write_bytes, normal.png)
-            request = build(options, capabilities, owner="", random_seed=secrets.randbelow(MAX_SEED + 1))
-            with progress_bar() as progress:
-                return await draw(
-                    engine=engine, request=request, input_image=picture, out=out, progress=progress
-                )
 
 
 def _settings(config: Path | None) -> Settings:

@@ -91,13 +91,16 @@ class EngineClient:
         """PUT the job; the same job again attaches to it. Raises EngineAway, EngineFull, EngineRefused."""
         await self.put(job.id, job.request, input_image)
 
-    async def put(self, job_id: str, request: GenerationRequest, input_image: Path | None) -> None:
-        """As `submit`, for a request that is nobody's job."""
+    async def put(
+        self, job_id: str, request: GenerationRequest, input_image: Path | None, mask: Path | None = None
+    ) -> None:
+        """As `submit`, for a request that is nobody's job, and with a `mask` for one that needs it."""
         form = aiohttp.FormData(default_to_multipart=True)
         form.add_field("request", request.model_dump_json(), content_type="application/json")
-        if input_image is not None:
-            data = await asyncio.to_thread(input_image.read_bytes)
-            form.add_field("image", data, filename=input_image.name, content_type="application/octet-stream")
+        for name, path in (("image", input_image), ("mask", mask)):
+            if path is not None:
+                data = await asyncio.to_thread(path.read_bytes)
+                form.add_field(name, data, filename=path.name, content_type="application/octet-stream")
         async with self._call("PUT", f"/v1/jobs/{job_id}", within=UPLOAD_S, data=form):
             pass
 

@@ -6,18 +6,38 @@ import secrets
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bot.engine_client import EngineClient
 from bot.errors import Refused
+from bot.given import Given
 from bot.jobs.ports import EngineAway
 from bot.launcher import START_S, Launcher, engine_child, free_port, private_link
-from engine.wire import Cancelled, Failed, Finished, Format, GenerationRequest, Loading
+from bot.requests import Options, build
+from engine.wire import MAX_SEED, Cancelled, Failed, Finished, Format, GenerationRequest, Loading
 from engine.wire import Progress as Step
 
 LOOK_EVERY_S = 0.1
+
+
+async def generate_alone(
+    *, models: Path, signing_key: Path, config: Path | None, options: Options, given: Given, out: Path
+) -> list[Path]:
+    """Draw what was chosen with an engine of its own, and write it as `generate` does. Raises the same, and those
+    of `own_engine`, OSError and Refused for what was given.
+    """
+    with tempfile.TemporaryDirectory(prefix="darkroom-") as folder:
+        async with own_engine(models=models, signing_key=signing_key, config=config) as engine:
+            capabilities = await engine.capabilities()
+            keep_size = options.redraw.asked
+            given = await given.checked(Path(folder), capabilities.limits, keep_size=keep_size)
+            options = replace(options, image=given.size)
+            request = build(options, capabilities, owner="", random_seed=secrets.randbelow(MAX_SEED + 1))
+            with progress_bar() as progress:
+                return await generate(engine=engine, request=request, given=given, out=out, progress=progress)
 
 
 @asynccontextmanager
@@ -59,7 +79,7 @@ async def generate(
     *,
     engine: EngineClient,
     request: GenerationRequest,
-    input_image: Path | None,
+    given: Given,
     out: Path,
     progress: Progress,
 ) -> list[Path]:
@@ -69,7 +89,7 @@ async def generate(
     """
     job_id = secrets.token_hex(16)
     bar = progress.add_task("waiting", total=None)
-    await engine.put(job_id, request, input_image)
+    await engine.put(job_id, request, given.image, given.mask)
     async for event in engine.events(job_id):
         match event:
             case Loading(model=model):

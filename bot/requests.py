@@ -7,11 +7,12 @@ from the engine's capabilities; the seed is fixed here, so that a job drawn twic
 import math
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rapidfuzz import fuzz, process
 
 from bot.errors import Refused
+from bot.redraw import MEANING, OUTPAINT_STRENGTH, Redraw
 from engine.wire import (
     MAX_SEED,
     Capabilities,
@@ -35,7 +36,10 @@ _TYPED_SIZE = re.compile(r"\s*(\d{1,9})\s*[x×*]\s*(\d{1,9})\s*", re.IGNORECASE 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What a person chose; None where they said nothing. `image` is the input's (width, height) in pixels."""
+    """What a person chose; None where they said nothing. `image` is the input's (width, height) in pixels.
+
+    `redraw` says which part of it is drawn anew, where that is not the whole.
+    """
 
     prompt: str
     negative_prompt: str = ""
@@ -50,13 +54,16 @@ class Options:
     schedule: str | None = None
     model: str | None = None
     format: Format = Format.PNG
+    redraw: Redraw = field(default_factory=Redraw)
+    variation_seed: int | None = None
+    variation_strength: float | None = None
 
 
 def build(options: Options, capabilities: Capabilities, *, owner: str, random_seed: int) -> GenerationRequest:
     """The complete request. `random_seed` is used where the person chose none. Raises Refused."""
     limits = capabilities.limits
-    model = find_model(options.model, capabilities)
-    task = Task.TXT2IMG if options.image is None else Task.IMG2IMG
+    task = options.redraw.task(has_image=options.image is not None)
+    model = find_model(options.model, capabilities, task)
     _check_task(task, model)
     sampler = _sampler(options.sampler, model, capabilities)
     steps = _steps(options.steps, model, sampler, limits)
@@ -77,8 +84,11 @@ def build(options: Options, capabilities: Capabilities, *, owner: str, random_se
         schedule=_schedule(options.schedule, model, sampler, capabilities),
         seed=int(_between("seed", options.seed, random_seed, 0, MAX_SEED)),
         count=int(_between("count", options.count, 1, 1, limits.count)),
-        strength=_strength(options, model, steps),
+        strength=_strength(options, task, model, steps),
         format=options.format,
+        variation_seed=_variation_seed(options),
+        variation_strength=_between("variation_strength", options.variation_strength, 0, 0, 1),
+        **options.redraw.fields(limits),
     )
 
 
@@ -97,12 +107,14 @@ def variation(
     return request.model_copy(update=changes)
 
 
-def find_model(wanted: str | None, capabilities: Capabilities) -> ModelInfo:
-    """The model called `wanted`, by name or title in any case; the first one for None. Raises Refused."""
+def find_model(wanted: str | None, capabilities: Capabilities, task: Task = Task.TXT2IMG) -> ModelInfo:
+    """The model called `wanted`, by name or title in any case; for None the first that can do the task, or
+    else the first. Raises Refused.
+    """
     if not capabilities.models:
         raise Refused("The engine has no model to draw with.")
     if wanted is None:
-        return capabilities.models[0]
+        return next((model for model in capabilities.models if task in model.tasks), capabilities.models[0])
     for model in capabilities.models:
         if wanted.strip().casefold() in {model.name.casefold(), model.title.casefold()}:
             return model
@@ -135,7 +147,10 @@ def _fit(aspect: tuple[int, int], model: ModelInfo, limits: Limits, step: int) -
 def _size(options: Options, model: ModelInfo, limits: Limits) -> tuple[int, int]:
     if options.size is None:
         if options.image is not None:
-            return _fit(options.image, model, limits, limits.side_multiple)  # its shape, not one nearby
+            size, drawable = options.redraw.size(options.image, model, limits)
+            return (
+                size if drawable else _fit(size, model, limits, limits.side_multiple)
+            )  # its shape, not one nearby
         return model.defaults.width, model.defaults.height
     name = options.size.strip().casefold()
     if name in ASPECTS:
@@ -173,8 +188,7 @@ def _longest(model: ModelInfo, limits: Limits) -> int:
 
 def _check_task(task: Task, model: ModelInfo) -> None:
     if task not in model.tasks:
-        what = "start from an image" if task is Task.IMG2IMG else "draw from words alone"
-        raise Refused(f"The model {model.name} cannot {what}.")
+        raise Refused(f"The model {model.name} cannot {MEANING[task]}.")
 
 
 def _prompt(text: str, limits: Limits) -> str:
@@ -199,19 +213,28 @@ def _steps(value: int | None, model: ModelInfo, sampler: SamplerInfo, limits: Li
     return int(_between("steps", value, value, 1, most))
 
 
-def _strength(options: Options, model: ModelInfo, steps: int) -> float | None:
+def _strength(options: Options, task: Task, model: ModelInfo, steps: int) -> float | None:
     if options.image is None:
         if options.strength is not None:
             raise Refused("strength needs an image to start from: attach one, or leave strength out.")
         return None
     if options.strength is None:
-        return max(model.defaults.strength, least_strength(steps))
+        least = OUTPAINT_STRENGTH if task is Task.OUTPAINT else 0
+        return max(model.defaults.strength, least, least_strength(steps))
     strength = _between("strength", options.strength, options.strength, MIN_STRENGTH, 1)
     if int(steps * strength) < 1:
         least = least_strength(steps)
         few = "1 step" if steps == 1 else f"{steps} steps"
         raise Refused(f"strength must be at least {least:g} with {few}; it was {strength:g}.")
     return strength
+
+
+def _variation_seed(options: Options) -> int | None:
+    if options.variation_seed is None:
+        if options.variation_strength:
+            raise Refused("variation_strength needs a variation_seed.")
+        return None
+    return int(_between("variation_seed", options.variation_seed, 0, 0, MAX_SEED))
 
 
 def least_strength(steps: int) -> float:

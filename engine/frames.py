@@ -24,12 +24,16 @@ HEARTBEAT_S = 2.0
 
 
 class Start(WireModel):
-    """Draw `request`. `input` is an RGB PNG, exactly where the task needs one; `folder` exists."""
+    """Draw `request`. `input` is an RGB PNG, exactly where the task needs one; `folder` exists.
+
+    `mask` is a PNG of the input's size, black and white, exactly where the task is inpaint: white is drawn anew.
+    """
 
     type: Literal["start"] = "start"
     job: str
     request: GenerationRequest
     input: Path | None = None
+    mask: Path | None = None
     folder: Path
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from engine import frames, wire
 from engine.catalogue import Catalogue
 from engine.errors import Refusal
-from engine.images.decoding import decode_input
+from engine.images.inputs import Inputs, decode_inputs
 from engine.job import EventLog, Job, fingerprint_of
 from engine.metrics import Metrics
 from engine.pace import Pace
@@ -99,23 +99,27 @@ class Front:
             raise Refusal("unknown_job", "No job has this id.") from None
 
     async def submit(
-        self, job_id: str, request: wire.GenerationRequest, image: bytes | None
+        self,
+        job_id: str,
+        request: wire.GenerationRequest,
+        image: bytes | None,
+        mask: bytes | None = None,
     ) -> tuple[Job, bool]:
         """The job under this id, and whether it is new.
 
         The same request again attaches to it; only after a failure that may pass is it drawn anew.
         Raises Refusal: shutting_down, conflict, queue_full, storage_full, and those of `validate` and
-        `decode_input`.
+        `decode_inputs`.
         """
-        fingerprint = await asyncio.to_thread(fingerprint_of, request, image)
+        fingerprint = await asyncio.to_thread(fingerprint_of, request, image, mask)
         if (known := self._attachable(job_id, fingerprint)) is not None:
             return known, False
         self._check_room()
         capabilities = self._catalogue.capabilities()
-        validate(request, capabilities, has_image=image is not None)
+        validate(request, capabilities, has_image=image is not None, has_mask=mask is not None)
         request = completed(request, capabilities)
         # Outside of the lock: others must be able to cancel while a large picture is decoded.
-        png = await asyncio.to_thread(decode_input, image) if image is not None else None
+        inputs = await asyncio.to_thread(decode_inputs, request, image, mask)
         async with self._admission:
             if (known := self._attachable(job_id, fingerprint)) is not None:
                 return known, False
@@ -125,7 +129,8 @@ class Front:
                 request=request,
                 fingerprint=fingerprint,
                 folder=self._spool.folder(job_id),
-                input_path=await self._open_folder(job_id, png),
+                input_path=await self._open_folder(job_id, inputs),
+                mask_path=self._spool.mask_path(job_id) if inputs.mask is not None else None,
                 log=EventLog(last_id=failed.log.last_id if failed else 0),
                 added_at=self._clock(),
             )
@@ -261,9 +266,9 @@ class Front:
             raise Refusal("conflict", "The id belongs to a job with other content.")
         return known if known and not _may_pass(known) else None
 
-    async def _open_folder(self, job_id: str, png: bytes | None) -> Path | None:
+    async def _open_folder(self, job_id: str, inputs: Inputs) -> Path | None:
         try:
-            return await asyncio.to_thread(self._spool.open, job_id, png)
+            return await asyncio.to_thread(self._spool.open, job_id, inputs.image, inputs.mask)
         except OSError:
             log.exception("the spool could not be written")
             raise Refusal(
@@ -281,7 +286,13 @@ class Front:
             self._idle.clear()
             self._loaded = ticket.model
             self.metrics.wait.observe(self._clock() - job.added_at)
-            self._executor.start(job.id, job.request, input_path=job.input_path, folder=job.folder)
+            self._executor.start(
+                job.id,
+                job.request,
+                input_path=job.input_path,
+                mask_path=job.mask_path,
+                folder=job.folder,
+            )
         self._announce()
 
     def _fits(self, ticket: Ticket) -> bool:

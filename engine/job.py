@@ -53,13 +53,14 @@ class EventLog:
 
 @dataclass(kw_only=True)
 class Job:
-    """`fingerprint` tells whether two PUTs ask for the same. `input_path` is an RGB PNG in `folder`."""
+    """`fingerprint` tells whether two PUTs ask for the same. The inputs are PNGs in `folder`."""
 
     id: str
     request: GenerationRequest
     fingerprint: str
     folder: Path
     input_path: Path | None = None
+    mask_path: Path | None = None
     log: EventLog = field(default_factory=EventLog)
     cancel_requested: bool = False
     added_at: float = 0.0  # monotonic, seconds
@@ -75,7 +76,12 @@ class Job:
         return self.log.terminal if isinstance(self.log.terminal, Finished) else None
 
 
-def fingerprint_of(request: GenerationRequest, input_image: bytes | None) -> str:
-    """SHA-256, in hex, of the canonical JSON of the request and of the bytes of the input image."""
+def fingerprint_of(request: GenerationRequest, input_image: bytes | None, mask: bytes | None = None) -> str:
+    """SHA-256, in hex, of the canonical JSON of the request and of the bytes of the input image and the mask."""
     canonical = json.dumps(request.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode() + b"\0" + (input_image or b"")).hexdigest()
+    whole = hashlib.sha256(canonical.encode() + b"\0" + (input_image or b""))
+    if mask is not None:
+        whole.update(
+            b"\0" + hashlib.sha256(mask).digest()
+        )  # of a fixed length: where it begins is no question
+    return whole.hexdigest()

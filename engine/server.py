@@ -17,7 +17,7 @@ from engine.catalogue import Catalogue
 from engine.config import is_loopback
 from engine.errors import Refusal
 from engine.front import Front
-from engine.images.decoding import check_size
+from engine.images.decoding import IMAGE, MASK, check_size
 from engine.job import Job
 from engine.validation import parse_request
 from engine.wire import JOB_ID_PATTERN, MAX_INPUT_BYTES, Queued
@@ -25,7 +25,7 @@ from engine.wire import JOB_ID_PATTERN, MAX_INPUT_BYTES, Queued
 log = logging.getLogger(__name__)
 
 MAX_REQUEST_BYTES = 64 * 1024
-MAX_BODY_BYTES = MAX_INPUT_BYTES + 2 * MAX_REQUEST_BYTES
+MAX_BODY_BYTES = 2 * MAX_INPUT_BYTES + 2 * MAX_REQUEST_BYTES  # a picture and its mask
 BODY_S = 60.0  # a body takes no longer to arrive
 WRITE_S = 60.0  # a reader of events that takes nothing for so long is dropped
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})  # no token: probes have none
@@ -66,8 +66,10 @@ class Routes:
 
     async def put_job(self, request: web.Request) -> web.Response:
         job_id = _job_id(request)
-        content, image = await _read_body(request)
-        job, new = await self._front.submit(job_id, parse_request(content), image)
+        parts = await _read_body(request)
+        job, new = await self._front.submit(
+            job_id, parse_request(parts["request"]), parts.get("image"), parts.get("mask")
+        )
         newest = job.log.terminal or job.log.newest(Queued)
         return web.json_response(
             text=newest.model_dump_json() if newest else "{}", status=202 if new else 200
@@ -135,8 +137,8 @@ async def _write(response: web.StreamResponse, text: str) -> None:
         await response.write(text.encode())
 
 
-async def _read_body(request: web.Request) -> tuple[bytes, bytes | None]:
-    """The parts `request` and `image` of a multipart body. Raises Refusal."""
+async def _read_body(request: web.Request) -> dict[str, bytes]:
+    """The parts `request`, and perhaps `image` and `mask`, of a multipart body. Raises Refusal."""
     if request.content_type != "multipart/form-data":
         raise Refusal("wrong_media_type", "The body must be multipart/form-data.")
     if (request.content_length or 0) > MAX_BODY_BYTES:
@@ -150,22 +152,24 @@ async def _read_body(request: web.Request) -> tuple[bytes, bytes | None]:
         raise Refusal("bad_request", "The body is not well-formed multipart/form-data.") from None
     if "request" not in parts:
         raise Refusal("bad_request", "The part 'request' is missing.")
-    return parts["request"], parts.get("image")
+    return parts
 
 
 async def _read_parts(request: web.Request) -> dict[str, bytes]:
-    limits = {"request": MAX_REQUEST_BYTES, "image": MAX_INPUT_BYTES}
+    limits = {"request": MAX_REQUEST_BYTES, "image": MAX_INPUT_BYTES, "mask": MAX_INPUT_BYTES}
     parts: dict[str, bytes] = {}
     reader = await request.multipart()
     while (part := await reader.next()) is not None:
         name = part.name if isinstance(part, BodyPartReader) else None
         if not isinstance(part, BodyPartReader) or name not in limits or name in parts:
             raise Refusal(
-                "bad_request", "The body must have one part 'request' and at most one part 'image'."
+                "bad_request",
+                "The body must have one part 'request', and at most one part 'image' and one part 'mask'.",
             )
         content = await _read_part(part, limits[name])
-        if content is None and name == "image":
-            check_size(request.content_length or MAX_INPUT_BYTES + 1)
+        if content is None and name in ("image", "mask"):
+            rest = (request.content_length or 0) - sum(map(len, parts.values()))
+            check_size(max(rest, MAX_INPUT_BYTES + 1), MASK if name == "mask" else IMAGE)
         if content is None:
             raise Refusal("body_too_large", f"The part '{name}' must be at most {limits[name]} bytes.")
         parts[name] = content

@@ -1,6 +1,6 @@
 """Finished jobs on disk, until they are acknowledged: a folder per job, found again after a restart.
 
-    <root>/<job id>/input.png, 0.png, 1.png, …, result.json
+    <root>/<job id>/input.png, mask.png, 0.png, 1.png, …, result.json
 
 Pictures are .jpeg or .webp where the request asked for that.
 
@@ -45,16 +45,25 @@ class Spool:
             raise ValueError("not a job id")
         return self._root / job_id
 
-    def open(self, job_id: str, input_png: bytes | None) -> Path | None:
-        """Make the job's folder, empty but for the input image, whose path is returned. Raises OSError."""
+    def open(self, job_id: str, input_png: bytes | None, mask_png: bytes | None = None) -> Path | None:
+        """Make the job's folder, empty but for the input image, whose path is returned, and the mask beside it.
+
+        Raises OSError.
+        """
         folder = self.folder(job_id)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
+        if mask_png is not None:
+            _write(self.mask_path(job_id), mask_png)
         if input_png is None:
             return None
         path = folder / "input.png"
         _write(path, input_png)
         return path
+
+    def mask_path(self, job_id: str) -> Path:
+        """Where the mask of a job lies, if it has one."""
+        return self.folder(job_id) / "mask.png"
 
     def finish(self, job_id: str, result: Result) -> None:
         """Commit a finished job. Raises FileNotFoundError where an image is missing or short, OSError."""

@@ -48,7 +48,13 @@ class Executor(Protocol):
     def health(self) -> Health: ...
 
     def start(
-        self, job_id: str, request: GenerationRequest, *, input_path: Path | None, folder: Path
+        self,
+        job_id: str,
+        request: GenerationRequest,
+        *,
+        input_path: Path | None,
+        folder: Path,
+        mask_path: Path | None = None,
     ) -> None:
         """Draw into `folder`. Exactly one finished, failed or cancelled event follows, whatever happens."""
 
@@ -99,14 +105,20 @@ class LocalWorker:
         return self._process.pid if self._process else None
 
     def start(
-        self, job_id: str, request: GenerationRequest, *, input_path: Path | None, folder: Path
+        self,
+        job_id: str,
+        request: GenerationRequest,
+        *,
+        input_path: Path | None,
+        folder: Path,
+        mask_path: Path | None = None,
     ) -> None:
         self._in_flight.add(job_id)
         if not self._health.ready or self._watch is None:
             self._lose_jobs("worker_crashed")
             return
         self._watch.busy(self._clock())
-        self._send(frames.Start(job=job_id, request=request, input=input_path, folder=folder))
+        self._send(frames.Start(job=job_id, request=request, input=input_path, mask=mask_path, folder=folder))
 
     def cancel(self, job_id: str) -> None:
         if job_id in self._in_flight:

@@ -2,7 +2,7 @@
 
 from pydantic import ValidationError
 
-from engine import violations
+from engine import masks, violations
 from engine.errors import Refusal
 from engine.prompts import loras
 from engine.samplers import SAMPLERS, SCHEDULE_LABELS
@@ -31,8 +31,12 @@ def parse_request(content: bytes) -> GenerationRequest:
     )
 
 
-def validate(request: GenerationRequest, capabilities: Capabilities, *, has_image: bool) -> None:
-    """Raises Refusal naming the field: unknown_model, unsupported_task, image_missing, invalid_field, unknown_lora."""
+def validate(
+    request: GenerationRequest, capabilities: Capabilities, *, has_image: bool, has_mask: bool = False
+) -> None:
+    """Raises Refusal naming the field: unknown_model, unsupported_task, image_missing, mask_missing, invalid_field,
+    unknown_lora.
+    """
     model = _model(request.model, capabilities)
     if request.task not in model.tasks:
         known = ", ".join(model.tasks)
@@ -45,6 +49,8 @@ def validate(request: GenerationRequest, capabilities: Capabilities, *, has_imag
     _check_size(request, model)
     _check_sampler(request)
     _check_input(request, has_image=has_image)
+    masks.check(request, has_mask=has_mask)
+    _check_variation(request)
     loras.check(request.prompt, known=capabilities.loras, field="prompt")
     loras.check(request.negative_prompt, known=capabilities.loras, field="negative_prompt")
 
@@ -98,23 +104,41 @@ def _check_sampler(request: GenerationRequest) -> None:
 
 
 def _check_input(request: GenerationRequest, *, has_image: bool) -> None:
-    if request.task is Task.IMG2IMG:
+    if request.task.takes_image:
         if not has_image:
-            raise Refusal("image_missing", "img2img needs an input image, and none was sent.", field="image")
-        if request.strength is None:
-            raise _invalid("strength", "strength is missing: img2img needs one, more than 0 and at most 1.")
-        # diffusers draws the last int(steps × strength) steps of the schedule
-        if int(request.steps * request.strength) < 1:
-            raise _invalid(
-                "strength",
-                f"strength × steps must be at least 1; it was {request.strength:g} × {request.steps}.",
-                hint=f"strength {1 / request.steps:.3g} or more",
+            raise Refusal(
+                "image_missing", f"{request.task} needs an input image, and none was sent.", field="image"
             )
+        _check_strength(request)
         return
     if has_image:
         raise _invalid("image", f"{request.task} takes no input image; one was sent.", hint="img2img")
     if request.strength is not None:
-        raise _invalid("strength", f"strength belongs to img2img; the task was {request.task}.")
+        tasks = ", ".join(task for task in Task if task.takes_image)
+        raise _invalid("strength", f"strength belongs to {tasks}; the task was {request.task}.")
+
+
+def _check_strength(request: GenerationRequest) -> None:
+    if request.strength is None:
+        raise _invalid(
+            "strength", f"strength is missing: {request.task} needs one, more than 0 and at most 1."
+        )
+    # diffusers draws the last int(steps × strength) steps of the schedule
+    if int(request.steps * request.strength) < 1:
+        raise _invalid(
+            "strength",
+            f"strength × steps must be at least 1; it was {request.strength:g} × {request.steps}.",
+            hint=f"strength {1 / request.steps:.3g} or more",
+        )
+
+
+def _check_variation(request: GenerationRequest) -> None:
+    if request.variation_strength > 0 and request.variation_seed is None:
+        raise _invalid(
+            "variation_seed",
+            "variation_seed is missing: a variation_strength over 0 needs one;"
+            f" it was {request.variation_strength:g}.",
+        )
 
 
 def _invalid(field: str, message: str, hint: str | None = None) -> Refusal:

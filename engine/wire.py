@@ -26,6 +26,9 @@ MAX_CLIP_SKIP = 12  # layers of CLIP ViT-L, the smallest text encoder of a relea
 MAX_INPUT_BYTES = 20 * 1024 * 1024
 MAX_INPUT_PIXELS = 16 * 1024 * 1024
 MIN_INPUT_SIDE = 8
+MAX_MASK_BLUR = 64  # A1111's sliders
+MAX_PADDING = 256
+DEFAULT_PADDING = 32
 INPUT_FORMATS = ("PNG", "JPEG", "WEBP")
 HEARTBEAT_S = 10.0  # an event stream is never silent for longer
 JOB_ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
@@ -40,6 +43,13 @@ class WireModel(BaseModel):
 class Task(StrEnum):
     TXT2IMG = "txt2img"
     IMG2IMG = "img2img"
+    INPAINT = "inpaint"
+    OUTPAINT = "outpaint"
+
+    @property
+    def takes_image(self) -> bool:
+        """Whether it starts from a picture, and so has a strength."""
+        return self is not Task.TXT2IMG
 
 
 class Sampler(StrEnum):
@@ -73,15 +83,42 @@ class Format(StrEnum):
     WEBP = "webp"
 
 
+class Fill(StrEnum):
+    """What the masked part of the picture starts from: A1111's "Masked content"."""
+
+    ORIGINAL = "original"
+    FILL = "fill"  # the colours around it, blurred
+    NOISE = "noise"
+    NOTHING = "nothing"
+
+
+class Margins(WireModel):
+    """How far outpaint extends the picture to each side, in pixels."""
+
+    left: Annotated[int, Field(strict=True, ge=0, le=MAX_SIDE, multiple_of=SIDE_MULTIPLE)] = 0
+    right: Annotated[int, Field(strict=True, ge=0, le=MAX_SIDE, multiple_of=SIDE_MULTIPLE)] = 0
+    up: Annotated[int, Field(strict=True, ge=0, le=MAX_SIDE, multiple_of=SIDE_MULTIPLE)] = 0
+    down: Annotated[int, Field(strict=True, ge=0, le=MAX_SIDE, multiple_of=SIDE_MULTIPLE)] = 0
+
+    def around(self, size: tuple[int, int]) -> tuple[int, int]:
+        """(width, height) of a picture of `size` with these margins."""
+        return self.left + size[0] + self.right, self.up + size[1] + self.down
+
+
 MEDIA_TYPES: Final = {kind: f"image/{kind}" for kind in Format}
 
 
 class GenerationRequest(WireModel):
     """One request for pictures, complete: the same request draws the same pictures.
 
-    Image i of `count` is drawn as a single image with seed + i (modulo 2**32).
+    Image i of `count` is drawn as a single image with seed + i (modulo 2**32); with a `variation_strength` over 0
+    as one with the same seed and variation_seed + i. The start noise lies so far between those of the two seeds.
     `owner` is opaque to the engine: jobs of one owner share that owner's turn in the queue.
-    `strength` belongs to img2img alone, in (0, 1]: how much of the input is drawn anew.
+    `strength` belongs to the tasks with an input image, in (0, 1]: how much of it is drawn anew.
+    `mask_blur`, `fill`, `only_masked` and `padding` belong to inpaint, the last three to outpaint too, which needs
+    `extend`. For both, `width` × `height` is what the network draws: the whole picture, or with `only_masked` the
+    masked part and `padding` pixels around it. The result has the input's size, and the margins of `extend`.
+    `mask_blur`, in pixels, softens the edge of what is put back: the deviation of a Gaussian.
     The prompts are in the language of docs/commands.md. `clip_skip` counts as A1111: 1 is the text encoder's last
     layer, each more is one layer earlier; None is the model's default.
     """
@@ -103,10 +140,25 @@ class GenerationRequest(WireModel):
     strength: Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)] | None = None
     format: Format = Format.PNG
     clip_skip: Annotated[int, Field(strict=True, ge=1, le=MAX_CLIP_SKIP)] | None = None
+    variation_seed: Annotated[int, Field(strict=True, ge=0, le=MAX_SEED)] | None = None
+    variation_strength: Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)] = 0.0
+    mask_blur: Annotated[int, Field(strict=True, ge=0, le=MAX_MASK_BLUR)] = 0
+    fill: Fill = Fill.ORIGINAL
+    only_masked: Annotated[bool, Field(strict=True)] = False
+    padding: Annotated[int, Field(strict=True, ge=0, le=MAX_PADDING)] = DEFAULT_PADDING
+    extend: Margins | None = None
 
     def image_seed(self, index: int) -> int:
         """The seed that draws image `index` of this request alone."""
+        if self.variation_strength > 0:
+            return self.seed
         return (self.seed + index) % (MAX_SEED + 1)
+
+    def image_variation_seed(self, index: int) -> int | None:
+        """The variation seed of image `index`; None where it has none, or none that matters."""
+        if self.variation_seed is None or self.variation_strength == 0:
+            return None
+        return (self.variation_seed + index) % (MAX_SEED + 1)
 
 
 class ErrorBody(WireModel):
@@ -241,6 +293,8 @@ class Limits(WireModel):
     input_bytes: int = MAX_INPUT_BYTES
     input_pixels: int = MAX_INPUT_PIXELS
     input_side: int = MIN_INPUT_SIDE
+    mask_blur: int = MAX_MASK_BLUR
+    padding: int = MAX_PADDING
     input_formats: tuple[str, ...] = INPUT_FORMATS
     queue: int = 100
 

@@ -1,10 +1,11 @@
-"""Input images: bytes from a stranger to a clean RGB PNG, or a fixed sentence why not.
+"""Input images: bytes from a stranger to a clean PNG, or a fixed sentence why not.
 
 Every byte here is hostile until it is re-encoded. Pillow's messages stay inside: they hold addresses of this
 process (CVE-2026-22778). Blocking: call from a thread.
 """
 
 import io
+from dataclasses import dataclass
 
 from PIL import Image, ImageOps
 
@@ -12,6 +13,21 @@ from engine.errors import Refusal
 from engine.wire import INPUT_FORMATS, MAX_INPUT_BYTES, MAX_INPUT_PIXELS, MIN_INPUT_SIDE
 
 BACKGROUND = "white"  # what shows where the picture is transparent
+NOT_DRAWN = "black"  # what a mask is where it is transparent: there nobody painted
+HALF = 128  # of 255: from here on a grey of the mask counts as white
+
+
+@dataclass(frozen=True)
+class Part:
+    """A picture of a request: what it is called, the field it belongs to, and the code where it is unreadable."""
+
+    title: str
+    field: str
+    unreadable: str
+
+
+IMAGE = Part("input image", "image", "image_unreadable")
+MASK = Part("mask", "mask", "mask_unreadable")
 
 
 def decode_input(data: bytes) -> bytes:
@@ -19,72 +35,102 @@ def decode_input(data: bytes) -> bytes:
 
     Raises Refusal: image_too_large, image_unreadable.
     """
-    check_size(len(data))
-    if not data:
-        raise _unreadable("The input image is empty.")
-    image = _load(data)
-    clean = _rgb(ImageOps.exif_transpose(image))
-    clean.info = {}  # colour profiles and comments stay behind
-    output = io.BytesIO()
-    clean.save(output, "PNG", compress_level=1)
-    return output.getvalue()
+    return _png(_flat(_opened(data, IMAGE), BACKGROUND).convert("RGB"))
 
 
-def check_size(size: int) -> None:
-    """Raises Refusal where an image of `size` bytes is not taken."""
+def decode_mask(data: bytes, size: tuple[int, int]) -> bytes:
+    """A PNG of `size` (width, height) in black and white, mode L: white is drawn anew.
+
+    Greys are rounded. Raises Refusal: image_too_large, mask_unreadable, invalid_field for another size or no white.
+    """
+    mask = _flat(_opened(data, MASK), NOT_DRAWN).convert("L")
+    if mask.size != size:
+        raise _wrong_mask(
+            f"The mask must be {size[0]} × {size[1]} pixels, as the input image; it was"
+            f" {mask.width} × {mask.height}."
+        )
+    mask = mask.point(lambda value: 255 if value >= HALF else 0)
+    if mask.getbbox() is None:
+        raise _wrong_mask("The mask is black everywhere: paint white what is to be drawn anew.")
+    return _png(mask)
+
+
+def check_size(size: int, part: Part = IMAGE) -> None:
+    """Raises Refusal where a picture of `size` bytes is not taken."""
     if size > MAX_INPUT_BYTES:
         limit = MAX_INPUT_BYTES // 2**20
-        raise _too_large(f"The input image must be at most {limit} MiB; it was {size / 2**20:.1f} MiB.")
+        raise _too_large(part, f"must be at most {limit} MiB; it was {size / 2**20:.1f} MiB.")
 
 
-def _load(data: bytes) -> Image.Image:
+def _opened(data: bytes, part: Part) -> Image.Image:
+    """The picture, whole and upright."""
+    check_size(len(data), part)
+    if not data:
+        raise _unreadable(part, "is empty.")
+    return ImageOps.exif_transpose(_load(data, part))
+
+
+def _load(data: bytes, part: Part) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(data), formats=INPUT_FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise _too_large(f"The input image has more than {_megapixels(MAX_INPUT_PIXELS)}.") from None
+        raise _too_large(part, f"has more than {_megapixels(MAX_INPUT_PIXELS)}.") from None
     except Exception:  # Pillow raises OSError, SyntaxError, ValueError, struct.error and more
-        raise _unreadable("The input image is not a readable PNG, JPEG or WebP.") from None
-    _check_header(image)
+        raise _unreadable(part, "is not a readable PNG, JPEG or WebP.") from None
+    _check_header(image, part)
     try:
         image.load()
     except Exception:
-        raise _unreadable("The input image is damaged or cut off.") from None
+        raise _unreadable(part, "is damaged or cut off.") from None
     return image
 
 
-def _check_header(image: Image.Image) -> None:
+def _check_header(image: Image.Image, part: Part) -> None:
     """What the header promises, before a pixel of it is decoded."""
     width, height = image.size
     if width * height > MAX_INPUT_PIXELS:
         raise _too_large(
-            f"The input image must have at most {_megapixels(MAX_INPUT_PIXELS)};"
-            f" it was {width} × {height} ({_megapixels(width * height)})."
+            part,
+            f"must have at most {_megapixels(MAX_INPUT_PIXELS)};"
+            f" it was {width} × {height} ({_megapixels(width * height)}).",
         )
     if min(width, height) < MIN_INPUT_SIDE:
         raise _unreadable(
-            f"The input image must have at least {MIN_INPUT_SIDE} pixels a side; it was {width} × {height}."
+            part, f"must have at least {MIN_INPUT_SIDE} pixels a side; it was {width} × {height}."
         )
     if getattr(image, "n_frames", 1) != 1:
-        raise _unreadable("The input image is animated; send a single picture.")
+        raise _unreadable(part, "is animated; send a single picture.")
 
 
-def _rgb(image: Image.Image) -> Image.Image:
+def _flat(image: Image.Image, background: str) -> Image.Image:
+    """Eight bits a channel and nothing transparent."""
     if image.mode.startswith("I"):  # 16 bit: Pillow would clip to white instead of scaling
         image = image.convert("I").point(lambda value: value * (1 / 257)).convert("L")
     if "A" in image.mode or "transparency" in image.info:
         image = image.convert("RGBA")
-        opaque = Image.new("RGBA", image.size, BACKGROUND)
+        opaque = Image.new("RGBA", image.size, background)
         image = Image.alpha_composite(opaque, image)
-    return image.convert("RGB")
+    return image
+
+
+def _png(image: Image.Image) -> bytes:
+    image.info = {}  # colour profiles and comments stay behind
+    output = io.BytesIO()
+    image.save(output, "PNG", compress_level=1)
+    return output.getvalue()
 
 
 def _megapixels(pixels: int) -> str:
     return f"{pixels / 2**20:.3g} megapixels"
 
 
-def _too_large(message: str) -> Refusal:
-    return Refusal("image_too_large", message, field="image")
+def _too_large(part: Part, rest: str) -> Refusal:
+    return Refusal("image_too_large", f"The {part.title} {rest}", field=part.field)
 
 
-def _unreadable(message: str) -> Refusal:
-    return Refusal("image_unreadable", message, field="image")
+def _unreadable(part: Part, rest: str) -> Refusal:
+    return Refusal(part.unreadable, f"The {part.title} {rest}", field=part.field)
+
+
+def _wrong_mask(message: str) -> Refusal:
+    return Refusal("invalid_field", message, field="mask")

@@ -37,17 +37,21 @@ class Finisher:
         seed: int,
         model_hash: str,
         words: Words | None = None,
+        variation_seed: int | None = None,
+        kept: npt.NDArray[np.bool_] | None = None,
     ) -> tuple[bytes, str]:
         """The file of one picture, of RGB pixels [H, W, 3], and its infotext.
 
-        `words` are the prompts that it was drawn from; None: the request's.
+        `words` are the prompts that it was drawn from; None: the request's. `kept` [H, W] are the pixels that are
+        somebody's own and stay as they are, without a mark.
         """
-        pixels, mark = self._marked(pixels)
+        pixels, mark = self._marked(pixels, kept)
         same = words == Words(request.prompt, request.negative_prompt)
         about = Record(
             request=request,
             words=None if same else words,
             seed=seed,
+            variation_seed=variation_seed,
             model_hash=model_hash,
             version=self.version,
             watermark=mark,
@@ -58,12 +62,21 @@ class Finisher:
             content = sign(content, MEDIA_TYPES[request.format], self.key, self.version)
         return content, text
 
-    def _marked(self, pixels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.uint8], str]:
+    def _marked(
+        self, pixels: npt.NDArray[np.uint8], kept: npt.NDArray[np.bool_] | None
+    ) -> tuple[npt.NDArray[np.uint8], str]:
         """The pixels and the mark in them. A picture that cannot carry it is better than none."""
         if not self.watermark:
             return pixels, ""
         try:
-            return watermark.embed(pixels, self.watermark), self.watermark
+            marked = watermark.embed(pixels, self.watermark)
         except watermark.WatermarkLost as why:
             log.info("no watermark: %s", why)
             return pixels, ""
+        if kept is None:
+            return marked, self.watermark
+        marked = np.where(kept[..., None], pixels, marked)
+        if watermark.find(marked, [watermark.Mark(self.watermark)]):
+            return marked, self.watermark
+        log.info("no watermark: too little of the picture is new to carry one")
+        return pixels, ""

@@ -13,20 +13,32 @@ import re
 from engine.images.recipe import Recipe
 from engine.prompts.wildcards import Words
 from engine.samplers import SAMPLERS, SCHEDULE_LABELS, effective_schedule
-from engine.wire import GenerationRequest
+from engine.wire import Fill, GenerationRequest, Task
 
 NEGATIVE = "Negative prompt:"
 PROMPT_LINES = "Prompt lines"
 MOST_CHARS = 64 * 1024  # of a stranger's infotext
 MIN_PAIRS = 3  # A1111's rule: a last line with fewer is part of the prompt
+_CONTENTS = {
+    Fill.ORIGINAL: None,
+    Fill.FILL: "fill",
+    Fill.NOISE: "latent noise",
+    Fill.NOTHING: "latent nothing",
+}
 # A1111's pattern, made linear: what was taken is not given back, and a key has an end.
 _PAIR = re.compile(r'(\w[\w \-/]{1,60}+):\s*+("(?:\\.|[^\\"])++"(?=\s*+(?:,|$))|[^,]*+)')
 
 
 def infotext(
-    request: GenerationRequest, *, seed: int, model_hash: str, version: str, words: Words | None = None
+    request: GenerationRequest,
+    *,
+    seed: int,
+    model_hash: str,
+    version: str,
+    words: Words | None = None,
+    variation_seed: int | None = None,
 ) -> str:
-    """The infotext of one image. `seed` is that image's own.
+    """The infotext of one image. `seed` and `variation_seed` are that image's own.
 
     `words` are the prompts that it was drawn from, with wildcards chosen; where they differ from the request's,
     those follow as `Template` and `Negative Template`, as the Dynamic Prompts extension writes them.
@@ -43,9 +55,12 @@ def infotext(
         "Size": f"{request.width}x{request.height}",
         "Model hash": model_hash,
         "Model": request.model,
+        "Variation seed": variation_seed,
+        "Variation seed strength": None if variation_seed is None else _number(request.variation_strength),
         "Denoising strength": None if request.strength is None else _number(request.strength),
         "Clip skip": request.clip_skip if (request.clip_skip or 1) > 1 else None,
         "RNG": "CPU",
+        **_mask_pairs(request),
         "Template": request.prompt if templates[0] else None,
         "Negative Template": request.negative_prompt if templates[1] else None,
         PROMPT_LINES: len(prompt) if any(line.startswith(NEGATIVE) for line in prompt) else None,
@@ -56,6 +71,20 @@ def infotext(
         lines.append(f"{NEGATIVE} {words.negative_prompt}")
     lines.append(", ".join(f"{key}: {_quoted(value)}" for key, value in pairs.items() if value is not None))
     return "\n".join(lines)
+
+
+def _mask_pairs(request: GenerationRequest) -> dict[str, object]:
+    """A1111's keys of inpaint, which leave out what is its default; and `Outpaint`, which is ours."""
+    if request.task not in (Task.INPAINT, Task.OUTPAINT):
+        return {}
+    sides = {} if request.extend is None else request.extend.model_dump()
+    return {
+        "Mask blur": request.mask_blur or None,
+        "Inpaint area": "Only masked" if request.only_masked else None,
+        "Masked area padding": request.padding if request.only_masked else None,
+        "Masked content": _CONTENTS[request.fill],
+        "Outpaint": " ".join(f"{side}={value}" for side, value in sides.items() if value) or None,
+    }
 
 
 def parse(text: str) -> Recipe | None:

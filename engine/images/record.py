@@ -12,8 +12,8 @@ CHUNK = "darkroom"  # the keyword of the PNG chunk
 
 
 class Record(BaseModel):
-    """`words` are the prompts with every wildcard chosen, where they are not the request's; `seed` is this
-    picture's own; `watermark` what was woven into it, empty for nothing.
+    """`words` are the prompts with every wildcard chosen, where they are not the request's; `seed` and
+    `variation_seed` are this picture's own; `watermark` what was woven into it, empty for nothing.
 
     A newer Darkroom may say more: what is not known here is skipped.
     """
@@ -23,6 +23,7 @@ class Record(BaseModel):
     request: GenerationRequest
     words: Words | None = None
     seed: int
+    variation_seed: int | None = None
     model_hash: str
     version: str
     watermark: str = ""
@@ -39,6 +40,7 @@ class Record(BaseModel):
             self.request,
             words=self.words,
             seed=self.seed,
+            variation_seed=self.variation_seed,
             model_hash=self.model_hash,
             version=self.version,
         )

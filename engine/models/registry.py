@@ -1,7 +1,8 @@
 """The models of this engine: names, the folders behind them, and what a person may choose. No torch.
 
 A model is a subfolder of the models folder in diffusers' layout with a `model_index.json` of class
-StableDiffusionPipeline. Its card says more about it (`engine/models/card.py`). Blocking: call from a thread.
+StableDiffusionPipeline or StableDiffusionInpaintPipeline. Its card says more about it
+(`engine/models/card.py`). Blocking: call from a thread.
 """
 
 import json
@@ -30,9 +31,12 @@ log = logging.getLogger(__name__)
 DEMO = "demo"  # the model that ships
 DEMO_FOLDER = Path(__file__).parents[1] / "demo" / "model"
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._ -]{0,127}"
-PIPELINE = "StableDiffusionPipeline"
+PIPELINES = ("StableDiffusionPipeline", "StableDiffusionInpaintPipeline")
 FAMILIES = {768: "sd1", 1024: "sd2"}  # by the width of the text encoder: CLIP ViT-L, OpenCLIP ViT-H
-LATENT_CHANNELS = 4  # nine: an inpainting model, which draws nothing from text alone
+TASKS = {  # by the channels that the network takes
+    4: (Task.TXT2IMG, Task.IMG2IMG, Task.INPAINT, Task.OUTPAINT),
+    9: (Task.INPAINT, Task.OUTPAINT),  # latents, mask and masked picture: it draws nothing without a mask
+}
 MAX_JSON_BYTES = 1024 * 1024
 WEIGHTS = {  # by part of the pipeline, as diffusers and transformers name their files
     "text_encoder": "model",
@@ -79,7 +83,10 @@ class Registry:
         self._told: set[tuple[str, str]] = set()
 
     def models(self) -> tuple[ModelInfo, ...]:
-        """What can be drawn with, by name. The demo is offered only as long as nothing else is."""
+        """What can be drawn with, by name, those first that draw from words alone: the first is the default.
+
+        The demo is offered only as long as no other draws from words.
+        """
         return tuple(model for model, _ in self._found().values())
 
     def lookup(self, name: str) -> Path:
@@ -94,7 +101,8 @@ class Registry:
         folders = sorted(self._root.iterdir()) if self._root.is_dir() else []
         there = [folder for folder in folders if (folder / "model_index.json").is_file()]
         usable = dict(filter(None, (self._usable(folder, folder.name) for folder in there)))
-        return usable or dict(filter(None, [self._usable(self._demo, DEMO)]))
+        plain = {name: each for name, each in usable.items() if Task.TXT2IMG in each[0].tasks}
+        return (plain or dict(filter(None, [self._usable(self._demo, DEMO)]))) | usable
 
     def _usable(self, folder: Path, name: str) -> tuple[str, tuple[ModelInfo, Path]] | None:
         try:
@@ -120,22 +128,27 @@ class Registry:
 
 
 def _read(folder: Path, name: str) -> ModelInfo:
-    if _json(folder, "model_index.json").get("_class_name") != PIPELINE:
-        raise NotAModel(f"it is no {PIPELINE}")
+    if _json(folder, "model_index.json").get("_class_name") not in PIPELINES:
+        raise NotAModel(f"it is no {' or '.join(PIPELINES)}")
     for part in WEIGHTS:
         weight_files(folder, part)
     unet, vae = _json(folder, "unet/config.json"), _json(folder, "vae/config.json")
-    if unet.get("in_channels") != LATENT_CHANNELS:
-        raise NotAModel(f"its network does not take {LATENT_CHANNELS} channels")
+    if (tasks := TASKS.get(_as_int(unet.get("in_channels")))) is None:
+        raise NotAModel(f"its network does not take {' or '.join(map(str, TASKS))} channels")
     card = read_card(folder)
     return ModelInfo(
         name=name,
         title=card.title or name,
         family=FAMILIES.get(_as_int(unet.get("cross_attention_dim")), "sd"),
-        tasks=(Task.TXT2IMG, Task.IMG2IMG),
-        defaults=_defaults(_native_side(unet, vae), card.defaults),
+        tasks=tasks,
+        defaults=_defaults(_native_side(unet, vae), _of_tasks(tasks) | card.defaults),
         notice=card.notice,
     )
+
+
+def _of_tasks(tasks: tuple[Task, ...]) -> dict[str, Any]:
+    """Inpainting networks see the masked part's surroundings, and were trained to draw it from noise alone."""
+    return {} if Task.TXT2IMG in tasks else {"strength": 1.0}
 
 
 def _native_side(unet: dict[str, Any], vae: dict[str, Any]) -> int:

@@ -1,14 +1,14 @@
 """Image-to-image: an image in flight that starts from a picture with noise on it."""
 
 import torch
-from diffusers.image_processor import VaeImageProcessor
-from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image, ImageOps
 
 from engine.models.loading import StableDiffusion
 from engine.prompts.conditioning import Conditioning
 from engine.wire import GenerationRequest
 from engine.worker.flight import ImageInFlight
+from engine.worker.noise import Noise
+from engine.worker.pixels import encode_pixels, pixels_of
 from engine.worker.schedulers import make_scheduler, timesteps_from
 
 
@@ -27,30 +27,20 @@ def start_image_to_image(
     The generator draws in the pipeline's order: first the encoder's sample, then the noise.
     """
     assert request.strength is not None  # the front refuses img2img without it
-    seed = request.image_seed(index)
-    generator = torch.Generator("cpu").manual_seed(seed)
+    noise = Noise(request, index)
     scheduler = make_scheduler(model.scheduler_config, request.sampler, request.schedule)
     timesteps = timesteps_from(scheduler, request.steps, request.strength, model.device.place)
-    clean = _encode(model, ImageOps.fit(picture, (request.width, request.height)), generator)
-    noise = randn_tensor(clean.shape, generator=generator, device=model.device.place, dtype=torch.float32)
+    pixels = pixels_of(ImageOps.fit(picture, (request.width, request.height)))
+    clean = encode_pixels(model, pixels, noise)
+    drawn = noise.draw(clean.shape, model.device.place)
     return ImageInFlight(
         job_id=job_id,
         index=index,
-        seed=seed,
-        latents=scheduler.add_noise(clean, noise, timesteps[:1]),
+        seed=noise.seed,
+        latents=scheduler.add_noise(clean, drawn, timesteps[:1]),
         scheduler=scheduler,
         timesteps=timesteps,
-        generator=generator,
+        generator=noise.generator,
         guidance_scale=request.guidance_scale,
         conditioning=conditioning,
     )
-
-
-def _encode(model: StableDiffusion, picture: Image.Image, generator: torch.Generator) -> torch.Tensor:
-    """Latents of a picture, [1, 4, h, w] in float32, scaled as the network expects them."""
-    pixels = VaeImageProcessor(vae_scale_factor=model.vae_factor).preprocess(
-        picture
-    )  # [1, 3, H, W] in [-1, 1]
-    posterior = model.vae.encode(pixels.to(model.device.place, model.device.dtype)).latent_dist
-    latents: torch.Tensor = posterior.sample(generator).float() * model.vae.config.scaling_factor
-    return latents

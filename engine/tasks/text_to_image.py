@@ -1,12 +1,10 @@
 """Text-to-image: an image in flight that starts from noise."""
 
-import torch
-from diffusers.utils.torch_utils import randn_tensor
-
 from engine.models.loading import StableDiffusion
 from engine.prompts.conditioning import Conditioning
 from engine.wire import GenerationRequest
 from engine.worker.flight import ImageInFlight
+from engine.worker.noise import Noise
 from engine.worker.schedulers import make_scheduler, timesteps_from
 
 
@@ -18,20 +16,18 @@ def start_text_to_image(
     conditioning: Conditioning,
 ) -> ImageInFlight:
     """Image `index` of the request, as diffusers' `StableDiffusionPipeline` would start it alone."""
-    seed = request.image_seed(index)
-    generator = torch.Generator("cpu").manual_seed(seed)
+    noise = Noise(request, index)
     scheduler = make_scheduler(model.scheduler_config, request.sampler, request.schedule)
     timesteps = timesteps_from(scheduler, request.steps, 1.0, model.device.place)
     shape = (1, 4, request.height // model.vae_factor, request.width // model.vae_factor)
-    noise = randn_tensor(shape, generator=generator, device=model.device.place, dtype=torch.float32)
     return ImageInFlight(
         job_id=job_id,
         index=index,
-        seed=seed,
-        latents=noise * scheduler.init_noise_sigma,
+        seed=noise.seed,
+        latents=noise.draw(shape, model.device.place) * scheduler.init_noise_sigma,
         scheduler=scheduler,
         timesteps=timesteps,
-        generator=generator,
+        generator=noise.generator,
         guidance_scale=request.guidance_scale,
         conditioning=conditioning,
     )

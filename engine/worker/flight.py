@@ -6,7 +6,9 @@ from typing import Any
 
 import torch
 
+from engine.images.canvas import Canvas
 from engine.prompts.conditioning import Conditioning
+from engine.worker.held import Held
 
 
 @dataclass(kw_only=True, eq=False)
@@ -17,6 +19,8 @@ class ImageInFlight:
     newest guess of the finished latents, for previews. `generator` is a CPU generator seeded for this
     image alone, so that its noise is the same on every device and in every batch. `embedding` is what the next
     step is conditioned on, [rows, tokens, width]: a schedule in the prompt changes it, and its length.
+    Where a part of a picture is drawn anew, `canvas` is that picture; `held` keeps its other parts where the network
+    sees no mask, and `shown` [1, 5, h, w] is the mask and the known latents for one that does.
     """
 
     job_id: str
@@ -28,6 +32,9 @@ class ImageInFlight:
     generator: torch.Generator
     guidance_scale: float
     conditioning: Conditioning
+    held: Held | None = None
+    shown: torch.Tensor | None = None
+    canvas: Canvas | None = None
     position: int = 0
     estimate: torch.Tensor | None = None
     embedding: torch.Tensor = field(init=False, repr=False)
@@ -62,8 +69,10 @@ class ImageInFlight:
         return (*self.latents.shape[1:], *self.embedding.shape[1:])
 
     def model_input(self) -> torch.Tensor:
-        """The rows for the network, [rows, 4, h, w]."""
+        """The rows for the network, [rows, 4, h, w]; nine channels where it is shown the mask."""
         scaled: torch.Tensor = self.scheduler.scale_model_input(self.latents, self.timestep)
+        if self.shown is not None:
+            scaled = torch.cat([scaled, self.shown], dim=1)
         return scaled.expand(self.rows, -1, -1, -1)
 
     def advance(self, prediction: torch.Tensor) -> None:
@@ -73,6 +82,9 @@ class ImageInFlight:
         self.latents = result.prev_sample
         self.estimate = self._estimate_from(result)
         self.position += 1
+        if self.held is not None:
+            following = None if self.done else self.timesteps[self.position : self.position + 1]
+            self.latents = self.held.put_back(self.latents, self.scheduler, following)
         if not self.done:
             self._condition()
 

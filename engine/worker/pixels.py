@@ -1,14 +1,35 @@
-"""From finished latents to pixels."""
+"""Between latents and pixels."""
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from diffusers.image_processor import VaeImageProcessor
+from PIL import Image
 
 from engine.models.loading import StableDiffusion
+from engine.worker.noise import Noise
 
 
 class NotANumber(Exception):
     """A picture came out as NaN or infinity: never shown as a black image."""
+
+
+def pixels_of(picture: Image.Image) -> torch.Tensor:
+    """An RGB picture as the autoencoder takes it, [1, 3, H, W] in [-1, 1]."""
+    pixels: torch.Tensor = VaeImageProcessor().preprocess(picture)
+    return pixels
+
+
+@torch.inference_mode()
+def encode_pixels(model: StableDiffusion, pixels: torch.Tensor, noise: Noise) -> torch.Tensor:
+    """Latents [1, 4, h, w] in float32 of pixels [1, 3, H, W], scaled as the network expects them.
+
+    Sampled with the next draw of `noise`, as diffusers' `DiagonalGaussianDistribution.sample` does.
+    """
+    posterior = model.vae.encode(pixels.to(model.device.place, model.device.dtype)).latent_dist
+    drawn = noise.draw(posterior.mean.shape, model.device.place, model.device.dtype)
+    latents: torch.Tensor = (posterior.mean + posterior.std * drawn).float() * model.vae.config.scaling_factor
+    return latents
 
 
 @torch.inference_mode()

@@ -17,7 +17,6 @@ from queue import SimpleQueue
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
 
 from engine.frames import (
     Cancel,
@@ -38,8 +37,7 @@ from engine.prompts import loras
 from engine.prompts.conditioning import Conditioning
 from engine.prompts.limits import CHUNK_TOKENS, MAX_CHUNKS
 from engine.prompts.wildcards import Lines, Words, no_lines, words_of
-from engine.tasks.image_to_image import start_image_to_image
-from engine.tasks.text_to_image import start_text_to_image
+from engine.tasks.starting import start_images
 from engine.wire import MEDIA_TYPES, GenerationRequest, ImageInfo
 from engine.worker.batching import RowCap
 from engine.worker.device import Device, free_memory
@@ -142,12 +140,7 @@ class Worker:
         model = self._loop_of(request.model, command.job).model
         lines = functools.cache(self._wildcards)  # a file is read once for a job
         conditionings = [self._conditioning(model, request, index, lines) for index in range(request.count)]
-        arguments = [(model, command.job, request, index, each) for index, each in enumerate(conditionings)]
-        if command.input is None:
-            images = [start_text_to_image(*each) for each in arguments]
-        else:
-            with Image.open(command.input) as picture:
-                images = [start_image_to_image(*each, picture.convert("RGB")) for each in arguments]
+        images = start_images(model, command, conditionings)
         return Drawing(
             job_id=command.job,
             request=request,
@@ -284,7 +277,17 @@ def _write_image(
 ) -> ImageInfo:
     request = drawing.request
     words = Words(image.conditioning.prompt, image.conditioning.negative_prompt)
-    content, text = finisher.finish(pixels, request, seed=image.seed, model_hash=model_hash, words=words)
+    if image.canvas is not None:
+        pixels = image.canvas.finished(pixels)
+    content, text = finisher.finish(
+        pixels,
+        request,
+        seed=image.seed,
+        variation_seed=request.image_variation_seed(image.index),
+        model_hash=model_hash,
+        words=words,
+        kept=None if image.canvas is None else image.canvas.kept,
+    )
     sha256, size = write(drawing.folder / f"{image.index}.{request.format}", content)
     return ImageInfo(
         index=image.index,

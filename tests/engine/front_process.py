@@ -112,20 +112,19 @@ class Engine:
             await self.stop(signal.SIGKILL)
 
     async def put(
-        self, job_id: str, image: bytes | None = None, **changes: Any
+        self, job_id: str, image: bytes | None = None, *, mask: bytes | None = None, **changes: Any
     ) -> tuple[int, dict[str, Any]]:
         request = {key: value for key, value in (REQUEST | changes).items() if value is not None}
-        return await self.put_raw(job_id, json.dumps(request).encode(), image)
+        return await self.put_raw(job_id, json.dumps(request).encode(), image, mask)
 
     async def put_raw(
-        self, job_id: str, content: bytes, image: bytes | None = None
+        self, job_id: str, content: bytes, image: bytes | None = None, mask: bytes | None = None
     ) -> tuple[int, dict[str, Any]]:
         form = aiohttp.FormData()
         form.add_field("request", content, filename="request.json", content_type="application/json")
-        if image is not None:
-            form.add_field(
-                "image", io.BytesIO(image), filename="image", content_type="application/octet-stream"
-            )
+        for name, data in (("image", image), ("mask", mask)):
+            if data is not None:
+                form.add_field(name, io.BytesIO(data), filename=name, content_type="application/octet-stream")
         return await self.call("PUT", f"/v1/jobs/{job_id}", data=form)
 
     async def call(self, method: str, path: str, **options: Any) -> tuple[int, dict[str, Any]]:
@@ -183,9 +182,9 @@ def free_port() -> int:
         return port
 
 
-def picture() -> bytes:
+def picture(colour: str = "red", size: tuple[int, int] = (32, 32)) -> bytes:
     output = io.BytesIO()
-    Image.new("RGB", (32, 32), "red").save(output, "PNG")
+    Image.new("RGB", size, colour).save(output, "PNG")
     return output.getvalue()
 
 

@@ -40,7 +40,7 @@ def test_a_diffusers_folder_is_a_model_with_defaults(tmp_path: Path) -> None:
     make_model(tmp_path, "sd 1.5")
     (model,) = Registry(tmp_path).models()
     assert (model.name, model.title, model.family) == ("sd 1.5", "sd 1.5", "sd1")
-    assert model.tasks == (Task.TXT2IMG, Task.IMG2IMG)
+    assert model.tasks == (Task.TXT2IMG, Task.IMG2IMG, Task.INPAINT, Task.OUTPAINT)
     defaults = model.defaults
     assert (defaults.width, defaults.height, defaults.steps) == (512, 512, 20)
     assert (defaults.guidance_scale, defaults.strength) == (7.5, 0.75)
@@ -90,7 +90,7 @@ def test_a_wrong_card_is_told_in_the_log(
 
 def test_what_is_no_stable_diffusion_is_not_offered(tmp_path: Path) -> None:
     make_model(tmp_path, "xl", pipeline="StableDiffusionXLPipeline")
-    make_model(tmp_path, "inpaint", unet={"in_channels": 9})
+    make_model(tmp_path, "depth", unet={"in_channels": 5})
     make_model(tmp_path, "odd", unet={"sample_size": "big"})
     (make_model(tmp_path, "cut") / "unet" / "config.json").write_text('{"sample')
     (make_model(tmp_path, "half") / "vae" / "config.json").unlink()
@@ -99,6 +99,17 @@ def test_what_is_no_stable_diffusion_is_not_offered(tmp_path: Path) -> None:
     make_model(tmp_path, ".hidden")
     make_model(tmp_path, "good")
     assert names(tmp_path) == ["good"]
+
+
+def test_an_inpainting_model_does_only_that_and_is_never_the_default(tmp_path: Path) -> None:
+    registry = Registry(tmp_path / "models", demo=make_model(tmp_path, "shipped"))
+    make_model(tmp_path / "models", "a", pipeline="StableDiffusionInpaintPipeline", unet={"in_channels": 9})
+    assert [model.name for model in registry.models()] == ["demo", "a"]
+    make_model(tmp_path / "models", "b")
+    plain, inpainting = registry.models()
+    assert (plain.name, inpainting.name) == ("b", "a")
+    assert inpainting.tasks == (Task.INPAINT, Task.OUTPAINT)
+    assert inpainting.defaults.strength == 1.0
 
 
 def test_a_custom_pipeline_class_is_not_offered(tmp_path: Path) -> None:

@@ -192,13 +192,57 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
     ),
     ({"clip_skip": 0}, "invalid_field", "clip_skip", "clip_skip must be at least 1; it was 0."),
     ({"clip_skip": 13}, "invalid_field", "clip_skip", "clip_skip must be at most 12; it was 13."),
-    ({"strength": 0.5}, "invalid_field", "strength", "strength belongs to img2img; the task was txt2img."),
+    (
+        {"strength": 0.5},
+        "invalid_field",
+        "strength",
+        "strength belongs to img2img, inpaint, outpaint; the task was txt2img.",
+    ),
+    ({"task": "inpaint"}, "image_missing", "image", "inpaint needs an input image, and none was sent."),
+    ({"mask_blur": 4}, "invalid_field", "mask_blur", "mask_blur belongs to inpaint; the task was txt2img."),
+    ({"mask_blur": 65}, "invalid_field", "mask_blur", "mask_blur must be at most 64; it was 65."),
+    (
+        {"fill": "noise"},
+        "invalid_field",
+        "fill",
+        "fill belongs to inpaint and outpaint; the task was txt2img.",
+    ),
+    (
+        {"fill": "paint"},
+        "invalid_field",
+        "fill",
+        "fill must be one of original, fill, noise or nothing; it was 'paint'.",
+    ),
+    (
+        {"padding": -1},
+        "invalid_field",
+        "padding",
+        "padding must be at least 0; it was -1.",
+    ),
+    (
+        {"extend": {"left": 60}},
+        "invalid_field",
+        "extend.left",
+        "extend.left must be a multiple of 8; it was 60.",
+    ),
+    (
+        {"variation_strength": 0.5},
+        "invalid_field",
+        "variation_seed",
+        "variation_seed is missing: a variation_strength over 0 needs one; it was 0.5.",
+    ),
+    (
+        {"variation_strength": 1.5},
+        "invalid_field",
+        "variation_strength",
+        "variation_strength must be at most 1; it was 1.5.",
+    ),
     ({"task": "img2img"}, "image_missing", "image", "img2img needs an input image, and none was sent."),
     (
         {"task": "upscale"},
         "invalid_field",
         "task",
-        "task must be one of txt2img or img2img; it was 'upscale'.",
+        "task must be one of txt2img, img2img, inpaint or outpaint; it was 'upscale'.",
     ),
 ]
 REFUSED_WITH_IMAGE: list[tuple[dict[str, Any], bytes, int, str]] = [
@@ -226,6 +270,101 @@ REFUSED_WITH_IMAGE: list[tuple[dict[str, Any], bytes, int, str]] = [
         "The input image must be at most 20 MiB; it was 20.1 MiB.",
     ),
 ]
+
+
+INPAINT = {"task": "inpaint", "strength": 0.5}
+OUTPAINT = {"task": "outpaint", "strength": 0.5}
+WHITE = picture("white")
+REFUSED_WITH_MASK: list[tuple[dict[str, Any], bytes | None, str, str, str]] = [
+    (INPAINT, None, "mask_missing", "mask", "inpaint needs a mask, and none was sent."),
+    (IMG2IMG, WHITE, "invalid_field", "mask", "img2img takes no mask; one was sent."),
+    (
+        OUTPAINT | {"extend": {"up": 8}},
+        WHITE,
+        "invalid_field",
+        "mask",
+        "outpaint takes no mask; one was sent.",
+    ),
+    (
+        INPAINT,
+        picture("white", (32, 40)),
+        "invalid_field",
+        "mask",
+        "The mask must be 32 × 32 pixels, as the input image; it was 32 × 40.",
+    ),
+    (
+        INPAINT,
+        picture("black"),
+        "invalid_field",
+        "mask",
+        "The mask is black everywhere: paint white what is to be drawn anew.",
+    ),
+    (INPAINT, b"", "mask_unreadable", "mask", "The mask is empty."),
+    (INPAINT, WHITE[:60], "mask_unreadable", "mask", "The mask is damaged or cut off."),
+    (INPAINT, b"GIF89a", "mask_unreadable", "mask", "The mask is not a readable PNG, JPEG or WebP."),
+    (
+        INPAINT,
+        bytes(wire.MAX_INPUT_BYTES + 2**16),
+        "image_too_large",
+        "mask",
+        "The mask must be at most 20 MiB; it was 20.1 MiB.",
+    ),
+    (
+        INPAINT | {"extend": {"left": 8}},
+        WHITE,
+        "invalid_field",
+        "extend",
+        "extend belongs to outpaint; the task was inpaint.",
+    ),
+    (
+        INPAINT | {"strength": None},
+        WHITE,
+        "invalid_field",
+        "strength",
+        "strength is missing: inpaint needs one, more than 0 and at most 1.",
+    ),
+    (
+        OUTPAINT,
+        None,
+        "invalid_field",
+        "extend",
+        "extend must be more than 0 to at least one side: left, right, up or down.",
+    ),
+    (
+        OUTPAINT | {"extend": {"left": 8}, "mask_blur": 4},
+        None,
+        "invalid_field",
+        "mask_blur",
+        "mask_blur belongs to inpaint; the task was outpaint.",
+    ),
+    (
+        OUTPAINT | {"extend": {"left": 2048, "right": 2048, "up": 2048, "down": 2048}},
+        None,
+        "invalid_field",
+        "extend",
+        "extend must leave the picture at most 16777216 pixels; it would be 4128 × 4128 (17040384).",
+    ),
+]
+
+
+async def test_a_mask_reaches_the_worker_and_counts_as_content(engine: Engine) -> None:
+    mask = picture("white")
+    asked = INPAINT | {"prompt": "slow"}
+    assert (await engine.put("job", picture(), mask=mask, **asked))[0] == 202
+    await engine.until("job", "progress")
+    with Image.open(engine.folder / "spool" / "job" / "mask.png") as image:
+        assert (image.mode, image.size, image.getextrema()) == ("L", (32, 32), (255, 255))
+    assert (await engine.put("job", picture(), mask=mask, **asked))[0] == 200
+    other = picture("grey")  # as white as the first once it is read, but other bytes
+    assert (await engine.put("job", picture(), mask=other, **asked))[0] == 409
+
+
+async def test_every_wrong_mask_is_refused_in_one_sentence(engine: Engine) -> None:
+    for changes, mask, code, field, message in REFUSED_WITH_MASK:
+        _, body = await engine.put("job", picture(), mask=mask, **changes)
+        assert (body["code"], body["field"], body["message"]) == (code, field, message)
+    assert engine.drawn() == []
+    assert list((engine.folder / "spool").iterdir()) == []
 
 
 async def test_every_wrong_request_is_refused_in_one_sentence(engine: Engine) -> None:

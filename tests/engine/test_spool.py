@@ -60,6 +60,12 @@ def test_the_input_image_lies_in_the_folder(spool: Spool) -> None:
     assert path.parent == spool.folder("job")
 
 
+def test_the_mask_lies_beside_it(spool: Spool) -> None:
+    spool.open("job", b"input", b"mask")
+    assert spool.mask_path("job").read_bytes() == b"mask"
+    assert sorted(path.name for path in spool.folder("job").iterdir()) == ["input.png", "mask.png"]
+
+
 def test_opening_a_job_again_leaves_nothing_of_the_first_try(spool: Spool) -> None:
     finish(spool, "job")
     assert spool.open("job", None) is None

@@ -21,20 +21,26 @@ _VOCABULARY = 49408
 
 
 def make_tiny_model(
-    folder: Path, *, prediction_type: str = "epsilon", width: int = 32, latent_side: int = 32
+    folder: Path,
+    *,
+    prediction_type: str = "epsilon",
+    width: int = 32,
+    latent_side: int = 32,
+    channels: int = 4,
 ) -> None:
     """Write the model to `folder`, aside first and then renamed, so that a half-written one is never seen.
 
     `prediction_type` is "epsilon" (SD 1.x) or "v_prediction" (SD 2.x at 768). Pictures are
-    8 × `latent_side` pixels wide. About 12 MB with the default width.
+    8 × `latent_side` pixels wide. About 12 MB with the default width. With nine `channels` it is an inpainting model.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".making-"))
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(_SEED)
-            _write_parts(aside, prediction_type, width, latent_side)
-        (aside / "model_index.json").write_text(json.dumps(_INDEX, indent=2))
+            _write_parts(aside, prediction_type, width, latent_side, channels)
+        index = _INDEX | ({"_class_name": "StableDiffusionInpaintPipeline"} if channels == 9 else {})
+        (aside / "model_index.json").write_text(json.dumps(index, indent=2))
         aside.replace(folder)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
@@ -53,10 +59,10 @@ _INDEX = {
 }
 
 
-def _write_parts(folder: Path, prediction_type: str, width: int, latent_side: int) -> None:
+def _write_parts(folder: Path, prediction_type: str, width: int, latent_side: int, channels: int) -> None:
     clip_tokenizer().save_pretrained(folder / "tokenizer")
     _text_encoder(width).save_pretrained(folder / "text_encoder")
-    _unet(width, latent_side).save_pretrained(folder / "unet")
+    _unet(width, latent_side, channels).save_pretrained(folder / "unet")
     _vae(width, latent_side).save_pretrained(folder / "vae")
     scheduler = PNDMScheduler(  # Stable Diffusion's own noise schedule
         beta_start=0.00085,
@@ -117,10 +123,10 @@ def _text_encoder(width: int) -> Any:
     )
 
 
-def _unet(width: int, latent_side: int) -> Any:
+def _unet(width: int, latent_side: int, channels: int) -> Any:
     return UNet2DConditionModel(
         sample_size=latent_side,
-        in_channels=4,
+        in_channels=channels,
         out_channels=4,
         layers_per_block=1,
         block_out_channels=(width, 2 * width),
