@@ -65,7 +65,8 @@ class Canvas:
     @property
     def kept(self) -> npt.NDArray[np.bool_]:
         """[H, W]: the pixels that are the picture's own. Those farther than 3 × `blur` from the mask are."""
-        return np.asarray(self._alpha) == 0
+        kept: npt.NDArray[np.bool_] = np.asarray(self._alpha) == 0
+        return kept
 
     @cached_property
     def _alpha(self) -> Image.Image:

@@ -42,6 +42,22 @@ def test_the_text_is_a1111s() -> None:
     )
 
 
+def test_inpaint_has_a1111s_keys_and_leaves_out_what_is_its_default() -> None:
+    plain = ask(task=Task.INPAINT, strength=0.75)
+    assert "Denoising strength: 0.75, RNG: CPU, Version" in text_of(plain)
+    chosen = ask(task=Task.INPAINT, strength=0.75, mask_blur=4, only_masked=True, padding=16, fill="noise")
+    assert (
+        "RNG: CPU, Mask blur: 4, Inpaint area: Only masked, Masked area padding: 16, "
+        "Masked content: latent noise, Version"
+    ) in text_of(chosen)
+
+
+def test_a_variation_names_its_own_seed_and_strength() -> None:
+    request = ask(variation_seed=7, variation_strength=0.2)
+    text = infotext(request, seed=123, variation_seed=8, model_hash="h", version="0.1.0")
+    assert "Model: sd-v1-5, Variation seed: 8, Variation seed strength: 0.2, RNG: CPU" in text
+
+
 def test_without_a_negative_prompt_there_is_no_line_for_it() -> None:
     assert "Negative prompt" not in text_of(ask())
 

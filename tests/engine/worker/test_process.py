@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Queue, SimpleQueue
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -59,10 +60,12 @@ class Front:
             raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
         return self.model
 
-    def start(self, job: str, request: GenerationRequest, picture: Path | None = None) -> None:
+    def start(
+        self, job: str, request: GenerationRequest, picture: Path | None = None, mask: Path | None = None
+    ) -> None:
         folder = self.folder / job
         folder.mkdir()
-        self.inbox.put(Start(job=job, request=request, input=picture, folder=folder))
+        self.inbox.put(Start(job=job, request=request, input=picture, mask=mask, folder=folder))
 
     def next(self) -> FromWorker:
         return self.frames.get(timeout=DEADLINE_S)
@@ -126,6 +129,46 @@ def test_image_to_image_follows_its_input(front: Front, named: Ask, tmp_path: Pa
         front.until(Finished)
         shades.append((front.folder / name / "0.png").read_bytes())
     assert shades[0] == shades[2] != shades[1]
+
+
+@pytest.mark.parametrize("changes", [{}, {"only_masked": True, "padding": 8, "fill": "noise"}])
+def test_inpaint_changes_what_is_masked_and_nothing_else(
+    front: Front, named: Ask, tmp_path: Path, changes: dict[str, object]
+) -> None:
+    pixels = np.random.default_rng(3).integers(0, 256, (90, 120, 3), dtype=np.uint8)
+    masked = np.zeros((90, 120), bool)
+    masked[30:60, 40:90] = True
+    picture, mask = tmp_path / "picture.png", tmp_path / "mask.png"
+    Image.fromarray(pixels).save(picture)
+    Image.fromarray(masked.astype(np.uint8) * 255).save(mask)
+    request = named(task=Task.INPAINT, strength=0.8, steps=3, count=2, **changes)
+    front.start("job", request, picture, mask)
+    finished = front.until(Finished)
+    assert isinstance(finished, Finished)
+    assert [(image.width, image.height) for image in finished.images] == [(120, 90)] * 2
+    with Image.open(front.folder / "job" / "1.png") as file:
+        result = np.asarray(file)
+    assert np.array_equal(result[~masked], pixels[~masked])
+    assert (result[masked] != pixels[masked]).mean() > 0.9
+
+
+def test_outpaint_keeps_the_picture_and_a_variation_names_its_seeds(
+    front: Front, named: Ask, tmp_path: Path
+) -> None:
+    pixels = np.random.default_rng(3).integers(0, 256, (40, 56, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "picture.png")
+    request = named(
+        task=Task.OUTPAINT, extend={"left": 8, "up": 24}, strength=1.0, steps=2, seed=5, count=2
+    ).model_copy(update={"variation_seed": 9, "variation_strength": 0.25})
+    front.start("job", request, tmp_path / "picture.png")
+    finished = front.until(Finished)
+    assert isinstance(finished, Finished)
+    with Image.open(front.folder / "job" / "0.png") as file:
+        assert file.size == (64, 64)
+        assert np.array_equal(np.asarray(file)[24:, 8:], pixels)
+    assert [image.seed for image in finished.images] == [5, 5]
+    assert "Variation seed: 10, Variation seed strength: 0.25" in finished.images[1].infotext
+    assert "Outpaint: left=8 up=24" in finished.images[0].infotext
 
 
 def test_a_cancel_is_obeyed_within_a_step_and_the_folder_gets_no_picture(front: Front, named: Ask) -> None:
