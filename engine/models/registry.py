@@ -1,12 +1,13 @@
-"""The models of this engine: names, the folders behind them, and what a person may choose. No torch.
+"""The models of this engine: names, the folders and files behind them, and what a person may choose. No torch.
 
 A model is a subfolder of the models folder in diffusers' layout with a `model_index.json` of class
-StableDiffusionPipeline. Its card says more about it (`engine/models/card.py`). Blocking: call from a thread.
+StableDiffusionPipeline, or a single `.safetensors` file with a whole checkpoint. Its card says more about it
+(`engine/models/card.py`). Blocking: call from a thread.
 """
 
-import json
 import logging
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ from pydantic import ValidationError
 
 from engine import violations
 from engine.errors import Refusal
-from engine.models.card import CARD_FILE, Card
+from engine.models.card import read_card
+from engine.models.checkpoint import SUFFIX, Checkpoint, read_checkpoint
+from engine.models.fault import NotAModel, Unsafe, WrongKind
+from engine.models.json_file import read_json
 from engine.wire import (
     SIDE_MULTIPLE,
     Defaults,
@@ -33,7 +37,7 @@ NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._ -]{0,127}"
 PIPELINE = "StableDiffusionPipeline"
 FAMILIES = {768: "sd1", 1024: "sd2"}  # by the width of the text encoder: CLIP ViT-L, OpenCLIP ViT-H
 LATENT_CHANNELS = 4  # nine: an inpainting model, which draws nothing from text alone
-MAX_JSON_BYTES = 1024 * 1024
+PICKLES = (".ckpt", ".pt", ".pth")
 WEIGHTS = {  # by part of the pipeline, as diffusers and transformers name their files
     "text_encoder": "model",
     "unet": "diffusion_pytorch_model",
@@ -50,8 +54,18 @@ _DEFAULTS: dict[str, Any] = {
 }
 
 
-class NotAModel(ValueError):
-    """A folder is not offered. `str()` says why."""
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """Something in the models folder that is a model, as `info` has it, or may be meant as one, but for a `fault`.
+
+    Its name is that of the folder, or of the file without `.safetensors`; a pickle keeps its whole name.
+    """
+
+    name: str
+    place: Path
+    info: ModelInfo | None = None
+    checkpoint: Checkpoint | None = None
+    fault: NotAModel | None = None
 
 
 def weight_files(folder: Path, part: str) -> tuple[str, list[Path]]:
@@ -80,49 +94,85 @@ class Registry:
 
     def models(self) -> tuple[ModelInfo, ...]:
         """What can be drawn with, by name. The demo is offered only as long as nothing else is."""
-        found = []
-        for folder in sorted(self._root.iterdir()) if self._root.is_dir() else ():
-            if not (folder / "model_index.json").is_file():
+        entries = self.entries()
+        for entry in entries:
+            if entry.fault is not None:
+                self._tell(entry.name, str(entry.fault))
+        found = tuple(entry.info for entry in entries if entry.info is not None)
+        return found or (_read(self._demo, DEMO),)
+
+    def entries(self) -> tuple[Entry, ...]:
+        """All that is in the models folder, by name, with what speaks against it; hidden files are not looked at."""
+        entries: dict[str, Entry] = {}
+        for place in sorted(self._root.iterdir()) if self._root.is_dir() else ():
+            is_file = place.suffix in (SUFFIX, *PICKLES) and not place.is_dir()
+            if place.name.startswith(".") or not (is_file or (place / "model_index.json").is_file()):
                 continue
-            try:
-                self._check_place(folder)
-                found.append(_read(folder, folder.name))
-            except NotAModel as reason:
-                self._tell(folder.name, str(reason))
-        return tuple(found) or (_read(self._demo, DEMO),)
+            name = place.stem if is_file and place.suffix == SUFFIX else place.name
+            if name in entries:
+                fault = WrongKind("another model has this name: rename one of them")
+                entries[place.name] = Entry(name=place.name, place=place, fault=fault)
+            else:
+                entries[name] = self._entry(name, place)
+        return tuple(entry for _, entry in sorted(entries.items()))
 
     def lookup(self, name: str) -> Path:
-        """The folder of a model; the demo's also where it is not offered: somebody may want an old picture again.
+        """The folder or file of a model; the demo's also where it is not offered: an old picture may be wanted again.
 
-        Raises Refusal unknown_model, also for whatever looks like a path.
+        Raises Refusal unknown_model, also for whatever looks like a path. Never another model in its place.
         """
-        known = {model.name for model in self.models()}
-        if name in known and (self._root / name).is_dir():
-            return self._root / name
+        entry = next((entry for entry in self.entries() if entry.name == name), None)
+        if entry is not None and entry.info is not None:
+            return entry.place
         if name == DEMO:
             return self._demo
         raise Refusal("unknown_model", f"There is no model called '{name}'.", field="model")
 
     def _tell(self, name: str, reason: str) -> None:
-        """Log once why a folder is not offered: the folders are looked at again and again."""
+        """Log once why something is not offered: the folder is looked at again and again."""
         if (name, reason) not in self._told:
             self._told.add((name, reason))
-            log.warning("model folder %s is not offered: %s", name, reason)
+            log.warning("model %s is not offered: %s", name, reason)
 
-    def _check_place(self, folder: Path) -> None:
-        """Raises NotAModel where the folder's name or place is not one that we take."""
-        if not re.fullmatch(NAME_PATTERN, folder.name):
-            raise NotAModel("its name has characters other than letters, digits, space, '.', '_' and '-'")
-        if not folder.resolve().is_relative_to(self._root.resolve()):
-            raise NotAModel("it is a link that leads out of the models folder")
+    def _entry(self, name: str, place: Path) -> Entry:
+        try:
+            self._check_place(name, place)
+            if place.is_dir():
+                return Entry(name=name, place=place, info=_read(place, name))
+            if place.suffix != SUFFIX:
+                raise Unsafe(f"it is a pickle: make a model of it with: darkroom models convert {place.name}")
+            checkpoint = read_checkpoint(place)
+            return Entry(name=name, place=place, info=_info(name, checkpoint), checkpoint=checkpoint)
+        except NotAModel as fault:
+            return Entry(name=name, place=place, fault=fault)
+
+    def _check_place(self, name: str, place: Path) -> None:
+        """Raises WrongKind where the name or place is not one that we take."""
+        if not re.fullmatch(NAME_PATTERN, name):
+            raise WrongKind("its name has characters other than letters, digits, space, '.', '_' and '-'")
+        if not place.resolve().is_relative_to(self._root.resolve()):
+            raise WrongKind("it is a link that leads out of the models folder")
+
+
+def _info(name: str, checkpoint: Checkpoint) -> ModelInfo:
+    """What a person may choose of a single file's."""
+    card = checkpoint.card
+    return ModelInfo(
+        name=name,
+        title=card.title or name,
+        family=checkpoint.found.family,
+        tasks=(Task.TXT2IMG, Task.IMG2IMG),
+        defaults=_defaults(_native_side(checkpoint.config["unet"], checkpoint.config["vae"]), card.defaults),
+        notice=card.notice,
+    )
 
 
 def _read(folder: Path, name: str) -> ModelInfo:
-    if _json(folder, "model_index.json").get("_class_name") != PIPELINE:
+    if read_json(folder, "model_index.json").get("_class_name") != PIPELINE:
         raise NotAModel(f"it is no {PIPELINE}")
     for part in WEIGHTS:
         weight_files(folder, part)
-    unet, vae = _json(folder, "unet/config.json"), _json(folder, "vae/config.json")
+    unet, vae = read_json(folder, "unet/config.json"), read_json(folder, "vae/config.json")
     if unet.get("in_channels") != LATENT_CHANNELS:
         raise NotAModel(f"its network does not take {LATENT_CHANNELS} channels")
     card = read_card(folder)
@@ -154,32 +204,6 @@ def _defaults(side: int, changes: dict[str, Any]) -> Defaults:
         first = error.errors(include_url=False)[0]
         raise NotAModel(f"its defaults: {violations.sentence(first)}") from None
     return defaults
-
-
-def read_card(folder: Path) -> Card:
-    """The card of a model; an empty one where it has none. Raises NotAModel where it is damaged."""
-    if not (folder / CARD_FILE).exists():
-        return Card()
-    try:
-        return Card.model_validate(_json(folder, CARD_FILE))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise NotAModel(f"its {CARD_FILE}: {violations.sentence(first)}") from None
-
-
-def _json(folder: Path, name: str) -> dict[str, Any]:
-    path = folder / name
-    try:
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise NotAModel(f"its {name} is too long")
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        if isinstance(error, NotAModel):
-            raise
-        raise NotAModel(f"its {name} is missing or damaged") from None
-    if not isinstance(content, dict):
-        raise NotAModel(f"its {name} is damaged")
-    return content
 
 
 def _as_int(value: object) -> int:
