@@ -41,6 +41,8 @@ HARMLESS = (  # what pickles of Stable Diffusion 1 name besides tensors; of all 
     "pytorch_lightning.utilities.parsing.AttributeDict",
     "numpy.core.multiarray.scalar",
     "numpy.core.multiarray._reconstruct",
+    "numpy._core.multiarray.scalar",  # as numpy 2 calls it
+    "numpy._core.multiarray._reconstruct",
     "numpy.dtype",
     "numpy.ndarray",
     "_codecs.encode",

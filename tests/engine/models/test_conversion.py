@@ -77,10 +77,10 @@ def test_a_malicious_pickle_is_named_unsafe_and_does_not_run(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("content", "named"),
     [
-        (Runs(eval, "__import__('pathlib').Path('ran').touch()"), "builtins.eval"),
-        (Runs(getattr, os, "system"), "builtins.getattr"),
-        (Runs(os.remove, "kept"), "posix.remove"),
-        (Runs(pickle.loads, pickle.dumps(Runs(os.remove, "kept"))), "_pickle.loads"),
+        (Runs(eval, "__import__('pathlib').Path('ran').touch()"), "eval"),
+        (Runs(getattr, os, "system"), "getattr"),
+        (Runs(os.remove, "kept"), "remove"),
+        (Runs(pickle.loads, pickle.dumps(Runs(os.remove, "kept"))), "loads"),
     ],
 )
 @pytest.mark.parametrize("old", [True, False])
