@@ -1,4 +1,4 @@
-"""The command line: `darkroom try | run | bot | engine | playground | generate | verify | doctor | version`.
+"""The command line: `darkroom try | run | bot | engine | playground | generate | verify | models | doctor | version`.
 
 Results go to stdout, everything else to stderr. Exit codes as in sysexits.h: 69 something is not
 available, 78 a setting is wrong; 1 when a picture was asked for and not made, 2 for a wrong option.
@@ -187,6 +187,14 @@ def verify(
     """Say what a picture's file tells about where it comes from: recipe, watermark, signature."""
     options = [*(["--json"] if as_json else []), *(["--config", str(config)] if config else [])]
     os.execv(sys.executable, [sys.executable, "-m", "engine.verify", *options, "--", str(file)])
+
+
+@app.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)
+def models(
+    arguments: Annotated[list[str], typer.Argument(metavar="list | add | convert | check | remove")],
+) -> None:
+    """Keep the models folder: list, add, convert, check or remove a model."""
+    os.execv(sys.executable, [sys.executable, "-m", "engine.models", *arguments])
 
 
 @app.command()

@@ -79,9 +79,10 @@ def _data_folder(data: Path) -> str:
 
 def _models(settings: Settings) -> Finding:
     folder = Path(str(settings.engine.get("models") or settings.paths.data / "models"))
-    names = sorted(path.parent.name for path in folder.glob("*/model_index.json"))
+    folders = [path.parent.name for path in folder.glob("*/model_index.json")]
+    names = sorted([*folders, *(path.stem for path in folder.glob("*.safetensors"))])
     if names:
-        says = f"{', '.join(names)} in {folder}; the engine's log says at start which it cannot use"
+        says = f"{', '.join(names)} in {folder}; darkroom models list says which cannot be used, and why"
         return Finding(what="models", ok=True, says=says)
     says = f"none in {folder}: the small demo model draws; docs/operating.md says how to add one"
     return Finding(what="models", ok=None, says=says)

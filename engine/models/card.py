@@ -1,12 +1,16 @@
-"""A model's card: what its `darkroom.json` says about it. No torch."""
+"""A model's card: what its `darkroom.json`, or `NAME.darkroom.json` beside a file, says about it. No torch."""
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from rapidfuzz import fuzz, process
 
+from engine import violations
+from engine.models.fault import Corrupt
+from engine.models.json_file import read_json
 from engine.wire import WireModel
 
 CARD_FILE = "darkroom.json"
@@ -47,6 +51,7 @@ class Vocabulary(WireModel):
 class Card(WireModel):
     """What an operator, or the model's maker, may say. `defaults` are fields of `wire.Defaults`.
 
+    `prediction_type` is what a single file's network predicts; a folder's scheduler configuration says it.
     `latent_to_rgb` are five rows of red, green and blue: what each latent channel adds to a preview's colour in
     [-1, 1], and last what is always added. Without it, Stable Diffusion's own is used.
     """
@@ -54,8 +59,29 @@ class Card(WireModel):
     title: Annotated[str, Field(max_length=100)] = ""
     notice: Annotated[str, Field(max_length=300)] = ""
     defaults: dict[str, Any] = Field(default_factory=dict)
+    prediction_type: Literal["epsilon", "v_prediction"] | None = None
     vocabulary: Vocabulary | None = None
     latent_to_rgb: Annotated[tuple[Row, ...], Field(min_length=5, max_length=5)] | None = None
+
+
+def card_file(model: Path) -> Path:
+    """Where the card of a model is: in its folder, or beside its file.
+
+    Not NAME.json: AUTOMATIC1111 keeps its own notes under that name.
+    """
+    return model / CARD_FILE if model.is_dir() else model.with_name(f"{model.stem}.{CARD_FILE}")
+
+
+def read_card(model: Path) -> Card:
+    """The card of a model; an empty one where it has none. Raises Corrupt where it is damaged."""
+    file = card_file(model)
+    if not file.exists():
+        return Card()
+    try:
+        return Card.model_validate(read_json(file.parent, file.name))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise Corrupt(f"its {file.name}: {violations.sentence(first)}") from None
 
 
 def words_of(text: str) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""From a model's folder to networks on the device. Offline: local safetensors only, never remote code."""
+"""From a model's folder or file to networks on the device. Offline: local safetensors only, never remote code."""
 
 import functools
 import hashlib
@@ -13,8 +13,12 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from engine.models.card import Card
-from engine.models.registry import NotAModel, read_card, weight_files
+from engine.models.card import Card, read_card
+from engine.models.checkpoint import read_checkpoint
+from engine.models.digests import Digests
+from engine.models.fault import NotAModel
+from engine.models.registry import weight_files
+from engine.models.single_file import load_parts
 from engine.prompts.encoding import PromptEncoder
 from engine.worker.device import Device
 
@@ -22,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class ModelBroken(Exception):
-    """A model's folder cannot be loaded. `str()` says what is wrong with which part, without paths."""
+    """A model's folder or file cannot be loaded. `str()` says what is wrong with which part, without paths."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +34,7 @@ class StableDiffusion:
     """A loaded Stable Diffusion 1.x or 2.x: networks on the device, scheduler as configuration only.
 
     `hash` is the first ten hex digits of the SHA-256 of the UNet's weights, for infotext; of several
-    shards, of their digests one after the other.
+    shards, of their digests one after the other; of a single file, of all of it.
     """
 
     name: str
@@ -48,10 +52,44 @@ class StableDiffusion:
         return int(2 ** (len(self.vae.config.block_out_channels) - 1))
 
 
-def load_stable_diffusion(name: str, folder: Path, device: Device) -> StableDiffusion:
-    """Load a diffusers `StableDiffusionPipeline` folder. Raises ModelBroken naming the part that failed."""
+def load_stable_diffusion(name: str, place: Path, device: Device) -> StableDiffusion:
+    """Load a diffusers `StableDiffusionPipeline` folder, or a single-file checkpoint.
+
+    Raises ModelBroken naming the part that failed.
+    """
     began = time.monotonic()
-    model = StableDiffusion(
+    model = _of_folder(name, place, device) if place.is_dir() else _of_file(name, place, device)
+    log.info("model %s loaded in %.1f s on %s", name, time.monotonic() - began, device)
+    return model
+
+
+def _of_file(name: str, path: Path, device: Device) -> StableDiffusion:
+    try:
+        checkpoint = read_checkpoint(path)
+        parts = load_parts(checkpoint, device.dtype)
+        digest = Digests(path.parent).of(path)
+    except NotAModel as error:
+        raise _unusable(name, error) from error
+    except OSError as error:
+        raise ModelBroken(f"Model {name!r} cannot be read.") from error
+    return StableDiffusion(
+        name=name,
+        hash=digest[:10],
+        device=device,
+        prompts=PromptEncoder(
+            tokenizer=parts.tokenizer,
+            text_encoder=_placed(parts.text_encoder, device),
+            device=device.place,
+        ),
+        unet=_placed(parts.unet, device),
+        vae=_placed(parts.vae, device),
+        scheduler_config=checkpoint.config["scheduler"],
+        card=checkpoint.card,
+    )
+
+
+def _of_folder(name: str, folder: Path, device: Device) -> StableDiffusion:
+    return StableDiffusion(
         name=name,
         hash=_weights_hash(name, folder),
         device=device,
@@ -65,8 +103,6 @@ def load_stable_diffusion(name: str, folder: Path, device: Device) -> StableDiff
         scheduler_config=_scheduler_config(name, folder),
         card=_card(name, folder),
     )
-    log.info("model %s loaded in %.1f s on %s", name, time.monotonic() - began, device)
-    return model
 
 
 def _part(name: str, folder: Path, part: str, kind: Any, **options: Any) -> Any:
@@ -82,7 +118,10 @@ def _part(name: str, folder: Path, part: str, kind: Any, **options: Any) -> Any:
 def _network(name: str, folder: Path, part: str, kind: Any, device: Device) -> Any:
     variant, _ = _weight_files(name, folder, part)
     options = {"use_safetensors": True, "dtype": device.dtype, "variant": variant or None}
-    network = _part(name, folder, part, kind, **options)
+    return _placed(_part(name, folder, part, kind, **options), device)
+
+
+def _placed(network: Any, device: Device) -> Any:
     network = network.to(device.place).eval().requires_grad_(False)
     # Convolutions read channels-last memory fastest, on CPUs with bfloat16 and on tensor cores alike.
     return network.to(memory_format=torch.channels_last)

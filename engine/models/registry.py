@@ -1,13 +1,13 @@
-"""The models of this engine: names, the folders behind them, and what a person may choose. No torch.
+"""The models of this engine: names, the folders and files behind them, and what a person may choose. No torch.
 
 A model is a subfolder of the models folder in diffusers' layout with a `model_index.json` of class
-StableDiffusionPipeline or StableDiffusionInpaintPipeline. Its card says more about it
-(`engine/models/card.py`). Blocking: call from a thread.
+StableDiffusionPipeline or StableDiffusionInpaintPipeline, or a single `.safetensors` file with a whole checkpoint.
+Its card says more about it (`engine/models/card.py`). Blocking: call from a thread.
 """
 
-import json
 import logging
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,10 @@ from pydantic import ValidationError
 
 from engine import violations
 from engine.errors import Refusal
-from engine.models.card import CARD_FILE, Card
+from engine.models.card import read_card
+from engine.models.checkpoint import SUFFIX, Checkpoint, read_checkpoint
+from engine.models.fault import NotAModel, Unsafe, WrongKind
+from engine.models.json_file import read_json
 from engine.wire import (
     SIDE_MULTIPLE,
     Defaults,
@@ -37,7 +40,7 @@ TASKS = {  # by the channels that the network takes
     4: (Task.TXT2IMG, Task.IMG2IMG, Task.INPAINT, Task.OUTPAINT),
     9: (Task.INPAINT, Task.OUTPAINT),  # latents, mask and masked picture: it draws nothing without a mask
 }
-MAX_JSON_BYTES = 1024 * 1024
+PICKLES = (".ckpt", ".pt", ".pth")
 WEIGHTS = {  # by part of the pipeline, as diffusers and transformers name their files
     "text_encoder": "model",
     "unet": "diffusion_pytorch_model",
@@ -54,8 +57,18 @@ _DEFAULTS: dict[str, Any] = {
 }
 
 
-class NotAModel(ValueError):
-    """A folder is not offered. `str()` says why."""
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """Something in the models folder that is a model, as `info` has it, or may be meant as one, but for a `fault`.
+
+    Its name is that of the folder, or of the file without `.safetensors`; a pickle keeps its whole name.
+    """
+
+    name: str
+    place: Path
+    info: ModelInfo | None = None
+    checkpoint: Checkpoint | None = None
+    fault: NotAModel | None = None
 
 
 def weight_files(folder: Path, part: str) -> tuple[str, list[Path]]:
@@ -87,52 +100,96 @@ class Registry:
 
         The demo is offered only as long as no other draws from words.
         """
-        return tuple(model for model, _ in self._found().values())
+        return tuple(info for info, _ in self._found().values())
 
     def lookup(self, name: str) -> Path:
-        """The folder of a model. Raises Refusal unknown_model, also for whatever looks like a path."""
+        """The folder or file of a model. Raises Refusal unknown_model, also for whatever looks like a path.
+
+        Never another model in its place.
+        """
         found = self._found()
         if name not in found:
             raise Refusal("unknown_model", f"There is no model called '{name}'.", field="model")
         return found[name][1]
 
-    def _found(self) -> dict[str, tuple[ModelInfo, Path]]:
-        """Every usable model with its folder, by name."""
-        folders = sorted(self._root.iterdir()) if self._root.is_dir() else []
-        there = [folder for folder in folders if (folder / "model_index.json").is_file()]
-        usable = dict(filter(None, (self._usable(folder, folder.name) for folder in there)))
-        plain = {name: each for name, each in usable.items() if Task.TXT2IMG in each[0].tasks}
-        return (plain or dict(filter(None, [self._usable(self._demo, DEMO)]))) | usable
+    def entries(self) -> tuple[Entry, ...]:
+        """All that is in the models folder, by name, with what speaks against it; hidden files are not looked at."""
+        entries: dict[str, Entry] = {}
+        for place in sorted(self._root.iterdir()) if self._root.is_dir() else ():
+            is_file = place.suffix in (SUFFIX, *PICKLES) and not place.is_dir()
+            if place.name.startswith(".") or not (is_file or (place / "model_index.json").is_file()):
+                continue
+            name = place.stem if is_file and place.suffix == SUFFIX else place.name
+            if name in entries:
+                fault = WrongKind("another model has this name: rename one of them")
+                entries[place.name] = Entry(name=place.name, place=place, fault=fault)
+            else:
+                entries[name] = self._entry(name, place)
+        return tuple(entry for _, entry in sorted(entries.items()))
 
-    def _usable(self, folder: Path, name: str) -> tuple[str, tuple[ModelInfo, Path]] | None:
+    def _found(self) -> dict[str, tuple[ModelInfo, Path]]:
+        """Every usable model with its place, by name; the log says once what is not usable."""
+        usable: dict[str, tuple[ModelInfo, Path]] = {}
+        for entry in self.entries():
+            if entry.info is not None:
+                usable[entry.name] = entry.info, entry.place
+            elif entry.fault is not None:
+                self._tell(entry.name, str(entry.fault))
+        plain = {name: each for name, each in usable.items() if Task.TXT2IMG in each[0].tasks}
+        return (plain or self._demo_alone()) | usable
+
+    def _demo_alone(self) -> dict[str, tuple[ModelInfo, Path]]:
         try:
-            if folder != self._demo:
-                self._check_place(folder)
-            return name, (_read(folder, name), folder)
-        except NotAModel as reason:
-            self._tell(name, str(reason))
-            return None
+            return {DEMO: (_read(self._demo, DEMO), self._demo)}
+        except NotAModel as fault:  # somebody changed what ships
+            self._tell(DEMO, str(fault))
+            return {}
 
     def _tell(self, name: str, reason: str) -> None:
-        """Log once why a folder is not offered: the folders are looked at again and again."""
+        """Log once why something is not offered: the folder is looked at again and again."""
         if (name, reason) not in self._told:
             self._told.add((name, reason))
-            log.warning("model folder %s is not offered: %s", name, reason)
+            log.warning("model %s is not offered: %s", name, reason)
 
-    def _check_place(self, folder: Path) -> None:
-        """Raises NotAModel where the folder's name or place is not one that we take."""
-        if not re.fullmatch(NAME_PATTERN, folder.name):
-            raise NotAModel("its name has characters other than letters, digits, space, '.', '_' and '-'")
-        if not folder.resolve().is_relative_to(self._root.resolve()):
-            raise NotAModel("it is a link that leads out of the models folder")
+    def _entry(self, name: str, place: Path) -> Entry:
+        try:
+            self._check_place(name, place)
+            if place.is_dir():
+                return Entry(name=name, place=place, info=_read(place, name))
+            if place.suffix != SUFFIX:
+                raise Unsafe(f"it is a pickle: make a model of it with: darkroom models convert {place.name}")
+            checkpoint = read_checkpoint(place)
+            return Entry(name=name, place=place, info=_info(name, checkpoint), checkpoint=checkpoint)
+        except NotAModel as fault:
+            return Entry(name=name, place=place, fault=fault)
+
+    def _check_place(self, name: str, place: Path) -> None:
+        """Raises WrongKind where the name or place is not one that we take."""
+        if not re.fullmatch(NAME_PATTERN, name):
+            raise WrongKind("its name has characters other than letters, digits, space, '.', '_' and '-'")
+        if not place.resolve().is_relative_to(self._root.resolve()):
+            raise WrongKind("it is a link that leads out of the models folder")
+
+
+def _info(name: str, checkpoint: Checkpoint) -> ModelInfo:
+    """What a person may choose of a single file's."""
+    card = checkpoint.card
+    return ModelInfo(
+        name=name,
+        title=card.title or name,
+        family=checkpoint.found.family,
+        tasks=TASKS[4],
+        defaults=_defaults(_native_side(checkpoint.config["unet"], checkpoint.config["vae"]), card.defaults),
+        notice=card.notice,
+    )
 
 
 def _read(folder: Path, name: str) -> ModelInfo:
-    if _json(folder, "model_index.json").get("_class_name") not in PIPELINES:
+    if read_json(folder, "model_index.json").get("_class_name") not in PIPELINES:
         raise NotAModel(f"it is no {' or '.join(PIPELINES)}")
     for part in WEIGHTS:
         weight_files(folder, part)
-    unet, vae = _json(folder, "unet/config.json"), _json(folder, "vae/config.json")
+    unet, vae = read_json(folder, "unet/config.json"), read_json(folder, "vae/config.json")
     if (tasks := TASKS.get(_as_int(unet.get("in_channels")))) is None:
         raise NotAModel(f"its network does not take {' or '.join(map(str, TASKS))} channels")
     card = read_card(folder)
@@ -169,32 +226,6 @@ def _defaults(side: int, changes: dict[str, Any]) -> Defaults:
         first = error.errors(include_url=False)[0]
         raise NotAModel(f"its defaults: {violations.sentence(first)}") from None
     return defaults
-
-
-def read_card(folder: Path) -> Card:
-    """The card of a model; an empty one where it has none. Raises NotAModel where it is damaged."""
-    if not (folder / CARD_FILE).exists():
-        return Card()
-    try:
-        return Card.model_validate(_json(folder, CARD_FILE))
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise NotAModel(f"its {CARD_FILE}: {violations.sentence(first)}") from None
-
-
-def _json(folder: Path, name: str) -> dict[str, Any]:
-    path = folder / name
-    try:
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise NotAModel(f"its {name} is too long")
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        if isinstance(error, NotAModel):
-            raise
-        raise NotAModel(f"its {name} is missing or damaged") from None
-    if not isinstance(content, dict):
-        raise NotAModel(f"its {name} is damaged")
-    return content
 
 
 def _as_int(value: object) -> int:

@@ -64,7 +64,7 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m engine.worker", description=__doc__)
-    parser.add_argument("--models", type=Path, required=True, help="folder of model folders")
+    parser.add_argument("--models", type=Path, required=True, help="folder of models")
     parser.add_argument("--wildcards", type=Path, required=True, help="folder of NAME.txt files for prompts")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16")

@@ -3,21 +3,19 @@
 Two orders of magnitude smaller, and the same on every machine.
 """
 
-import gzip
 import json
 import shutil
 import tempfile
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, PNDMScheduler, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModel
+
+from engine.models.tokenizer import TOKENS, VOCABULARY, clip_tokenizer
 
 _SEED = 1839  # the year of the first photographs that could be kept
-_TOKENS = 77
-_VOCABULARY = 49408
 
 
 def make_tiny_model(
@@ -76,49 +74,19 @@ def _write_parts(folder: Path, prediction_type: str, width: int, latent_side: in
     scheduler.save_pretrained(folder / "scheduler")
 
 
-def clip_tokenizer() -> Any:
-    """CLIP's tokenizer, from the byte-pair merges that open_clip carries.
-
-    The vocabulary is built as OpenAI's: 256 byte symbols, the same with an end-of-word mark,
-    the first 48,894 merges, and two special tokens.
-    """
-    packed = files("open_clip").joinpath("bpe_simple_vocab_16e6.txt.gz").read_bytes()
-    lines = gzip.decompress(packed).decode("utf-8").split("\n")
-    merges = lines[1 : _VOCABULARY - 512 - 2 + 1]
-    symbols = _byte_symbols()
-    words = [*symbols, *(symbol + "</w>" for symbol in symbols), *("".join(m.split()) for m in merges)]
-    words += ["<|startoftext|>", "<|endoftext|>"]
-    return CLIPTokenizer(
-        vocab={word: number for number, word in enumerate(words)},
-        merges=[tuple(merge.split()) for merge in merges],
-        model_max_length=_TOKENS,
-    )
-
-
-def _byte_symbols() -> list[str]:
-    """A printable character for each of the 256 bytes, in the order of GPT-2's byte-level BPE."""
-    printable = [
-        *range(ord("!"), ord("~") + 1),
-        *range(ord("¡"), ord("¬") + 1),
-        *range(ord("®"), ord("ÿ") + 1),
-    ]
-    others = 256 - len(printable)
-    return [chr(code) for code in printable] + [chr(256 + n) for n in range(others)]
-
-
 def _text_encoder(width: int) -> Any:
     return CLIPTextModel(
         CLIPTextConfig(
-            vocab_size=_VOCABULARY,
+            vocab_size=VOCABULARY,
             hidden_size=width,
             intermediate_size=4 * width,
             num_hidden_layers=2,
             num_attention_heads=4,
-            max_position_embeddings=_TOKENS,
+            max_position_embeddings=TOKENS,
             projection_dim=width,
-            bos_token_id=_VOCABULARY - 2,
-            eos_token_id=_VOCABULARY - 1,
-            pad_token_id=_VOCABULARY - 1,
+            bos_token_id=VOCABULARY - 2,
+            eos_token_id=VOCABULARY - 1,
+            pad_token_id=VOCABULARY - 1,
         )
     )
 

@@ -1,0 +1,100 @@
+"""`python -m engine.models list | add | convert | check | remove`: the models folder, from the command line.
+
+Exit codes: 0; 1 where the answer is no; 65 where a file is no model, 66 where it is missing, 73 where something
+of the name is there already, 78 for a wrong configuration.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine import config
+from engine.errors import EngineError
+from engine.models.conversion import convert
+from engine.models.fault import Missing, NotAModel
+from engine.models.inventory import Inventory
+
+SAID_NO = 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do it, say so; returns the exit code."""
+    options = _arguments(arguments)
+    try:
+        settings = config.load(config.file(options.config), os.environ)
+        return _do(options, Inventory(settings.models_folder))
+    except EngineError as error:
+        return _say(str(error), error.exit_code)
+    except NotAModel as fault:
+        code = os.EX_NOINPUT if isinstance(fault, Missing) else os.EX_DATAERR
+        return _say(f"{options.what}: {fault}.", code)
+    except FileExistsError as error:
+        return _say(f"{error}: there is a model of this name already.", os.EX_CANTCREAT)
+    except OSError as error:
+        return _say(f"{error.filename or options.what}: {error.strerror}.", os.EX_IOERR)
+
+
+def _do(options: argparse.Namespace, inventory: Inventory) -> int:
+    match options.command:
+        case "list":
+            _print(*inventory.table())
+        case "add":
+            _print(f"{inventory.add(Path(options.what))} is a model now.")
+        case "convert":
+            made = convert(Path(options.what), environ=os.environ)
+            _print(f"{made.name} is made. {options.what} is not needed any more.")
+        case "check":
+            _print(*inventory.check(options.what))
+        case "remove":
+            place = inventory.place(options.what)
+            if not options.yes and not _agreed(place):
+                return _say("Nothing was removed.", SAID_NO)
+            inventory.remove(options.what)
+            _print(f"{options.what} is removed.")
+    return 0
+
+
+def _agreed(place: Path) -> bool:
+    sys.stderr.write(f"Remove {place} for good? [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="darkroom models", description="The models folder.")
+    parser.set_defaults(what="", config=None)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, what, says in (
+        (
+            "list",
+            "",
+            "All models and what may be meant as one, with family, size, digest, and what is wrong.",
+        ),
+        ("add", "FILE", "Verify a .safetensors checkpoint and put it into the models folder."),
+        ("convert", "FILE", "Make a .safetensors beside a .ckpt, without running what is in it."),
+        ("check", "NAME", "Read a model from beginning to end."),
+        ("remove", "NAME", "Remove a model's files."),
+    ):
+        command = commands.add_parser(name, help=says, description=says)
+        if what:
+            command.add_argument("what", metavar=what)
+        if name == "remove":
+            command.add_argument("--yes", action="store_true", help="do not ask")
+        command.add_argument("--config", type=Path, metavar="FILE", help="settings (default: config.toml)")
+    return parser.parse_args(arguments)
+
+
+def _print(*lines: str) -> None:
+    for line in lines:
+        sys.stdout.write(f"{line}\n")
+
+
+def _say(sentence: str, code: int) -> int:
+    sys.stderr.write(f"{sentence}\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

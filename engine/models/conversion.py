@@ -1,0 +1,74 @@
+"""A `.ckpt` made into a safetensors file, once, by a process that may do nothing else. No torch here."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from engine.models import fault
+from engine.models.checkpoint import SUFFIX, read_checkpoint
+from engine.models.fault import Corrupt, Missing, NotAModel, WrongKind
+from engine.models.publishing import publish
+
+TIMEOUT_S = 3600.0
+KEPT_ENVIRONMENT = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "PYTHONPATH",
+    "LD_LIBRARY_PATH",
+    "OMP_NUM_THREADS",
+)
+
+
+def convert(source: Path, *, environ: Mapping[str, str], timeout_s: float = TIMEOUT_S) -> Path:
+    """Write NAME.safetensors beside NAME.ckpt, aside first, and return its path. The source stays as it is.
+
+    Raises Missing, Unsafe (the pickle asks to run code; it is not run), Corrupt or WrongKind, and FileExistsError.
+    """
+    if not source.is_file():
+        raise Missing("it is not there")
+    if source.suffix == SUFFIX:
+        raise WrongKind("it is a safetensors file, which needs no conversion")
+    target = source.with_suffix(SUFFIX)
+    if target.exists():
+        raise FileExistsError(target.name)
+    with tempfile.TemporaryDirectory(dir=source.parent, prefix=".converting-") as folder:
+        aside = Path(folder) / target.name
+        _unpickle(source, aside, environ, timeout_s)
+        read_checkpoint(aside)
+        publish(aside, target)
+    return target
+
+
+def _unpickle(source: Path, target: Path, environ: Mapping[str, str], timeout_s: float) -> None:
+    kept = {name: environ[name] for name in KEPT_ENVIRONMENT if name in environ}
+    program = [sys.executable, "-m", "engine.models.unpickling", str(source.resolve()), str(target.resolve())]
+    try:
+        done = subprocess.run(
+            program,
+            env=kept | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise Corrupt("it could not be converted in time") from None
+    _tell(done.stdout, done.returncode)
+
+
+def _tell(output: bytes, code: int) -> None:
+    """Raise the fault that the process named, or one for its unexpected end."""
+    try:
+        said = json.loads(output.splitlines()[-1])
+        name, says = said["fault"], said["says"]
+    except (ValueError, IndexError, KeyError, TypeError):
+        raise Corrupt(f"its conversion ended unexpectedly (code {code}): it may exceed the limits") from None
+    if name is not None:
+        kind = getattr(fault, str(name), Corrupt)
+        raise kind(says) if issubclass(kind, NotAModel) else Corrupt(says)

@@ -1,0 +1,129 @@
+"""What a safetensors file is, told by the names and shapes of its tensors alone. No torch.
+
+The names are those of the original Stable Diffusion code, as AUTOMATIC1111's and every trainer's files have them.
+"""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
+
+from engine.models.fault import Corrupt, WrongKind
+from engine.models.header import Header
+
+UNET = "model.diffusion_model."
+VAE = "first_stage_model."
+TEXT = "cond_stage_model."
+CONV_IN = f"{UNET}input_blocks.0.0.weight"
+CONTEXT = re.compile(rf"{re.escape(UNET)}input_blocks\.\d+\.1\.transformer_blocks\.0\.attn2\.to_k\.weight")
+FAMILIES = {768: "sd1", 1024: "sd2", 2048: "sdxl", 1280: "sdxl"}  # by the text's width; 1280: a refiner
+LORA = re.compile(r"\.(lora_(up|down|mid|A|B)\b|hada_w|lokr_w|oft_|dora_scale)|^lora_(unet|te)")
+EMBEDDING_NAMES = {"emb_params", "clip_l", "clip_g"}
+EMBEDDING_WIDTHS = {768, 1024, 1280}
+DRAWN = ("sd1", "sd2")
+TITLES = {"sd1": "Stable Diffusion 1.x", "sd2": "Stable Diffusion 2.x", "sdxl": "SDXL"}
+INPUTS = {4: "", 5: "a depth model", 7: "an upscaler", 8: "a model for editing", 9: "an inpainting model"}
+
+
+class Kind(StrEnum):
+    """What a file is, in words that follow "it is"."""
+
+    CHECKPOINT = "a checkpoint"
+    LORA = "a LoRA"
+    EMBEDDING = "an embedding"
+    VAE = "a VAE"
+    CONTROLNET = "a ControlNet"
+    PART = "one part of a folder in diffusers' layout"
+    TRANSFORMER = "a model of a newer family (such as FLUX or Stable Diffusion 3)"
+    UNKNOWN = "something else"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """`family` is "sd1", "sd2", "sdxl" or, unknown, ""; it and the rest are a checkpoint's only.
+
+    `in_channels`: 4 draw from text; 9 inpaint; 5 take depth. `lacks` names the networks that are not in the file.
+    """
+
+    kind: Kind
+    family: str = ""
+    in_channels: int = 0
+    lacks: tuple[str, ...] = ()
+
+
+def detect(header: Header) -> Found:
+    """What the file is. Raises Corrupt where it looks like a checkpoint with tensors of impossible shapes."""
+    names = header.shapes.keys()
+    if any(LORA.search(name) for name in names):
+        return Found(kind=Kind.LORA)
+    if _has(names, "control_model.", "input_hint_block.", "controlnet_cond_embedding."):
+        return Found(kind=Kind.CONTROLNET)
+    if CONV_IN in names:
+        return _checkpoint(header)
+    if any(".double_blocks." in f".{name}" or ".joint_blocks." in f".{name}" for name in names):
+        return Found(kind=Kind.TRANSFORMER)
+    if _has(names, VAE) or {"encoder.conv_in.weight", "decoder.conv_in.weight"} <= names:
+        return Found(kind=Kind.VAE)
+    if _is_embedding(header):
+        return Found(kind=Kind.EMBEDDING)
+    if _has(names, "down_blocks.", "text_model.", "vision_model."):
+        return Found(kind=Kind.PART)
+    return Found(kind=Kind.UNKNOWN)
+
+
+def check_drawable(found: Found) -> None:
+    """Raises WrongKind, with what the file is, where it is nothing that the engine can draw with."""
+    if found.kind is Kind.UNKNOWN:
+        raise WrongKind("it holds no model of a family that Darkroom knows")
+    if found.kind is not Kind.CHECKPOINT:
+        raise WrongKind(f"it is {found.kind}, not a checkpoint")
+    if found.family not in DRAWN:
+        title = TITLES.get(found.family, "of a family that Darkroom does not know")
+        raise WrongKind(f"it is {title}, which cannot be drawn with yet: Stable Diffusion 1.x and 2.x can")
+    if what := INPUTS.get(found.in_channels, "a model with an unknown kind of input"):
+        raise WrongKind(f"it is {what} of {TITLES[found.family]}, which cannot be drawn with yet")
+    if found.lacks:
+        raise WrongKind(f"it lacks {' and '.join(found.lacks)}: only whole checkpoints can be drawn with")
+
+
+def _checkpoint(header: Header) -> Found:
+    names = header.shapes.keys()
+    texts = _has(names, TEXT), _has(names, VAE)
+    return Found(
+        kind=Kind.CHECKPOINT,
+        family=_family(header),
+        in_channels=header.width(CONV_IN, 1),
+        lacks=tuple(
+            part for part, there in zip(("its text encoder", "its VAE"), texts, strict=True) if not there
+        ),
+    )
+
+
+def _family(header: Header) -> str:
+    """By the width of the text that the network attends to; where that is unusual, by the text encoder's names.
+
+    Raises Corrupt where the two contradict each other.
+    """
+    names = header.shapes.keys()
+    if _has(names, "conditioner.embedders."):
+        return "sdxl"
+    context = next((name for name in names if CONTEXT.fullmatch(name)), "")
+    by_width = FAMILIES.get(header.width(context, 1), "") if context else ""
+    by_names = {(True, False): "sd1", (False, True): "sd2"}.get(
+        (_has(names, f"{TEXT}transformer."), _has(names, f"{TEXT}model.")), ""
+    )
+    if by_width and by_names and by_width != by_names:
+        raise Corrupt("its text encoder is of another family than its network")
+    return by_width or by_names
+
+
+def _is_embedding(header: Header) -> bool:
+    if not header.shapes or len(header.shapes) > len(EMBEDDING_NAMES):
+        return False
+    if header.shapes.keys() <= EMBEDDING_NAMES:
+        return True
+    return all(len(shape) in (1, 2) and shape[-1] in EMBEDDING_WIDTHS for shape in header.shapes.values())
+
+
+def _has(names: Collection[str], *prefixes: str) -> bool:
+    return any(name.startswith(prefixes) for name in names)

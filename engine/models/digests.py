@@ -1,0 +1,71 @@
+"""SHA-256 of the models' files, read once and kept in a hidden file of their folder."""
+
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+CACHE_FILE = ".digests.json"
+MAX_CACHE_BYTES = 4 * 1024 * 1024
+
+
+class Digests:
+    """The digests of the files in one folder. A file is read again when its size or time says that it changed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._cache = folder / CACHE_FILE
+
+    def known(self, path: Path) -> str | None:
+        """The digest, if the file was read since it changed: 64 hex digits."""
+        noted = self._noted().get(path.name)
+        mark = _mark(path)
+        if isinstance(noted, list) and noted[:2] == mark and len(noted) == 3 and isinstance(noted[2], str):
+            return noted[2]
+        return None
+
+    def of(self, path: Path) -> str:
+        """The digest; reads the file where it is not known. Seconds for a large one."""
+        return self.known(path) or self.read(path)
+
+    def read(self, path: Path) -> str:
+        """The digest of the file as it is now, noted for the next time."""
+        mark = _mark(path)
+        with path.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        if mark == _mark(path):  # not while somebody writes it
+            self._note(path.name, [*mark, digest])
+        return digest
+
+    def _noted(self) -> dict[str, Any]:
+        try:
+            with self._cache.open("rb") as stream:
+                noted = json.loads(stream.read(MAX_CACHE_BYTES))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return noted if isinstance(noted, dict) else {}
+
+    def _note(self, name: str, entry: list[Any]) -> None:
+        """Written aside and renamed. Where the folder is read-only, the file is read again another time."""
+        there = {path.name for path in self._cache.parent.iterdir()}
+        noted = {file: old for file, old in self._noted().items() if file in there} | {name: entry}
+        aside = ""
+        try:
+            handle, aside = tempfile.mkstemp(dir=self._cache.parent, prefix=CACHE_FILE)
+            with os.fdopen(handle, "w") as stream:
+                json.dump(noted, stream, indent=1)
+            Path(aside).replace(self._cache)
+        except OSError:
+            log.debug("the digests could not be kept", exc_info=True)
+            if aside:
+                Path(aside).unlink(missing_ok=True)
+
+
+def _mark(path: Path) -> list[int]:
+    """Size in bytes and time of the last change in nanoseconds."""
+    status = path.stat()
+    return [status.st_size, status.st_mtime_ns]

@@ -1,0 +1,110 @@
+"""The networks of a single-file checkpoint in the original layout of Stable Diffusion. Offline.
+
+diffusers translates the tensors' names; every tensor that a network needs must be there, in its shape.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import init_empty_weights
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers.loaders.single_file_utils import (
+    convert_ldm_unet_checkpoint,
+    convert_ldm_vae_checkpoint,
+    convert_open_clip_checkpoint,
+)
+from safetensors import safe_open
+from transformers import CLIPTextConfig, CLIPTextModel
+
+from engine.models.checkpoint import Checkpoint
+from engine.models.configuration import Config, text_prefix
+from engine.models.detection import TEXT, UNET, VAE
+from engine.models.fault import Corrupt
+from engine.models.tokenizer import clip_tokenizer
+
+log = logging.getLogger(__name__)
+Tensors = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """A checkpoint's networks, on the CPU."""
+
+    tokenizer: Any
+    text_encoder: Any
+    unet: Any
+    vae: Any
+
+
+def load_parts(checkpoint: Checkpoint, dtype: torch.dtype) -> Parts:
+    """The networks in `dtype`. Raises Corrupt naming the part that is damaged."""
+    file, config = _File(checkpoint.path, dtype), checkpoint.config
+    prefix = text_prefix(checkpoint.header)
+    return Parts(
+        tokenizer=clip_tokenizer(**config["tokenizer"]),
+        text_encoder=_part("text encoder", lambda: _text_encoder(file, prefix, config["text_encoder"])),
+        unet=_part("network", lambda: _unet(file, config["unet"])),
+        vae=_part("VAE", lambda: _vae(file, config["vae"])),
+    )
+
+
+@dataclass(frozen=True)
+class _File:
+    path: Path
+    dtype: torch.dtype
+
+    def tensors(self, prefix: str) -> Tensors:
+        with safe_open(self.path, framework="pt", device="cpu") as file:
+            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118 it is no mapping
+            return {name: file.get_tensor(name).to(self.dtype) for name in names}
+
+
+def _part(name: str, load: Callable[[], Any]) -> Any:
+    try:
+        return load()
+    except Exception as error:  # whatever a broken file provokes in three libraries
+        log.exception("a checkpoint's %s could not be loaded", name)
+        raise Corrupt(f"its {name} is damaged or incomplete") from error
+
+
+def _unet(file: _File, config: Config) -> Any:
+    with init_empty_weights():
+        unet = UNet2DConditionModel.from_config(config)
+    return _filled(unet, convert_ldm_unet_checkpoint(file.tensors(UNET), unet.config))
+
+
+def _vae(file: _File, config: Config) -> Any:
+    with init_empty_weights():
+        vae = AutoencoderKL.from_config(config)
+    return _filled(vae, convert_ldm_vae_checkpoint(file.tensors(VAE), vae.config))
+
+
+def _text_encoder(file: _File, prefix: str, config: Config) -> Any:
+    with init_empty_weights():
+        encoder = CLIPTextModel(CLIPTextConfig(**config))
+    tensors = file.tensors(prefix)
+    if prefix == f"{TEXT}model.":
+        tensors = convert_open_clip_checkpoint(encoder, tensors, prefix=prefix)
+        prefix = "text_model."
+    bare = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+    outer = "text_model." if hasattr(encoder, "text_model") else ""  # older transformers: one level deeper
+    kept = {f"{outer}{name}": tensor for name, tensor in bare.items() if _is_used(name, config)}
+    return _filled(encoder, kept)
+
+
+def _is_used(name: str, config: Config) -> bool:
+    """Not the layers after the last that is used, what projects for comparison with pictures, and counters."""
+    first, *rest = name.split(".")
+    if first == "encoder" and int(rest[1]) >= config["num_hidden_layers"]:
+        return False
+    return first in ("embeddings", "encoder", "final_layer_norm") and not name.endswith("position_ids")
+
+
+def _filled(network: Any, tensors: Tensors) -> Any:
+    """The network with these weights: all that it has, and no others."""
+    network.load_state_dict(tensors, strict=True, assign=True)
+    return network

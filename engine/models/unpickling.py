@@ -1,0 +1,136 @@
+"""`python -m engine.models.unpickling PICKLE SAFETENSORS`: the tensors of a `.ckpt`, in a process of their own.
+
+A pickle is a program. This one is read by torch's reader for weights alone, which knows only how to build tensors;
+and because readers have had holes, the process may not connect, start another or touch other files' names, and has
+limits. What it prints is one line of JSON: {"fault": null | "Unsafe" | "Corrupt" | "WrongKind", "says": "it …"}.
+"""
+
+import json
+import pickle
+import re
+import resource
+import sys
+import zipfile
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from engine.models.fault import Corrupt, NotAModel, Unsafe, WrongKind
+
+CPU_S = 1800
+SPACE_BYTES = 24 * 2**30  # address space: torch with CUDA takes half of it without any use
+TIMES = 3  # the file in memory: read, and copied apart
+MARGIN_BYTES = 64 * 2**20
+LEFT_OUT = (
+    "model_ema.",
+    "loss.",
+    "lpips.",
+)  # a second copy that averages the first, and what only training needs
+NAMED = re.compile(r"GLOBAL ([\w.]+)")
+FORBIDDEN = re.compile(
+    r"(socket|subprocess|ctypes|shutil|tempfile|ftplib|smtplib|urllib|webbrowser|winreg)\."
+    r"|os\.(system|exec|posix_spawn|spawn|fork|forkpty|kill|remove|rename|rmdir|link|symlink|chmod|chown|putenv)"
+)
+HARMLESS = (  # what pickles of Stable Diffusion 1 name besides tensors; of all of it nothing is needed
+    "pytorch_lightning.callbacks.model_checkpoint.ModelCheckpoint",
+    "pytorch_lightning.callbacks.early_stopping.EarlyStopping",
+    "pytorch_lightning.utilities.parsing.AttributeDict",
+    "numpy.core.multiarray.scalar",
+    "numpy.core.multiarray._reconstruct",
+    "numpy._core.multiarray.scalar",  # as numpy 2 calls it
+    "numpy._core.multiarray._reconstruct",
+    "numpy.dtype",
+    "numpy.ndarray",
+    "_codecs.encode",
+)
+
+
+class Nothing:
+    """Stands in for an object that is not needed: takes everything and does nothing."""
+
+    def __new__(cls, *_: Any) -> "Nothing":
+        return super().__new__(cls)
+
+    def __init__(self, *_: Any) -> None:
+        pass
+
+    def __setstate__(self, _: Any) -> None:
+        pass
+
+
+def main() -> None:
+    source, target = (Path(argument) for argument in sys.argv[1:3])
+    _limit(source.stat().st_size)
+    sys.addaudithook(refuse)
+    fault: NotAModel | None = None
+    try:
+        save_file(tensors(source), target)
+    except NotAModel as error:
+        fault = error
+    except MemoryError:
+        fault = Corrupt("it does not fit into memory")
+    print(json.dumps({"fault": fault and type(fault).__name__, "says": str(fault or "")}))  # noqa: T201
+
+
+def tensors(source: Path) -> dict[str, torch.Tensor]:
+    """The weights in a pickle, each with memory of its own. Raises Unsafe, Corrupt or WrongKind."""
+    try:
+        with torch.serialization.safe_globals([(Nothing, name) for name in HARMLESS]):
+            content = torch.load(
+                source, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(source)
+            )
+    except MemoryError:
+        raise
+    except PermissionError:
+        raise Unsafe("its pickle tried to do more than hold numbers") from None
+    except pickle.UnpicklingError as error:
+        raise _meaning(str(error)) from None
+    except Exception as error:  # whatever damaged bytes provoke
+        if "allocate" in str(error):
+            raise MemoryError from None
+        raise Corrupt("it is damaged, or no pickle of torch's") from None
+    weights = content.get("state_dict", content) if isinstance(content, Mapping) else {}
+    kept = {
+        name: value.detach().clone(memory_format=torch.contiguous_format)
+        for name, value in (weights.items() if isinstance(weights, Mapping) else ())
+        if isinstance(name, str) and isinstance(value, torch.Tensor) and not name.startswith(LEFT_OUT)
+    }
+    if not kept:
+        raise WrongKind("it holds no weights of a checkpoint")
+    return kept
+
+
+def _meaning(error: str) -> NotAModel:
+    if found := NAMED.search(error):
+        return Unsafe(
+            f"its pickle asks to run {found[1]}, which no weights need. Do not trust where it is from"
+        )
+    if "Trying to call" in error or "Can only" in error or "blocked" in error:
+        return Unsafe("its pickle asks to run code, which no weights need. Do not trust where it is from")
+    return Corrupt("it is damaged, or no pickle of torch's")
+
+
+def _limit(size: int) -> None:
+    """Where the system knows such limits."""
+    for name, most in (
+        ("RLIMIT_AS", SPACE_BYTES + TIMES * size),
+        ("RLIMIT_CPU", CPU_S),
+        ("RLIMIT_FSIZE", size + MARGIN_BYTES),
+        ("RLIMIT_CORE", 0),
+    ):
+        with suppress(AttributeError, ValueError, OSError):
+            resource.setrlimit(getattr(resource, name), (most, most))
+
+
+def refuse(event: str, _: tuple[Any, ...]) -> None:
+    """An audit hook; once set, it stays."""
+    if FORBIDDEN.match(event):
+        raise PermissionError(event)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""`darkroom models`: what an operator reads, and exit codes that a script can use."""
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+
+from engine.models.__main__ import main
+from tests.engine.models import headers
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The models folder of the settings there are none of."""
+    for name in [name for name in os.environ if name.startswith("DARKROOM_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "data" / "models"
+    folder.mkdir(parents=True)
+    return folder
+
+
+def small(path: Path) -> Path:
+    """A checkpoint as far as its header tells, of few bytes."""
+    return headers.write(path, headers.checkpoint("sd1", text_width=32))
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+
+
+def test_a_list_has_every_model_and_says_what_is_wrong_with_the_others(root: Path, capsys: Captured) -> None:
+    small(root / "photo.safetensors")
+    headers.write(root / "style.safetensors", {"lora_unet_x.lora_up.weight": (4, 8)})
+    (root / "cut.safetensors").write_bytes((root / "photo.safetensors").read_bytes()[:-1])
+    (root / "old.ckpt").write_bytes(b"")
+    assert main(["list"]) == 0
+    heading, *lines = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["NAME", "FAMILY", "KIND", "PREDICTS", "SIZE", "SHA-256", "USABLE"]
+    told = {line.split()[0]: line for line in lines}
+    assert told["photo"].split()[1:4] == ["sd1", "file", "noise"]
+    assert told["photo"].endswith("yes")
+    assert told["style"].endswith("no: it is a LoRA, not a checkpoint")
+    assert told["cut"].endswith("no: it ends 1 bytes too early: copy or download it again")
+    assert told["old.ckpt"].endswith("make a model of it with: darkroom models convert old.ckpt")
+
+
+def test_an_empty_folder_says_what_draws_then(capsys: Captured) -> None:
+    assert main(["list"]) == 0
+    assert "the engine draws with its demo" in capsys.readouterr().out
+
+
+def test_a_checkpoint_is_added_whole_and_never_over_another(
+    root: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    source = small(tmp_path / "photo.safetensors")
+    assert main(["add", str(source)]) == 0
+    assert capsys.readouterr().out == "photo is a model now.\n"
+    assert (root / "photo.safetensors").read_bytes() == source.read_bytes()
+    assert main(["add", str(source)]) == os.EX_CANTCREAT
+    assert capsys.readouterr().err == "photo.safetensors: there is a model of this name already.\n"
+    assert names(root) == {"photo.safetensors"}
+
+
+def test_what_is_no_model_is_not_added(root: Path, tmp_path: Path, capsys: Captured) -> None:
+    headers.write(tmp_path / "vae.safetensors", {"first_stage_model.x": (2,)})
+    small(tmp_path / "a+b.safetensors")
+    (tmp_path / "old.ckpt").touch()
+    for name, code, says in (
+        ("vae.safetensors", os.EX_DATAERR, "vae.safetensors: it is a VAE, not a checkpoint.\n"),
+        ("a+b.safetensors", os.EX_DATAERR, "its name has characters other than letters"),
+        ("old.ckpt", os.EX_DATAERR, "it is a pickle: make a model of it with: darkroom models convert"),
+        ("data", os.EX_DATAERR, "it is a folder"),
+        ("nothing.safetensors", os.EX_NOINPUT, "nothing.safetensors: it is not there.\n"),
+    ):
+        assert main(["add", name]) == code
+        assert says in capsys.readouterr().err
+    assert names(root) == set()
+
+
+def test_a_check_reads_everything_and_tells_bytes_that_changed_by_themselves(
+    root: Path, capsys: Captured
+) -> None:
+    path = small(root / "photo.safetensors")
+    assert main(["check", "photo"]) == 0
+    assert "SHA-256: " in capsys.readouterr().out
+    before = path.stat()
+    with path.open("r+b") as stream:
+        stream.seek(-1, os.SEEK_END)
+        stream.write(b"\x01")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert main(["check", "photo"]) == os.EX_DATAERR
+    assert "its bytes changed, though nobody wrote it" in capsys.readouterr().err
+    assert main(["check", "nothing"]) == os.EX_NOINPUT
+
+
+def test_a_model_is_removed_only_where_somebody_agrees(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    small(root / "photo.safetensors")
+    (root / "photo.darkroom.json").write_text("{}")
+    for answer in ("n\n", ""):
+        monkeypatch.setattr("sys.stdin", io.StringIO(answer))
+        assert main(["remove", "photo"]) == 1
+        assert capsys.readouterr().err.endswith("Nothing was removed.\n")
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    assert main(["remove", "photo"]) == 0
+    assert names(root) == set()
+
+
+def test_folders_and_broken_files_are_removed_too_and_a_name_is_never_a_path(
+    root: Path, tmp_path: Path
+) -> None:
+    (root / "folder").mkdir()
+    (root / "folder" / "model_index.json").write_text("{}")
+    (root / "old.ckpt").touch()
+    small(tmp_path / "data" / "secret.safetensors")
+    assert main(["remove", "--yes", "../secret"]) == os.EX_NOINPUT
+    assert main(["remove", "--yes", "folder"]) == 0
+    assert main(["remove", "--yes", "old.ckpt"]) == 0
+    assert names(root) == set()
+    assert names(root.parent) == {"models", "secret.safetensors"}
