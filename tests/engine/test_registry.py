@@ -147,7 +147,7 @@ def test_without_any_model_nothing_is_offered_and_the_log_says_why(
     assert registry.models() == ()
     assert registry.models() == ()
     assert [record.getMessage() for record in caplog.records] == [
-        "model folder demo is not offered: its model_index.json is missing or damaged"
+        "model demo is not offered: its model_index.json is missing or damaged"
     ]
 
 
