@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.errors import Refused
-from engine.wire import Fill, Limits, Margins, ModelInfo, Task
+from engine.wire import Fill, GenerationRequest, Limits, Margins, ModelInfo, Task
 
 OUTPAINT_STRENGTH = 0.9  # nearly all noise; the colours of the edge still lead it
 MEANING = {
@@ -15,6 +15,19 @@ MEANING = {
     Task.OUTPAINT: "extend an image",
 }
 ROOMY = 2  # times the area that a model was trained on: up to there a picture is drawn at its own size
+# What a request without a mask and without a variation says of them.
+PLAIN: dict[str, Any] = {
+    name: GenerationRequest.model_fields[name].default
+    for name in (
+        "mask_blur",
+        "fill",
+        "only_masked",
+        "padding",
+        "extend",
+        "variation_seed",
+        "variation_strength",
+    )
+}
 SIDES = tuple(Margins.model_fields)
 _MARGIN = re.compile(rf"({'|'.join(SIDES)})=(\d{{1,6}})", re.ASCII)
 

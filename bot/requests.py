@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from rapidfuzz import fuzz, process
 
 from bot.errors import Refused
-from bot.redraw import MEANING, OUTPAINT_STRENGTH, Redraw
+from bot.redraw import MEANING, OUTPAINT_STRENGTH, PLAIN, Redraw
 from engine.wire import (
     MAX_SEED,
     Capabilities,
@@ -104,7 +104,7 @@ def variation(
     _check_task(Task.IMG2IMG, find_model(request.model, capabilities))
     strength = max(VARIATION_STRENGTH, least_strength(request.steps))
     changes = {"owner": owner, "seed": seed, "task": Task.IMG2IMG, "strength": strength}
-    return request.model_copy(update=changes)
+    return request.model_copy(update=PLAIN | changes)
 
 
 def find_model(wanted: str | None, capabilities: Capabilities, task: Task = Task.TXT2IMG) -> ModelInfo:

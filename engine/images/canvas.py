@@ -49,11 +49,9 @@ class Canvas:
 
         With any `fill` but the original the masked part to start from has the colours around it, as in A1111.
         """
-        start = self.picture if fill is Fill.ORIGINAL else filled(self.picture, self.mask)
-        picture, begin, mask = (
-            _scaled(image.crop(self.box), size) for image in (self.picture, start, self.mask)
-        )
-        return picture, begin, mask.point(lambda value: 255 if value >= 128 else 0)
+        picture, mask = (_scaled(image.crop(self.box), size) for image in (self.picture, self.mask))
+        mask = _sharp(mask)
+        return picture, picture if fill is Fill.ORIGINAL else filled(picture, mask), mask
 
     def finished(self, drawn: Pixels) -> Pixels:
         """The whole picture, [H, W, 3], with what was drawn for `box`, [h, w, 3] of any size, in its place."""
@@ -118,6 +116,12 @@ def filled(picture: Image.Image, mask: Image.Image) -> Image.Image:
         for _ in range(times):
             result.alpha_composite(blurred)
     return result.convert("RGB")
+
+
+def _sharp(mask: Image.Image) -> Image.Image:
+    """Black and white again; a mask so thin that scaling it left only greys keeps all of them."""
+    white = mask.point(lambda value: 255 if value >= 128 else 0)
+    return white if white.getbbox() else mask.point(lambda value: 255 if value else 0)
 
 
 def _scaled(image: Image.Image, size: tuple[int, int]) -> Image.Image:

@@ -102,7 +102,9 @@ def latent_mask(mask: Image.Image, factor: int) -> torch.Tensor:
     """
     pixels = _pixels_of_mask(mask)
     cells = pixels[..., ::factor, ::factor]
-    return cells if bool(cells.any()) else torch.nn.functional.max_pool2d(pixels, factor)
+    if not bool(cells.any()):
+        cells = torch.nn.functional.max_pool2d(pixels, factor)
+    return cells
 
 
 def _pixels_of_mask(mask: Image.Image) -> torch.Tensor:

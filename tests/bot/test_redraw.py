@@ -4,7 +4,7 @@ import pytest
 
 from bot.errors import Refused
 from bot.redraw import Redraw
-from bot.requests import Options, build
+from bot.requests import Options, build, variation
 from engine.wire import Fill, GenerationRequest, Margins, Task
 from tests.bot.samples import capabilities, model
 
@@ -61,6 +61,12 @@ def test_a_variation_has_a_seed_and_a_strength() -> None:
     assert (request.variation_seed, request.variation_strength) == (7, 0.2)
     with pytest.raises(Refused, match="variation_strength needs a variation_seed"):
         made(Redraw(), None, variation_strength=0.2)
+
+
+def test_the_variations_button_of_an_inpainted_picture_asks_for_no_mask() -> None:
+    inpainted = made(Redraw(mask=True, mask_blur=4, only_masked=True, fill="fill"))
+    redrawn = variation(inpainted, OFFERED, owner="", seed=2)
+    assert redrawn == made(Redraw(), size="512x512", strength=0.6, seed=2)
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,12 @@ def test_the_known_part_is_shown_as_it_is_whatever_the_start() -> None:
     assert np.array_equal(np.asarray(piece), np.asarray(mask))
 
 
+def test_a_thin_mask_is_still_there_when_a_large_picture_is_scaled_down() -> None:
+    canvas = Canvas.of(ask(), photo(512, 512), mask_of((512, 512), (100, 40, 102, 400)))
+    _, _, mask = canvas.piece((64, 64), Fill.ORIGINAL)
+    assert mask.getbbox() is not None
+
+
 @given(
     left=st.integers(0, 90),
     top=st.integers(0, 60),
