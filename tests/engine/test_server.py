@@ -82,7 +82,7 @@ async def test_concurrent_puts_of_one_job_draw_it_once(engine: Engine) -> None:
 
 
 async def test_an_input_image_reaches_the_worker_as_png(engine: Engine) -> None:
-    img2img = {"task": "img2img", "strength": 0.5, "prompt": "slow"}
+    img2img: dict[str, Any] = {"task": "img2img", "strength": 0.5, "prompt": "slow"}
     assert (await engine.put("job", picture(), **img2img))[0] == 202
     await engine.until("job", "progress")
     with Image.open(engine.folder / "spool" / "job" / "input.png") as image:

@@ -52,7 +52,8 @@ def _cloud(image: Image.Image, x: np.int64, y: np.int64, random: Random) -> None
     draw = ImageDraw.Draw(image)
     for offset, radius in ((-26, 14), (0, 22), (26, 15)):
         radius += int(random.integers(-2, 3))
-        draw.ellipse((x + offset - radius, y - radius, x + offset + radius, y + radius), fill=(250, 252, 255))
+        box = (x + offset - radius, y - radius, x + offset + radius, y + radius)
+        draw.ellipse([float(side) for side in box], fill=(250, 252, 255))
 
 
 def _beach(side: int, random: Random) -> Image.Image:

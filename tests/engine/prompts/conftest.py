@@ -4,8 +4,8 @@ import pytest
 import torch
 from transformers import CLIPTextConfig, CLIPTextModel
 
+from engine.models.tokenizer import clip_tokenizer
 from engine.prompts.encoding import PromptEncoder
-from tests.engine.tiny_model import clip_tokenizer
 
 
 class Counting:

@@ -139,7 +139,7 @@ def by_hand(model: StableDiffusion, pipeline: Any, request: GenerationRequest, s
     scheduler = EulerDiscreteScheduler.from_config(pipeline.scheduler.config)
     scheduler.set_timesteps(request.steps)
     generator = torch.Generator("cpu").manual_seed(request.seed)
-    latents = torch.randn(1, 4, 8, 8, generator=generator) * scheduler.init_noise_sigma
+    latents: torch.Tensor = torch.randn(1, 4, 8, 8, generator=generator) * scheduler.init_noise_sigma
     with torch.inference_mode():
         for timestep in scheduler.timesteps:
             scaled = scheduler.scale_model_input(latents, timestep)
