@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bot.engine_client import EngineClient
 from bot.generate import generate, own_engine, progress_bar
+from bot.given import Given
 from engine.wire import GenerationRequest
 
 COLD_GOAL_S, WARM_GOAL_S, MEMORY_GOAL_GB = 6.0, 3.0, 1.5
@@ -46,14 +47,14 @@ async def main() -> int:
 
 async def first_request(engine: EngineClient) -> GenerationRequest:
     (model,) = (await engine.capabilities()).models
-    fields = {**model.defaults.model_dump(), "steps": 20, "model": model.name, "seed": 99}
+    fields = {**model.defaults.model_dump(), "steps": 20, "model": model.name, "seed": 99, "strength": None}
     return GenerationRequest.model_validate({**fields, "prompt": "a hamster on a blue background"})
 
 
 async def draw(engine: EngineClient, request: GenerationRequest, out: Path) -> float:
     began = time.monotonic()
     with progress_bar() as progress:
-        await generate(engine=engine, request=request, input_image=None, out=out, progress=progress)
+        await generate(engine=engine, request=request, given=Given(), out=out, progress=progress)
     return time.monotonic() - began
 
 

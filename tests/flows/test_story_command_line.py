@@ -120,12 +120,14 @@ def test_generate_draws_without_a_chat(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp"])
 def test_verify_tells_where_a_picture_comes_from(tmp_path: Path, name: str) -> None:
-    drawn = darkroom("generate", "--prompt", "a hamster", "--steps", "2", "--out", name, folder=tmp_path)
+    prompt = "a hamster on a blue background"  # an unfinished or a white picture leaves a watermark no room
+    options = ("--prompt", prompt, "--steps", "12", "--seed", "3", "--out", name)
+    drawn = darkroom("generate", *options, folder=tmp_path)
     assert drawn.returncode == 0, drawn.stderr
     told = darkroom("verify", "--json", name, folder=tmp_path)
     assert told.returncode == 0, told.stderr
     found = json.loads(told.stdout)
-    assert found["recipe"]["prompt"] == "a hamster"
+    assert found["recipe"]["prompt"] == prompt
     assert found["source_type"] == "trainedAlgorithmicMedia"
     assert found["signature"]["state"] == "ours"
     assert [mark["text"] for mark in found["watermarks"]] == ["DRKROM"]
