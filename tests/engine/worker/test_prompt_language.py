@@ -218,5 +218,5 @@ def test_a_schedule_that_cannot_be_encoded_fails_its_own_image_alone(
 
 def test_a_weight_in_brackets_changes_the_picture(model: StableDiffusion, ask: Ask) -> None:
     plain, loud, same = draw(model, ask(), ask(prompt="a (hamster:1.6) with a brush"), ask())
-    torch.testing.assert_close(plain, same, atol=1e-3, rtol=0)  # another row of the batch, up to rounding
-    assert not torch.equal(plain, loud)
+    torch.testing.assert_close(plain, same, atol=1e-4, rtol=0)  # another row of the batch, up to rounding
+    assert not torch.allclose(plain, loud, atol=1e-3)
