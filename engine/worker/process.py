@@ -29,23 +29,24 @@ from engine.frames import (
     Start,
     Stop,
 )
-from engine.images.encoding import write
 from engine.images.finishing import Finisher
 from engine.images.previews import STABLE_DIFFUSION, preview_jpeg
 from engine.models.loading import StableDiffusion
 from engine.prompts import loras
 from engine.prompts.conditioning import Conditioning
-from engine.prompts.limits import CHUNK_TOKENS, MAX_CHUNKS
-from engine.prompts.wildcards import Lines, Words, no_lines, words_of
+from engine.prompts.wildcards import Lines, no_lines, words_of
 from engine.tasks.starting import start_images
-from engine.wire import MEDIA_TYPES, GenerationRequest, ImageInfo
+from engine.wire import GenerationRequest, ImageInfo
 from engine.worker.batching import RowCap
 from engine.worker.device import Device, free_memory
 from engine.worker.drawing import Drawing
 from engine.worker.failures import meaning
 from engine.worker.flight import ImageInFlight
+from engine.worker.notices import notices_of
 from engine.worker.pixels import decode_latents
+from engine.worker.shelf import Shelf
 from engine.worker.step_loop import StepLoop
+from engine.worker.writing import write_image
 
 log = logging.getLogger(__name__)
 
@@ -83,17 +84,15 @@ class Worker:
         wildcards: Lines = no_lines,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._load = load
         self._place = device.place
         in_flight = IN_FLIGHT.get(device.place.type, IN_FLIGHT_ELSEWHERE)
         self._ready = Ready(device=str(device), in_flight=in_flight)
-        self._cap = cap
         self._inbox = inbox
         self._send = send
         self._finisher = finisher
         self._wildcards = wildcards
         self._clock = clock
-        self._loop: StepLoop | None = None
+        self._shelf = Shelf(load=load, cap=cap)
         self._drawings: dict[str, Drawing] = {}
         self._undecoded: deque[ImageInFlight] = deque()
 
@@ -146,7 +145,7 @@ class Worker:
             request=request,
             folder=command.folder,
             images=images,
-            notices=_notices(model, images),
+            notices=notices_of(model, images),
             clock=self._clock,
         )
 
@@ -165,12 +164,13 @@ class Worker:
         )
 
     def _loop_of(self, model: str, job_id: str) -> StepLoop:
-        """The step loop of a model, loaded if another one is. The front sends one model at a time."""
-        if self._loop is None or self._loop.model.name != model:
+        if not self._shelf.holds(model):
             self._send(Loading(job=job_id, model=model))
-            self._loop = None  # two models at once may not fit
-            self._loop = StepLoop(model=self._load(model), cap=self._cap)
-        return self._loop
+        return self._shelf.loop_of(model)
+
+    @property
+    def _loop(self) -> StepLoop | None:
+        return self._shelf.loop
 
     def _cancel(self, job_id: str) -> None:
         if self._drop(job_id):
@@ -221,7 +221,7 @@ class Worker:
     def _write(self, drawing: Drawing, image: ImageInFlight, pixels: npt.NDArray[np.uint8]) -> None:
         assert self._loop is not None
         hash_ = self._loop.model.hash
-        future = self._writer.submit(_write_image, self._finisher, drawing, image, pixels, hash_)
+        future = self._writer.submit(write_image, self._finisher, drawing, image, pixels, hash_)
         future.add_done_callback(lambda done: self._inbox.put(Written(image.job_id, image.index, done)))
 
     def _file_written(self, written: Written) -> None:
@@ -252,50 +252,3 @@ class Worker:
             free_memory(self._place)
         self._drop(job_id)
         self._send(Failed(job=job_id, error=meaning(job_id, error)))
-
-
-def _notices(model: StableDiffusion, images: list[ImageInFlight]) -> tuple[str, ...]:
-    """What of the prompts was not read, and which words a small model does not know, each said once."""
-    said = [
-        f"The {field.replace('_', ' ')} has {reading.tokens} tokens, more than the {MAX_CHUNKS} chunks of"
-        f" {CHUNK_TOKENS} that are read. Not used: “{reading.cut}”"
-        for image in images
-        for field, reading in image.conditioning.cuts(image.steps)
-    ]
-    if (vocabulary := model.card.vocabulary) is not None:
-        hints = (vocabulary.hint(image.conditioning.prompt) for image in images)
-        said += [hint for hint in hints if hint]
-    return tuple(dict.fromkeys(said))
-
-
-def _write_image(
-    finisher: Finisher,
-    drawing: Drawing,
-    image: ImageInFlight,
-    pixels: npt.NDArray[np.uint8],
-    model_hash: str,
-) -> ImageInfo:
-    request = drawing.request
-    words = Words(image.conditioning.prompt, image.conditioning.negative_prompt)
-    if image.canvas is not None:
-        pixels = image.canvas.finished(pixels)
-    content, text = finisher.finish(
-        pixels,
-        request,
-        seed=image.seed,
-        variation_seed=request.image_variation_seed(image.index),
-        model_hash=model_hash,
-        words=words,
-        kept=None if image.canvas is None else image.canvas.kept,
-    )
-    sha256, size = write(drawing.folder / f"{image.index}.{request.format}", content)
-    return ImageInfo(
-        index=image.index,
-        seed=image.seed,
-        width=pixels.shape[1],
-        height=pixels.shape[0],
-        media_type=MEDIA_TYPES[request.format],
-        bytes=size,
-        sha256=sha256,
-        infotext=text,
-    )

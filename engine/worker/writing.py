@@ -1,0 +1,45 @@
+"""From a picture's pixels to its file in the job's folder. Blocking: call from a thread."""
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.images.encoding import write
+from engine.images.finishing import Finisher
+from engine.prompts.wildcards import Words
+from engine.wire import MEDIA_TYPES, ImageInfo
+from engine.worker.drawing import Drawing
+from engine.worker.flight import ImageInFlight
+
+
+def write_image(
+    finisher: Finisher,
+    drawing: Drawing,
+    image: ImageInFlight,
+    pixels: npt.NDArray[np.uint8],
+    model_hash: str,
+) -> ImageInfo:
+    """Finish and write one picture of RGB pixels [H, W, 3]. Raises OSError."""
+    request = drawing.request
+    words = Words(image.conditioning.prompt, image.conditioning.negative_prompt)
+    if image.canvas is not None:
+        pixels = image.canvas.finished(pixels)
+    content, text = finisher.finish(
+        pixels,
+        request,
+        seed=image.seed,
+        variation_seed=request.image_variation_seed(image.index),
+        model_hash=model_hash,
+        words=words,
+        kept=None if image.canvas is None else image.canvas.kept,
+    )
+    sha256, size = write(drawing.folder / f"{image.index}.{request.format}", content)
+    return ImageInfo(
+        index=image.index,
+        seed=image.seed,
+        width=pixels.shape[1],
+        height=pixels.shape[0],
+        media_type=MEDIA_TYPES[request.format],
+        bytes=size,
+        sha256=sha256,
+        infotext=text,
+    )
