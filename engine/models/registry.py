@@ -175,13 +175,15 @@ class Registry:
 
 def _info(name: str, checkpoint: Checkpoint) -> ModelInfo:
     """What a person may choose of a single file's."""
-    card = checkpoint.card
+    card, found, config = checkpoint.card, checkpoint.found, checkpoint.config
+    tasks = REFINER_TASKS if found.is_refiner else TASKS[found.in_channels]
+    ours = _of_family(found.family) | _of_tasks(tasks)
     return ModelInfo(
         name=name,
         title=card.title or name,
-        family=checkpoint.found.family,
-        tasks=TASKS[4],
-        defaults=_defaults(_native_side(checkpoint.config["unet"], checkpoint.config["vae"]), card.defaults),
+        family=found.family,
+        tasks=tasks,
+        defaults=_defaults(_native_side(config["unet"], config["vae"]), ours | card.defaults),
         notice=card.notice,
     )
 
