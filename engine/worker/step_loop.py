@@ -91,6 +91,7 @@ class StepLoop:
             timesteps.to(self.model.device.place),
             encoder_hidden_states=torch.cat([image.embedding for image in batch]),
             timestep_cond=self._guidance_rows(batch),
+            added_cond_kwargs=_added_rows(batch),
             return_dict=False,
         )[0]
         return prediction.float()
@@ -133,6 +134,12 @@ class StepLoop:
         left = self._cap.rows(batch[0].key)
         log.warning("a tick of %d rows did not fit into memory; at most %d from now on", rows, left)
         return Tick()
+
+
+def _added_rows(batch: list[ImageInFlight]) -> dict[str, torch.Tensor] | None:
+    """What the network is told beside the texts, by diffusers' names, [rows, …] each."""
+    rows = {name: torch.cat([image.added[name] for image in batch]) for name in batch[0].added}
+    return rows or None
 
 
 def guidance_embedding(guidance: torch.Tensor, width: int) -> torch.Tensor:
