@@ -26,7 +26,7 @@ from engine.frames import (
 from engine.images.finishing import Finisher
 from engine.models.loading import ModelBroken, StableDiffusion
 from engine.wire import Format, GenerationRequest, Sampler, Task
-from engine.worker.batching import RowCap
+from engine.worker.cap_book import CapBook
 from engine.worker.process import Inbox, Worker
 
 Ask = Callable[..., GenerationRequest]
@@ -43,7 +43,7 @@ class Front:
         self.worker = Worker(
             load=self._load,
             device=model.device,
-            cap=RowCap(),
+            caps=CapBook(file=None, machine="test"),
             inbox=self.inbox,
             send=self.frames.put,
             finisher=Finisher(version="0.1.0"),
