@@ -104,6 +104,7 @@ class Worker:
             while self._obey():
                 self._tick()
                 self._decode_one()
+            self._caps.save()
 
     # -- commands ---------------------------------------------------------------------------------
 
