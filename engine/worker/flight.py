@@ -22,7 +22,8 @@ class ImageInFlight:
     step is conditioned on, [rows, tokens, width]: a schedule in the prompt changes it, and its length. `added` is
     what the network is told besides, by diffusers' names, [rows, …] each: SDXL alone is told something.
     Where a part of a picture is drawn anew, `canvas` is that picture; `held` keeps its other parts where the network
-    sees no mask, and `shown` [1, 5, h, w] is the mask and the known latents for one that does.
+    sees no mask, and `shown` [1, 5, h, w] is the mask and the known latents for one that does. `owner` and `joined`
+    are for taking turns (`engine/worker/turns.py`).
     """
 
     job_id: str
@@ -37,6 +38,8 @@ class ImageInFlight:
     held: Held | None = None
     shown: torch.Tensor | None = None
     canvas: Canvas | None = None
+    owner: str = ""
+    joined: int = 0
     position: int = 0
     estimate: torch.Tensor | None = None
     embedding: torch.Tensor = field(init=False, repr=False)
@@ -65,6 +68,11 @@ class ImageInFlight:
     def rows(self) -> int:
         """Rows of a forward pass: two with guidance (unconditional, conditional), else one; AND adds more."""
         return self.conditioning.rows
+
+    @property
+    def left(self) -> int:
+        """What it still needs, in rows × steps."""
+        return self.rows * (self.steps - self.position)
 
     @property
     def key(self) -> tuple[int, ...]:
