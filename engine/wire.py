@@ -63,6 +63,7 @@ class Sampler(StrEnum):
     PLMS = "plms"
     UNIPC = "unipc"
     LCM = "lcm"
+    TCD = "tcd"
 
 
 class Schedule(StrEnum):
