@@ -1,7 +1,7 @@
-"""`python -m bench.full_size`: one picture by Stable Diffusion 1.5, 2.1 and XL at their true size, with random weights.
+"""`python -m bench.full_size`: one picture by Stable Diffusion 1.5, 2.1 and XL at true size, with random weights.
 
-What is drawn is noise; what it costs is the truth: seconds to load and to draw, and memory at its peak, each family in a
-process of its own. For 1.5 diffusers' pipeline draws the same in float32, as it is downloaded, and the time of the
+What is drawn is noise; what it costs is the truth: seconds to load and to draw, and memory at its peak, each family in
+a process of its own. For 1.5 diffusers' pipeline draws the same in float32, as it is downloaded, and the time of the
 network is set against the least that its multiplications take at the speed this machine was seen to multiply at.
 """
 
