@@ -74,14 +74,8 @@ def start(
         image = start_text_to_image(model, "job", request, 0, words)
     else:
         image = start_image_to_image(model, "job", request, 0, words, picture)
-    assert request.refiner is not None
-    leave_to_refiner(image, request.refiner)
+    leave_to_refiner([image], request.refiner)
     return image
-
-
-def go_on(model: StableDiffusion, request: GenerationRequest, image: ImageInFlight) -> ImageInFlight:
-    words = model.prompts.encode(request.prompt, request.negative_prompt, guided=request.guidance_scale > 1)
-    return start_refinement(model, request, image, words)
 
 
 def finish(model: StableDiffusion, *images: ImageInFlight) -> None:
@@ -98,7 +92,7 @@ def by_diffusers(
     """The latents of the base's pipeline and then the refiner's, with one generator."""
     assert request.refiner is not None
     name, options = SCHEDULERS[request.sampler]
-    words = {"prompt": request.prompt, "negative_prompt": request.negative_prompt}
+    words: dict[str, Any] = {"prompt": request.prompt, "negative_prompt": request.negative_prompt}
     words |= {"guidance_scale": request.guidance_scale, "num_inference_steps": request.steps}
     words |= {"generator": torch.Generator("cpu").manual_seed(request.seed), "output_type": "latent"}
     latents: Any = picture
@@ -128,7 +122,7 @@ def test_a_refined_picture_equals_the_pipelines(
     request = refined(sampler=sampler)
     image = start(base, request)
     finish(base, image)
-    last = go_on(refiner, request, image)
+    last = start_refinement(refiner, request, image)
     finish(refiner, last)
     assert_equal(last.latents, by_diffusers(folder, request))
 
@@ -140,7 +134,7 @@ def test_a_picture_that_began_as_one_is_refined_as_the_pipelines_do(
     picture = Image.effect_noise((64, 64), 90).convert("RGB")
     image = start(base, request, picture)
     finish(base, image)
-    last = go_on(refiner, request, image)
+    last = start_refinement(refiner, request, image)
     finish(refiner, last)
     assert_equal(last.latents, by_diffusers(folder, request, picture))
 
@@ -154,7 +148,7 @@ def test_the_steps_are_shared_out_and_a_schedule_in_the_prompt_counts_all_of_the
     cat = image.embedding
     finish(base, image)
     assert torch.equal(image.embedding, cat)
-    last = go_on(refiner, request, image)
+    last = start_refinement(refiner, request, image)
     assert (last.before, last.steps, last.all_steps) == (6, 2, 8)
     dog = refiner.prompts.encode("a dog", request.negative_prompt, guided=True)
     assert torch.equal(last.embedding, dog.at(1, 1))
