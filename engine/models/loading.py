@@ -16,6 +16,7 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 
 from engine.models.card import Card, read_card
 from engine.models.checkpoint import read_checkpoint
+from engine.models.configuration import REFINER_TIME_IDS, TIME_IDS
 from engine.models.digests import Digests
 from engine.models.fault import NotAModel
 from engine.models.layout import Layout, read_layout
@@ -96,6 +97,10 @@ def _of_file(name: str, path: Path, device: Device) -> StableDiffusion:
 
 def _of_folder(name: str, folder: Path, device: Device) -> StableDiffusion:
     layout = _layout(name, folder)
+    encoders = [_network(name, folder, part, TEXT_ENCODERS[part], device) for part in layout.text_encoders]
+    unet = _network(name, folder, "unet", UNet2DConditionModel, device)
+    if layout.is_sdxl:
+        _check_fit(name, encoders, unet, layout)
     return StableDiffusion(
         name=name,
         hash=_weights_hash(name, folder),
@@ -103,10 +108,10 @@ def _of_folder(name: str, folder: Path, device: Device) -> StableDiffusion:
         prompts=_prompt_encoder(
             layout,
             [_part(name, folder, part, CLIPTokenizer) for part in layout.tokenizers],
-            [_network(name, folder, part, TEXT_ENCODERS[part], device) for part in layout.text_encoders],
+            encoders,
             device,
         ),
-        unet=_network(name, folder, "unet", UNet2DConditionModel, device),
+        unet=unet,
         vae=_vae(_network(name, folder, "vae", AutoencoderKL, device), layout, device),
         scheduler_config=_scheduler_config(name, folder),
         card=_card(name, folder),
@@ -125,6 +130,16 @@ def _prompt_encoder(
         zeroes_empty=layout.zeroes_empty,
         scores=AESTHETIC_SCORES if layout.is_refiner else None,
     )
+
+
+def _check_fit(name: str, text_encoders: Sequence[Any], unet: Any, layout: Layout) -> None:
+    """SDXL's parts are swapped more often than others', and a wrong one is else found at the first step."""
+    if sum(encoder.config.hidden_size for encoder in text_encoders) != unet.config.cross_attention_dim:
+        raise ModelBroken(f"Model {name!r} cannot be used: its text encoders do not go with its unet.")
+    numbers = REFINER_TIME_IDS if layout.is_refiner else TIME_IDS
+    told = text_encoders[-1].config.projection_dim + numbers * unet.config.addition_time_embed_dim
+    if told != unet.config.projection_class_embeddings_input_dim:
+        raise ModelBroken(f"Model {name!r} cannot be used: its unet is to be told other numbers than SDXL's.")
 
 
 def _vae(vae: Any, layout: Layout, device: Device) -> Any:
