@@ -28,6 +28,7 @@ from bot.given import Given
 from bot.jobs.ports import EngineError
 from bot.launcher import ChildGaveUp, Launcher, bot_child, engine_child
 from bot.redraw import Redraw
+from bot.refiner import refiner_of
 from bot.requests import Options
 
 app = typer.Typer(
@@ -137,6 +138,8 @@ def generate(
     sampler: Annotated[str | None, typer.Option(help="Such as euler_a or 'DPM++ 2M'.")] = None,
     schedule: Annotated[str | None, typer.Option(help="Such as karras.")] = None,
     model: Annotated[str | None, typer.Option(help="The model's name.")] = None,
+    refiner: Annotated[str | None, typer.Option(help="An SDXL that draws the last steps.")] = None,
+    switch_at: Annotated[float | None, typer.Option(help="When it takes over, 0.01 to 0.99.")] = None,
     config: Config = None,
 ) -> None:
     """Draw without any chat."""
@@ -165,6 +168,7 @@ def generate(
         sampler=sampler,
         schedule=schedule,
         model=model,
+        refiner=_check(lambda: refiner_of(refiner, switch_at)),
         format=_check(lambda: format_of(out)),
     )
     drawing = generate_alone(
