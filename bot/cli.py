@@ -1,4 +1,5 @@
-"""The command line: `darkroom try | run | bot | engine | playground | generate | verify | models | doctor | version`.
+"""The command line: `darkroom try | run | bot | engine | playground | generate | verify | models | bench | doctor |
+version`.
 
 Results go to stdout, everything else to stderr. Exit codes as in sysexits.h: 69 something is not
 available, 78 a setting is wrong; 1 when a picture was asked for and not made, 2 for a wrong option.
@@ -199,6 +200,18 @@ def models(
 ) -> None:
     """Keep the models folder: list, add, convert, check or remove a model."""
     os.execv(sys.executable, [sys.executable, "-m", "engine.models", *arguments])
+
+
+@app.command()
+def bench(
+    quick: Annotated[bool, typer.Option(help="Fewer ticks: seconds instead of a minute.")] = False,
+    model: Annotated[str | None, typer.Option(help="Only this one.")] = None,
+    config: Config = None,
+) -> None:
+    """Measure what this machine will do: seconds per picture, what limits it, which setting would help."""
+    options = [*(["--quick"] if quick else []), *(["--model", model] if model else [])]
+    options += ["--config", str(config)] if config else []
+    os.execv(sys.executable, [sys.executable, "-m", "engine.worker.profile", *options])
 
 
 @app.command()
