@@ -20,6 +20,14 @@ STABLE_DIFFUSION = (
     (0.0, 0.0, 0.0),
 )
 
+SDXL = (  # the same for its autoencoder, and from the same place
+    (0.3920, 0.4054, 0.4549),
+    (-0.2634, -0.0196, 0.0653),
+    (0.0568, 0.1687, -0.0755),
+    (-0.3112, -0.2359, -0.2076),
+    (0.0, 0.0, 0.0),
+)
+
 
 def preview_jpeg(
     latents: npt.NDArray[np.float32], latent_to_rgb: Sequence[Sequence[float]] = STABLE_DIFFUSION

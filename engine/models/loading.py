@@ -14,6 +14,7 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
+from engine.images.previews import SDXL, STABLE_DIFFUSION
 from engine.models.card import Card, read_card
 from engine.models.checkpoint import read_checkpoint
 from engine.models.configuration import REFINER_TIME_IDS, TIME_IDS
@@ -51,6 +52,12 @@ class StableDiffusion:
     vae: Any
     scheduler_config: dict[str, Any]
     card: Card
+    is_sdxl: bool = False
+
+    @property
+    def latent_to_rgb(self) -> Sequence[Sequence[float]]:
+        """What previews are made with, [5, 3]: the card's, or else the family's."""
+        return self.card.latent_to_rgb or (SDXL if self.is_sdxl else STABLE_DIFFUSION)
 
     @property
     def vae_factor(self) -> int:
@@ -92,6 +99,7 @@ def _of_file(name: str, path: Path, device: Device) -> StableDiffusion:
         vae=_vae(parts.vae, checkpoint.layout, device),
         scheduler_config=checkpoint.config["scheduler"],
         card=checkpoint.card,
+        is_sdxl=checkpoint.layout.is_sdxl,
     )
 
 
@@ -115,6 +123,7 @@ def _of_folder(name: str, folder: Path, device: Device) -> StableDiffusion:
         vae=_vae(_network(name, folder, "vae", AutoencoderKL, device), layout, device),
         scheduler_config=_scheduler_config(name, folder),
         card=_card(name, folder),
+        is_sdxl=layout.is_sdxl,
     )
 
 

@@ -30,7 +30,7 @@ from engine.frames import (
     Stop,
 )
 from engine.images.finishing import Finisher
-from engine.images.previews import STABLE_DIFFUSION, preview_jpeg
+from engine.images.previews import preview_jpeg
 from engine.models.loading import StableDiffusion
 from engine.prompts import loras
 from engine.prompts.conditioning import Conditioning
@@ -226,7 +226,7 @@ class Worker:
     def _preview(self, image: ImageInFlight) -> str:
         assert self._loop is not None
         estimate = image.latents if image.estimate is None else image.estimate
-        matrix = self._loop.model.card.latent_to_rgb or STABLE_DIFFUSION
+        matrix = self._loop.model.latent_to_rgb
         return base64.b64encode(preview_jpeg(estimate[0].float().cpu().numpy(), matrix)).decode()
 
     def _decode_one(self) -> None:

@@ -9,6 +9,7 @@ import torch
 from diffusers import AutoencoderKL
 from safetensors.torch import load_file, save_file
 
+from engine.images.previews import SDXL
 from engine.models.loading import ModelBroken, load_stable_diffusion
 from engine.models.registry import Registry
 from engine.worker.device import Device
@@ -109,6 +110,13 @@ def test_the_autoencoder_runs_in_float32_where_half_precision_would_overflow(
     assert (model.unet.dtype, model.vae.dtype) == (torch.float16, expected)
     if upcast:
         assert decode_latents(model, torch.randn(1, 4, 8, 8)).shape == (64, 64, 3)
+
+
+def test_previews_are_those_of_its_own_autoencoder_unless_the_card_has_others(folder: Path) -> None:
+    assert load_stable_diffusion("xl", folder, CPU).latent_to_rgb == SDXL
+    mine = tuple((float(row),) * 3 for row in range(5))
+    (folder / "darkroom.json").write_text(json.dumps({"latent_to_rgb": mine}))
+    assert load_stable_diffusion("xl", folder, CPU).latent_to_rgb == mine
 
 
 def test_a_mean_and_a_deviation_for_each_channel_are_those_of_the_autoencoder(folder: Path) -> None:
