@@ -12,7 +12,7 @@ from engine.models.digests import Digests
 from engine.models.fault import Corrupt, Missing, NotAModel, Unsafe, WrongKind
 from engine.models.header import read_header
 from engine.models.publishing import publish
-from engine.models.registry import PICKLES, WEIGHTS, Entry, Registry, weight_files
+from engine.models.registry import PICKLES, Entry, Registry, weight_files, weighty_parts
 
 HEADINGS = ("NAME", "FAMILY", "KIND", "PREDICTS", "SIZE", "SHA-256", "USABLE")
 SHOWN_DIGITS = 10  # of a digest: as many as the infotext has
@@ -68,7 +68,7 @@ class Inventory:
         if entry.fault is not None:
             raise entry.fault
         if entry.checkpoint is None:
-            count = sum(len(self._check_part(entry.place, part)) for part in WEIGHTS)
+            count = sum(len(self._check_part(entry.place, part)) for part in weighty_parts(entry.place))
             return [f"{name} is whole: {count} files of weights, {_size(entry.place)}."]
         known, digest = self._digests.known(entry.place), self._digests.read(entry.place)
         if known not in (None, digest):

@@ -5,19 +5,26 @@ import hashlib
 import json
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTokenizer, DPTForDepthEstimation, DPTImageProcessor
 
 from engine.models.card import Card, read_card
 from engine.models.checkpoint import read_checkpoint
+from engine.models.depth_estimator import DepthEstimator
 from engine.models.digests import Digests
 from engine.models.fault import NotAModel
-from engine.models.registry import weight_files
+from engine.models.registry import (
+    DEPTH_ESTIMATOR,
+    LOW_RES_SCHEDULER,
+    SEES_DEPTH,
+    has_depth_estimator,
+    weight_files,
+)
 from engine.models.single_file import load_parts
 from engine.prompts.encoding import PromptEncoder
 from engine.worker.device import Device
@@ -34,7 +41,8 @@ class StableDiffusion:
     """A loaded Stable Diffusion 1.x or 2.x: networks on the device, scheduler as configuration only.
 
     `hash` is the first ten hex digits of the SHA-256 of the UNet's weights, for infotext; of several
-    shards, of their digests one after the other; of a single file, of all of it.
+    shards, of their digests one after the other; of a single file, of all of it. `depth_estimator` comes with the
+    models that are shown depth, and `low_res_config`, the noise schedule of the small picture, with the upscaler.
     """
 
     name: str
@@ -45,6 +53,13 @@ class StableDiffusion:
     vae: Any
     scheduler_config: dict[str, Any]
     card: Card
+    depth_estimator: DepthEstimator | None = None
+    low_res_config: dict[str, Any] | None = None
+
+    @property
+    def sees_depth(self) -> bool:
+        """Whether the network is shown the depth of what it draws."""
+        return bool(self.unet.config.in_channels == SEES_DEPTH)
 
     @property
     def vae_factor(self) -> int:
@@ -102,7 +117,24 @@ def _of_folder(name: str, folder: Path, device: Device) -> StableDiffusion:
         vae=_network(name, folder, "vae", AutoencoderKL, device),
         scheduler_config=_scheduler_config(name, folder),
         card=_card(name, folder),
+        depth_estimator=_depth_estimator(name, folder, device),
+        low_res_config=_low_res_config(name, folder),
     )
+
+
+def _depth_estimator(name: str, folder: Path, device: Device) -> DepthEstimator | None:
+    if not has_depth_estimator(folder):
+        return None
+    exact = replace(device, dtype=torch.float32)  # it overflows in half precision, and runs once for a job
+    return DepthEstimator(
+        network=_network(name, folder, DEPTH_ESTIMATOR, DPTForDepthEstimation, exact),
+        processor=_part(name, folder, "feature_extractor", DPTImageProcessor),
+    )
+
+
+def _low_res_config(name: str, folder: Path) -> dict[str, Any] | None:
+    there = (folder / LOW_RES_SCHEDULER).is_dir()
+    return _scheduler_config(name, folder, LOW_RES_SCHEDULER) if there else None
 
 
 def _part(name: str, folder: Path, part: str, kind: Any, **options: Any) -> Any:
@@ -127,9 +159,9 @@ def _placed(network: Any, device: Device) -> Any:
     return network.to(memory_format=torch.channels_last)
 
 
-def _scheduler_config(name: str, folder: Path) -> dict[str, Any]:
+def _scheduler_config(name: str, folder: Path, part: str = "scheduler") -> dict[str, Any]:
     try:
-        config: dict[str, Any] = json.loads((folder / "scheduler" / "scheduler_config.json").read_text())
+        config: dict[str, Any] = json.loads((folder / part / "scheduler_config.json").read_text())
     except (OSError, ValueError) as error:
         raise ModelBroken(
             f"Model {name!r} is damaged: its scheduler configuration cannot be read."

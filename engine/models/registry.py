@@ -1,7 +1,7 @@
 """The models of this engine: names, the folders and files behind them, and what a person may choose. No torch.
 
-A model is a subfolder of the models folder in diffusers' layout with a `model_index.json` of class
-StableDiffusionPipeline or StableDiffusionInpaintPipeline, or a single `.safetensors` file with a whole checkpoint.
+A model is a subfolder of the models folder in diffusers' layout with a `model_index.json` of one of the classes in
+`PIPELINES`, or a single `.safetensors` file with a whole checkpoint.
 Its card says more about it (`engine/models/card.py`). Blocking: call from a thread.
 """
 
@@ -21,6 +21,7 @@ from engine.models.fault import NotAModel, Unsafe, WrongKind
 from engine.models.json_file import read_json
 from engine.wire import (
     SIDE_MULTIPLE,
+    UPSCALE_FACTOR,
     Defaults,
     GenerationRequest,
     ModelInfo,
@@ -34,12 +35,33 @@ log = logging.getLogger(__name__)
 DEMO = "demo"  # the model that ships
 DEMO_FOLDER = Path(__file__).parents[1] / "demo" / "model"
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._ -]{0,127}"
-PIPELINES = ("StableDiffusionPipeline", "StableDiffusionInpaintPipeline")
+PIPELINES = {  # and the channels that their networks take
+    "StableDiffusionPipeline": (4, 9),
+    "StableDiffusionInpaintPipeline": (4, 9),
+    "StableDiffusionDepth2ImgPipeline": (5,),
+    "StableDiffusionUpscalePipeline": (7,),
+}
 FAMILIES = {768: "sd1", 1024: "sd2"}  # by the width of the text encoder: CLIP ViT-L, OpenCLIP ViT-H
+SEES_DEPTH, ENLARGES, SEES_MASK = (
+    5,
+    7,
+    9,
+)  # channels of networks that are shown something beside four of latents
+SHOWN_FAMILIES = {SEES_DEPTH: "sd2-depth", ENLARGES: "sd-x4"}
 TASKS = {  # by the channels that the network takes
     4: (Task.TXT2IMG, Task.IMG2IMG, Task.INPAINT, Task.OUTPAINT),
-    9: (Task.INPAINT, Task.OUTPAINT),  # latents, mask and masked picture: it draws nothing without a mask
+    SEES_DEPTH: (Task.DEPTH2IMG,),  # and img2img where it can estimate the depth
+    ENLARGES: (Task.UPSCALE,),
+    SEES_MASK: (Task.INPAINT, Task.OUTPAINT),  # it draws nothing without a mask
 }
+OF_CHANNELS: dict[int, dict[str, Any]] = {  # defaults
+    SEES_DEPTH: {"strength": 0.8},  # as diffusers' pipelines have them
+    ENLARGES: {"guidance_scale": 9.0},
+    SEES_MASK: {
+        "strength": 1.0
+    },  # it sees the surroundings, and was trained to draw the masked part from noise alone
+}
+DEPTH_ESTIMATOR, LOW_RES_SCHEDULER = "depth_estimator", "low_res_scheduler"  # folders
 PICKLES = (".ckpt", ".pt", ".pth")
 WEIGHTS = {  # by part of the pipeline, as diffusers and transformers name their files
     "text_encoder": "model",
@@ -71,13 +93,23 @@ class Entry:
     fault: NotAModel | None = None
 
 
+def has_depth_estimator(folder: Path) -> bool:
+    return (folder / DEPTH_ESTIMATOR).is_dir()
+
+
+def weighty_parts(folder: Path) -> tuple[str, ...]:
+    """The parts of a pipeline's folder that have weights."""
+    return (*WEIGHTS, DEPTH_ESTIMATOR) if has_depth_estimator(folder) else tuple(WEIGHTS)
+
+
 def weight_files(folder: Path, part: str) -> tuple[str, list[Path]]:
     """The variant ("" or "fp16") of a part's weights that is loaded, and its files: one, or several shards.
 
     Raises NotAModel where there are no safetensors.
     """
     for variant in VARIANTS:
-        pattern = re.compile(rf"{WEIGHTS[part]}{re.escape(variant)}(-\d+-of-\d+)?\.safetensors")
+        stem = (WEIGHTS | {DEPTH_ESTIMATOR: "model"})[part]
+        pattern = re.compile(rf"{stem}{re.escape(variant)}(-\d+-of-\d+)?\.safetensors")
         files = sorted(path for path in (folder / part).glob("*.safetensors") if pattern.fullmatch(path.name))
         if files:
             return variant.removeprefix("."), files
@@ -185,36 +217,43 @@ def _info(name: str, checkpoint: Checkpoint) -> ModelInfo:
 
 
 def _read(folder: Path, name: str) -> ModelInfo:
-    if read_json(folder, "model_index.json").get("_class_name") not in PIPELINES:
+    kind = read_json(folder, "model_index.json").get("_class_name")
+    if not isinstance(kind, str) or kind not in PIPELINES:
         raise NotAModel(f"it is no {' or '.join(PIPELINES)}")
-    for part in WEIGHTS:
+    for part in weighty_parts(folder):
         weight_files(folder, part)
     unet, vae = read_json(folder, "unet/config.json"), read_json(folder, "vae/config.json")
-    if (tasks := TASKS.get(_as_int(unet.get("in_channels")))) is None:
-        raise NotAModel(f"its network does not take {' or '.join(map(str, TASKS))} channels")
+    channels = _as_int(unet.get("in_channels"))
+    if channels not in PIPELINES[kind]:
+        raise NotAModel(f"its network does not take {' or '.join(map(str, PIPELINES[kind]))} channels")
+    if channels == ENLARGES:
+        read_json(folder, f"{LOW_RES_SCHEDULER}/scheduler_config.json")
+    can_estimate = channels == SEES_DEPTH and has_depth_estimator(folder)
+    tasks = (*TASKS[channels], Task.IMG2IMG) if can_estimate else TASKS[channels]
     card = read_card(folder)
     return ModelInfo(
         name=name,
         title=card.title or name,
-        family=FAMILIES.get(_as_int(unet.get("cross_attention_dim")), "sd"),
+        family=SHOWN_FAMILIES.get(channels) or FAMILIES.get(_as_int(unet.get("cross_attention_dim")), "sd"),
         tasks=tasks,
-        defaults=_defaults(_native_side(unet, vae), _of_tasks(tasks) | card.defaults),
+        defaults=_defaults(_native_side(unet, vae), OF_CHANNELS.get(channels, {}) | card.defaults),
         notice=card.notice,
+        estimates_depth=can_estimate,
     )
 
 
-def _of_tasks(tasks: tuple[Task, ...]) -> dict[str, Any]:
-    """Inpainting networks see the masked part's surroundings, and were trained to draw it from noise alone."""
-    return {} if Task.TXT2IMG in tasks else {"strength": 1.0}
-
-
 def _native_side(unet: dict[str, Any], vae: dict[str, Any]) -> int:
-    """Pixels: the network's latent side times the autoencoder's factor, which halves at each block but one."""
+    """Pixels: the network's latent side times the autoencoder's factor, which halves at each block but one.
+
+    An upscaler's latents have the small picture's own size.
+    """
+    upscales = unet.get("in_channels") == ENLARGES
     blocks = vae.get("block_out_channels")
-    factor = 2 ** (len(blocks) - 1) if isinstance(blocks, list) and blocks else SIDE_MULTIPLE
-    if factor != SIDE_MULTIPLE:
-        raise NotAModel(f"its autoencoder's factor is {factor}, not {SIDE_MULTIPLE}")
-    return _as_int(unet.get("sample_size")) * factor
+    right = UPSCALE_FACTOR if upscales else SIDE_MULTIPLE
+    factor = 2 ** (len(blocks) - 1) if isinstance(blocks, list) and blocks else right
+    if factor != right:
+        raise NotAModel(f"its autoencoder's factor is {factor}, not {right}")
+    return _as_int(unet.get("sample_size")) * (1 if upscales else factor)
 
 
 def _defaults(side: int, changes: dict[str, Any]) -> Defaults:

@@ -9,6 +9,7 @@ import torch
 from engine.images.canvas import Canvas
 from engine.prompts.conditioning import Conditioning
 from engine.worker.held import Held
+from engine.worker.tiling import Tiling
 
 
 @dataclass(kw_only=True, eq=False)
@@ -20,7 +21,10 @@ class ImageInFlight:
     image alone, so that its noise is the same on every device and in every batch. `embedding` is what the next
     step is conditioned on, [rows, tokens, width]: a schedule in the prompt changes it, and its length.
     Where a part of a picture is drawn anew, `canvas` is that picture; `held` keeps its other parts where the network
-    sees no mask, and `shown` [1, 5, h, w] is the mask and the known latents for one that does.
+    sees no mask. `shown` [1, c, h, w] is what the network is shown beside the latents: the mask and the known part,
+    the depth, or the small picture that is enlarged, whose noise level is `class_label`.
+    With a `tiling` a pass takes one tile, and a step is taken once all have had theirs: what the network predicts for
+    them is blended into one prediction (MultiDiffusion, Bar-Tal et al. 2023, arXiv 2302.08113).
     """
 
     job_id: str
@@ -35,10 +39,15 @@ class ImageInFlight:
     held: Held | None = None
     shown: torch.Tensor | None = None
     canvas: Canvas | None = None
+    class_label: int | None = None
+    tiling: Tiling | None = None
     position: int = 0
     estimate: torch.Tensor | None = None
     embedding: torch.Tensor = field(init=False, repr=False)
     _step_options: dict[str, Any] = field(init=False, repr=False)
+    _tiles: list[torch.Tensor] = field(
+        init=False, repr=False, default_factory=list
+    )  # predicted for this step
 
     def __post_init__(self) -> None:
         accepted = inspect.signature(self.scheduler.step).parameters
@@ -66,18 +75,27 @@ class ImageInFlight:
     @property
     def key(self) -> tuple[int, ...]:
         """Images with equal keys can share their next pass: latent size, then conditioning length and width."""
-        return (*self.latents.shape[1:], *self.embedding.shape[1:])
+        size = self.latents.shape[2:] if self.tiling is None else self.tiling.tile
+        return (self.latents.shape[1], *size, *self.embedding.shape[1:])
 
     def model_input(self) -> torch.Tensor:
-        """The rows for the network, [rows, 4, h, w]; nine channels where it is shown the mask."""
+        """The rows for the network, [rows, 4, h, w], with the channels of `shown` behind; of the next tile alone."""
         scaled: torch.Tensor = self.scheduler.scale_model_input(self.latents, self.timestep)
         if self.shown is not None:
             scaled = torch.cat([scaled, self.shown], dim=1)
+        if self.tiling is not None:
+            scaled = self.tiling.cut(scaled, len(self._tiles))
         return scaled.expand(self.rows, -1, -1, -1)
 
     def advance(self, prediction: torch.Tensor) -> None:
         """Take this image's own scheduler step from the network's prediction, [rows, 4, h, w]."""
         prediction = self.conditioning.combine(prediction, self.guidance_scale)
+        if self.tiling is not None:
+            self._tiles.append(prediction)
+            if len(self._tiles) < len(self.tiling.corners):
+                return
+            prediction = self.tiling.joined(self._tiles)
+            self._tiles.clear()
         result = self.scheduler.step(prediction, self.timestep, self.latents, **self._step_options)
         self.latents = result.prev_sample
         self.estimate = self._estimate_from(result)

@@ -196,7 +196,7 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
         {"strength": 0.5},
         "invalid_field",
         "strength",
-        "strength belongs to img2img, inpaint, outpaint; the task was txt2img.",
+        "strength belongs to img2img, inpaint, outpaint, depth2img; the task was txt2img.",
     ),
     ({"task": "inpaint"}, "image_missing", "image", "inpaint needs an input image, and none was sent."),
     ({"mask_blur": 4}, "invalid_field", "mask_blur", "mask_blur belongs to inpaint; the task was txt2img."),
