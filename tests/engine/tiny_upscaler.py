@@ -43,7 +43,7 @@ def make_tiny_upscaler(folder: Path) -> None:
             cross_attention_dim=16,
             attention_head_dim=8,
             norm_num_groups=8,
-            only_cross_attention=(True, False),
+            only_cross_attention=True,
         ).save_pretrained(folder / "unet")
         AutoencoderKL(
             sample_size=64,

@@ -173,13 +173,13 @@ def test_beyond_the_longest_tile_a_picture_is_drawn_in_tiles_and_up_to_it_whole(
     model: StableDiffusion, ask: Ask
 ) -> None:
     request = enlarge(ask, steps=3)
-    whole = start(model, request, gradient(128, 64), max_tile=128)
+    whole = start(model, request, gradient(128, 16), max_tile=128)
     assert whole.tiling is None
     assert run(model, whole) == 3
-    tiled = start(model, request, gradient(136, 64), max_tile=128)
+    tiled = start(model, request, gradient(136, 16), max_tile=128)
     assert tiled.tiling is not None
     assert len(tiled.tiling.corners) == 2
-    assert tiled.model_input().shape[2:] == tiled.tiling.tile == (64, 104)
+    assert tiled.model_input().shape[2:] == tiled.tiling.tile == (16, 104)
     assert run(model, tiled) == 6
     assert tiled.position == tiled.steps == 3
 
@@ -187,7 +187,7 @@ def test_beyond_the_longest_tile_a_picture_is_drawn_in_tiles_and_up_to_it_whole(
 def test_tiles_of_several_pictures_share_ticks_without_touching_each_other(
     model: StableDiffusion, ask: Ask
 ) -> None:
-    pictures = [gradient(136, 64), gradient(136, 64).transpose(Image.Transpose.FLIP_LEFT_RIGHT)]
+    pictures = [gradient(136, 16), gradient(136, 16).transpose(Image.Transpose.FLIP_LEFT_RIGHT)]
     requests = [enlarge(ask, seed=1, steps=2), enlarge(ask, seed=2, steps=3, noise_level=200)]
     pairs = list(zip(requests, pictures, strict=True))
     images = [start(model, *pair, max_tile=128) for pair in pairs]
@@ -206,7 +206,7 @@ def steps_between_columns(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float
 
 def test_a_picture_drawn_in_tiles_has_no_seams(model: StableDiffusion, ask: Ask) -> None:
     request = enlarge(ask, steps=4, guidance_scale=3.0)
-    image = start(model, request, gradient(232, 32), max_tile=128)
+    image = start(model, request, gradient(232, 16), max_tile=128)
     run(model, image)
     tiling = image.tiling
     assert tiling is not None
