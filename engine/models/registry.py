@@ -1,7 +1,7 @@
 """The models of this engine: names, the folders and files behind them, and what a person may choose. No torch.
 
-A model is a subfolder of the models folder in diffusers' layout with a `model_index.json` of one of the classes in
-`PIPELINES`, or a single `.safetensors` file with a whole checkpoint.
+A model is a subfolder of the models folder in diffusers' layout, with a `model_index.json` of a class that
+`engine/models/layout.py` names, or a single `.safetensors` file with a whole checkpoint.
 Its card says more about it (`engine/models/card.py`). Blocking: call from a thread.
 """
 
@@ -19,6 +19,15 @@ from engine.models.card import read_card
 from engine.models.checkpoint import SUFFIX, Checkpoint, read_checkpoint
 from engine.models.fault import NotAModel, Unsafe, WrongKind
 from engine.models.json_file import read_json
+from engine.models.layout import (
+    DEPTH_ESTIMATOR,
+    ENLARGES,
+    LOW_RES_SCHEDULER,
+    SEES_DEPTH,
+    SEES_MASK,
+    Layout,
+    read_layout,
+)
 from engine.wire import (
     SIDE_MULTIPLE,
     UPSCALE_FACTOR,
@@ -35,18 +44,7 @@ log = logging.getLogger(__name__)
 DEMO = "demo"  # the model that ships
 DEMO_FOLDER = Path(__file__).parents[1] / "demo" / "model"
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._ -]{0,127}"
-PIPELINES = {  # and the channels that their networks take
-    "StableDiffusionPipeline": (4, 9),
-    "StableDiffusionInpaintPipeline": (4, 9),
-    "StableDiffusionDepth2ImgPipeline": (5,),
-    "StableDiffusionUpscalePipeline": (7,),
-}
 FAMILIES = {768: "sd1", 1024: "sd2"}  # by the width of the text encoder: CLIP ViT-L, OpenCLIP ViT-H
-SEES_DEPTH, ENLARGES, SEES_MASK = (
-    5,
-    7,
-    9,
-)  # channels of networks that are shown something beside four of latents
 SHOWN_FAMILIES = {SEES_DEPTH: "sd2-depth", ENLARGES: "sd-x4"}
 TASKS = {  # by the channels that the network takes
     4: (Task.TXT2IMG, Task.IMG2IMG, Task.INPAINT, Task.OUTPAINT),
@@ -54,17 +52,19 @@ TASKS = {  # by the channels that the network takes
     ENLARGES: (Task.UPSCALE,),
     SEES_MASK: (Task.INPAINT, Task.OUTPAINT),  # it draws nothing without a mask
 }
-OF_CHANNELS: dict[int, dict[str, Any]] = {  # defaults
-    SEES_DEPTH: {"strength": 0.8},  # as diffusers' pipelines have them
+OF_CHANNELS: dict[int, dict[str, Any]] = {  # defaults, as diffusers' pipelines have them
+    SEES_DEPTH: {"strength": 0.8},
     ENLARGES: {"guidance_scale": 9.0},
     SEES_MASK: {
         "strength": 1.0
-    },  # it sees the surroundings, and was trained to draw the masked part from noise alone
+    },  # it sees the surroundings, and was trained to draw the rest from noise alone
 }
-DEPTH_ESTIMATOR, LOW_RES_SCHEDULER = "depth_estimator", "low_res_scheduler"  # folders
+REFINER_TASKS = TASKS[4][1:]  # it was trained on the last steps alone, and cannot begin a picture
 PICKLES = (".ckpt", ".pt", ".pth")
 WEIGHTS = {  # by part of the pipeline, as diffusers and transformers name their files
     "text_encoder": "model",
+    "text_encoder_2": "model",
+    DEPTH_ESTIMATOR: "model",
     "unet": "diffusion_pytorch_model",
     "vae": "diffusion_pytorch_model",
 }
@@ -93,23 +93,13 @@ class Entry:
     fault: NotAModel | None = None
 
 
-def has_depth_estimator(folder: Path) -> bool:
-    return (folder / DEPTH_ESTIMATOR).is_dir()
-
-
-def weighty_parts(folder: Path) -> tuple[str, ...]:
-    """The parts of a pipeline's folder that have weights."""
-    return (*WEIGHTS, DEPTH_ESTIMATOR) if has_depth_estimator(folder) else tuple(WEIGHTS)
-
-
 def weight_files(folder: Path, part: str) -> tuple[str, list[Path]]:
     """The variant ("" or "fp16") of a part's weights that is loaded, and its files: one, or several shards.
 
     Raises NotAModel where there are no safetensors.
     """
     for variant in VARIANTS:
-        stem = (WEIGHTS | {DEPTH_ESTIMATOR: "model"})[part]
-        pattern = re.compile(rf"{stem}{re.escape(variant)}(-\d+-of-\d+)?\.safetensors")
+        pattern = re.compile(rf"{WEIGHTS[part]}{re.escape(variant)}(-\d+-of-\d+)?\.safetensors")
         files = sorted(path for path in (folder / part).glob("*.safetensors") if pattern.fullmatch(path.name))
         if files:
             return variant.removeprefix("."), files
@@ -217,29 +207,39 @@ def _info(name: str, checkpoint: Checkpoint) -> ModelInfo:
 
 
 def _read(folder: Path, name: str) -> ModelInfo:
-    kind = read_json(folder, "model_index.json").get("_class_name")
-    if not isinstance(kind, str) or kind not in PIPELINES:
-        raise NotAModel(f"it is no {' or '.join(PIPELINES)}")
-    for part in weighty_parts(folder):
+    layout = read_layout(folder)
+    for part in layout.parts:
         weight_files(folder, part)
     unet, vae = read_json(folder, "unet/config.json"), read_json(folder, "vae/config.json")
     channels = _as_int(unet.get("in_channels"))
-    if channels not in PIPELINES[kind]:
-        raise NotAModel(f"its network does not take {' or '.join(map(str, PIPELINES[kind]))} channels")
+    if channels not in layout.channels:
+        raise NotAModel(f"its network does not take {' or '.join(map(str, layout.channels))} channels")
     if channels == ENLARGES:
         read_json(folder, f"{LOW_RES_SCHEDULER}/scheduler_config.json")
-    can_estimate = channels == SEES_DEPTH and has_depth_estimator(folder)
-    tasks = (*TASKS[channels], Task.IMG2IMG) if can_estimate else TASKS[channels]
+    family = "sdxl" if layout.is_sdxl else FAMILIES.get(_as_int(unet.get("cross_attention_dim")), "sd")
+    family = SHOWN_FAMILIES.get(channels, family)
     card = read_card(folder)
     return ModelInfo(
         name=name,
         title=card.title or name,
-        family=SHOWN_FAMILIES.get(channels) or FAMILIES.get(_as_int(unet.get("cross_attention_dim")), "sd"),
-        tasks=tasks,
-        defaults=_defaults(_native_side(unet, vae), OF_CHANNELS.get(channels, {}) | card.defaults),
+        family=family,
+        tasks=_tasks(layout, channels),
+        defaults=_defaults(
+            _native_side(unet, vae), _of_family(family) | OF_CHANNELS.get(channels, {}) | card.defaults
+        ),
         notice=card.notice,
-        estimates_depth=can_estimate,
+        estimates_depth=layout.estimates_depth,
     )
+
+
+def _tasks(layout: Layout, channels: int) -> tuple[Task, ...]:
+    if layout.is_refiner:
+        return REFINER_TASKS
+    return (*TASKS[channels], Task.IMG2IMG) if layout.estimates_depth else TASKS[channels]
+
+
+def _of_family(family: str) -> dict[str, Any]:
+    return {"guidance_scale": 5.0} if family == "sdxl" else {}  # as diffusers' pipeline has it
 
 
 def _native_side(unet: dict[str, Any], vae: dict[str, Any]) -> int:

@@ -8,6 +8,7 @@ import torch
 
 from engine.images.canvas import Canvas
 from engine.prompts.conditioning import Conditioning
+from engine.wire import SIDE_MULTIPLE
 from engine.worker.held import Held
 from engine.worker.tiling import Tiling
 
@@ -19,12 +20,14 @@ class ImageInFlight:
     `latents` [1, 4, h, w] in float32; `timesteps` [n], of which `position` are done; `estimate` is the
     newest guess of the finished latents, for previews. `generator` is a CPU generator seeded for this
     image alone, so that its noise is the same on every device and in every batch. `embedding` is what the next
-    step is conditioned on, [rows, tokens, width]: a schedule in the prompt changes it, and its length.
+    step is conditioned on, [rows, tokens, width]: a schedule in the prompt changes it, and its length. `added` is
+    what the network is told besides, by diffusers' names, [rows, …] each: SDXL alone is told something.
     Where a part of a picture is drawn anew, `canvas` is that picture; `held` keeps its other parts where the network
     sees no mask. `shown` [1, c, h, w] is what the network is shown beside the latents: the mask and the known part,
     the depth, or the small picture that is enlarged, whose noise level is `class_label`.
     With a `tiling` a pass takes one tile, and a step is taken once all have had theirs: what the network predicts for
     them is blended into one prediction (MultiDiffusion, Bar-Tal et al. 2023, arXiv 2302.08113).
+    `owner` and `joined` are for taking turns (`engine/worker/turns.py`).
     """
 
     job_id: str
@@ -41,13 +44,14 @@ class ImageInFlight:
     canvas: Canvas | None = None
     class_label: int | None = None
     tiling: Tiling | None = None
+    owner: str = ""
+    joined: int = 0
     position: int = 0
     estimate: torch.Tensor | None = None
     embedding: torch.Tensor = field(init=False, repr=False)
+    added: dict[str, torch.Tensor] = field(init=False, repr=False)
     _step_options: dict[str, Any] = field(init=False, repr=False)
-    _tiles: list[torch.Tensor] = field(
-        init=False, repr=False, default_factory=list
-    )  # predicted for this step
+    _tiles: list[torch.Tensor] = field(init=False, repr=False, default_factory=list)  # of this step
 
     def __post_init__(self) -> None:
         accepted = inspect.signature(self.scheduler.step).parameters
@@ -71,6 +75,12 @@ class ImageInFlight:
     def rows(self) -> int:
         """Rows of a forward pass: two with guidance (unconditional, conditional), else one; AND adds more."""
         return self.conditioning.rows
+
+    @property
+    def left(self) -> int:
+        """What it still needs, in rows × steps."""
+        tiles = 1 if self.tiling is None else len(self.tiling.corners)
+        return self.rows * ((self.steps - self.position) * tiles - len(self._tiles))
 
     @property
     def key(self) -> tuple[int, ...]:
@@ -107,7 +117,9 @@ class ImageInFlight:
             self._condition()
 
     def _condition(self) -> None:
+        height, width = (SIDE_MULTIPLE * cells for cells in self.latents.shape[-2:])
         self.embedding = self.conditioning.at(self.position + 1, self.steps)
+        self.added = self.conditioning.added(self.position + 1, self.steps, (width, height))
 
     def _estimate_from(self, result: Any) -> torch.Tensor:
         """The finished latents as the sampler sees them now; the noisy ones where it does not say."""

@@ -27,8 +27,8 @@ def encode_pixels(model: StableDiffusion, pixels: torch.Tensor, noise: Noise) ->
 
     Sampled with the next draw of `noise`, as diffusers' `DiagonalGaussianDistribution.sample` does.
     """
-    posterior = model.vae.encode(pixels.to(model.device.place, model.device.dtype)).latent_dist
-    drawn = noise.draw(posterior.mean.shape, model.device.place, model.device.dtype)
+    posterior = model.vae.encode(pixels.to(model.device.place, model.vae.dtype)).latent_dist
+    drawn = noise.draw(posterior.mean.shape, model.device.place, model.vae.dtype)
     latents: torch.Tensor = (posterior.mean + posterior.std * drawn).float() * model.vae.config.scaling_factor
     return latents
 
@@ -41,7 +41,7 @@ def decode_latents(
 
     With a `tiling` one tile after the other.
     """
-    scaled = (latents / model.vae.config.scaling_factor).to(model.device.dtype)
+    scaled = (latents / model.vae.config.scaling_factor).to(model.vae.dtype)
 
     def decode(part: torch.Tensor) -> torch.Tensor:
         pixels: torch.Tensor = model.vae.decode(part, return_dict=False)[0].float()

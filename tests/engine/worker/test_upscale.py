@@ -179,6 +179,7 @@ def test_beyond_the_longest_tile_a_picture_is_drawn_in_tiles_and_up_to_it_whole(
     tiled = start(model, request, gradient(136, 16), max_tile=128)
     assert tiled.tiling is not None
     assert len(tiled.tiling.corners) == 2
+    assert tiled.left == 2 * 6
     assert tiled.model_input().shape[2:] == tiled.tiling.tile == (16, 104)
     assert run(model, tiled) == 6
     assert tiled.position == tiled.steps == 3
