@@ -1,6 +1,7 @@
 """Depth images and pictures to upscale, before anything is queued: each wrong one is refused in one sentence."""
 
 import io
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from engine.queue import cost_of
 from engine.samplers import sampler_menu, schedule_menu
 from engine.validation import validate
 from engine.wire import Capabilities, Defaults, GenerationRequest, ModelInfo, Sampler, Schedule, Task
+from tests.engine.front_process import running
+from tests.engine.test_registry import make_model
 
 DEFAULTS = Defaults(
     width=64,
@@ -227,6 +230,24 @@ def test_what_is_upscaled_has_the_size_that_the_request_says(
 def test_the_largest_and_an_odd_picture_are_taken_for_upscaling() -> None:
     decode_inputs(ask("x4", Task.UPSCALE, width=1024, height=1024), png((1024, 1024)), None)
     decode_inputs(ask("x4", Task.UPSCALE, width=136, height=64), png((133, 9)), None)
+
+
+async def test_a_depth_image_alone_reaches_the_worker_and_counts_as_content(tmp_path: Path) -> None:
+    make_model(
+        tmp_path / "models",
+        "depth",
+        pipeline="StableDiffusionDepth2ImgPipeline",
+        unet={"in_channels": 5, "cross_attention_dim": 1024},
+    )
+    changes = {"model": "depth", "task": "depth2img", "strength": 1.0, "prompt": "slow"}
+    async with running(tmp_path) as engine:
+        assert (await engine.put("job", depth=png((48, 32)), **changes))[0] == 202
+        await engine.until("job", "progress")
+        with Image.open(tmp_path / "spool" / "job" / "depth.png") as depth:
+            assert (depth.mode, depth.size) == ("L", (48, 32))
+        assert (await engine.put("job", depth=png((48, 32)), **changes))[0] == 200
+        assert (await engine.put("job", depth=png((48, 40)), **changes))[0] == 409
+        assert (await engine.put("job", mask=png((48, 32)), **changes))[0] == 409
 
 
 def test_upscaling_costs_what_its_result_has_in_pixels() -> None:

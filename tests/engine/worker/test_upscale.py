@@ -12,15 +12,17 @@ import torch
 from diffusers import StableDiffusionUpscalePipeline
 from PIL import Image
 
+from engine.frames import Failed, Finished, Stop
 from engine.models.loading import StableDiffusion, load_stable_diffusion
 from engine.tasks.upscale import start_upscale
-from engine.wire import GenerationRequest, Sampler, Schedule, Task
+from engine.wire import GenerationRequest, Sampler, Schedule, Task, upscaled_size
 from engine.worker.batching import RowCap
 from engine.worker.device import Device
 from engine.worker.flight import ImageInFlight
 from engine.worker.pixels import decode_latents
 from engine.worker.step_loop import StepLoop
 from tests.engine.tiny_upscaler import make_tiny_upscaler
+from tests.engine.worker.test_process import DEADLINE_S, Front
 
 Ask = Callable[..., GenerationRequest]
 Reals = npt.NDArray[np.float32]
@@ -219,3 +221,24 @@ def test_a_picture_drawn_in_tiles_has_no_seams(model: StableDiffusion, ask: Ask)
     at_edges = [steps[4 * edge - 1] for edge in edges]
     ordinary = np.percentile(steps, 99)
     assert max(at_edges) <= ordinary
+
+
+@pytest.mark.parametrize("size", [(33, 21), (520, 8)])
+def test_a_job_is_written_four_times_as_large_as_its_picture(
+    model: StableDiffusion, ask: Ask, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    front = Front(tmp_path, model)
+    front.thread.start()
+    gradient(*size).save(tmp_path / "input.png")
+    width, height = upscaled_size(size)
+    request = enlarge(ask, model=model.name, steps=1, width=width, height=height)
+    front.start("job", request, tmp_path / "input.png")
+    finished = front.until(Finished, Failed)
+    front.inbox.put(Stop())
+    front.thread.join(DEADLINE_S)
+    assert isinstance(finished, Finished)
+    (image,) = finished.images
+    assert (image.width, image.height) == (4 * size[0], 4 * size[1])
+    assert "Upscaled by: 4, Noise level: 20" in image.infotext
+    with Image.open(tmp_path / "job" / "0.png") as written:
+        assert written.size == (image.width, image.height)
