@@ -36,7 +36,7 @@ def configuration(header: Header, found: Found, prediction: Prediction) -> Confi
     Raises Corrupt where tensors are missing or do not go with each other. `found` must be drawable.
     """
     config: Config = json.loads(files("engine.models").joinpath(f"configs/{found.family}.json").read_bytes())
-    config["unet"] |= _unet_sizes(header, found)
+    config["unet"] |= {"in_channels": found.in_channels} | _unet_sizes(header, found)
     config["vae"] |= _vae_sizes(header)
     config["text_encoder"] |= _text_sizes(header, found, config["text_encoder"]["num_hidden_layers"])
     if config["unet"]["cross_attention_dim"] != config["text_encoder"]["hidden_size"]:
@@ -56,7 +56,8 @@ def prediction(
 
     The names and shapes of tensors cannot tell: SD 2.x "base" and 768-v have the same. In order: the model's card,
     the file's metadata, a marking tensor, the YAML file beside it that Stability's and A1111's code reads. Else it is
-    assumed: noise for SD 1.x, and for SD 2.x v, as diffusers does, unless "base" or "512" is in the name.
+    assumed: noise for SD 1.x, and for SD 2.x v, as diffusers does, unless "base" or "512" is in the name or it is shown
+    depth, which there is of the one kind alone.
     """
     if card is not None:
         return card, "card"
@@ -64,7 +65,7 @@ def prediction(
         return noted, "file"
     if V_KEY in header.shapes:
         return "v_prediction", "file"
-    is_v = found.family == "sd2" and not SMALL_NAME.search(path.stem)
+    is_v = found.family == "sd2" and found.in_channels == 4 and not SMALL_NAME.search(path.stem)
     return "v_prediction" if is_v else "epsilon", "assumed"
 
 

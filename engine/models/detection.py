@@ -22,7 +22,7 @@ EMBEDDING_NAMES = {"emb_params", "clip_l", "clip_g"}
 EMBEDDING_WIDTHS = {768, 1024, 1280}
 DRAWN = ("sd1", "sd2")
 TITLES = {"sd1": "Stable Diffusion 1.x", "sd2": "Stable Diffusion 2.x", "sdxl": "SDXL"}
-INPUTS = {4: "", 5: "a depth model", 7: "an upscaler", 8: "a model for editing", 9: "an inpainting model"}
+INPUTS = {4: "", 5: "", 7: "an upscaler", 8: "a model for editing", 9: "an inpainting model"}
 
 
 class Kind(StrEnum):

@@ -194,14 +194,17 @@ class Registry:
 
 
 def _info(name: str, checkpoint: Checkpoint) -> ModelInfo:
-    """What a person may choose of a single file's."""
-    card = checkpoint.card
+    """What a person may choose of a single file's. A depth model has to be given depth: its own estimator is in the
+    names of MiDaS, which are not read.
+    """
+    card, channels = checkpoint.card, checkpoint.found.in_channels
+    unet, vae = checkpoint.config["unet"], checkpoint.config["vae"]
     return ModelInfo(
         name=name,
         title=card.title or name,
-        family=checkpoint.found.family,
-        tasks=TASKS[4],
-        defaults=_defaults(_native_side(checkpoint.config["unet"], checkpoint.config["vae"]), card.defaults),
+        family=SHOWN_FAMILIES.get(channels, checkpoint.found.family),
+        tasks=TASKS[channels],
+        defaults=_defaults(_native_side(unet, vae), OF_CHANNELS.get(channels, {}) | card.defaults),
         notice=card.notice,
     )
 

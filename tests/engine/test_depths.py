@@ -239,7 +239,7 @@ async def test_a_depth_image_alone_reaches_the_worker_and_counts_as_content(tmp_
         pipeline="StableDiffusionDepth2ImgPipeline",
         unet={"in_channels": 5, "cross_attention_dim": 1024},
     )
-    changes = {"model": "depth", "task": "depth2img", "strength": 1.0, "prompt": "slow"}
+    changes: dict[str, Any] = {"model": "depth", "task": "depth2img", "strength": 1.0, "prompt": "slow"}
     async with running(tmp_path) as engine:
         assert (await engine.put("job", depth=png((48, 32)), **changes))[0] == 202
         await engine.until("job", "progress")

@@ -272,7 +272,7 @@ REFUSED_WITH_IMAGE: list[tuple[dict[str, Any], bytes, int, str]] = [
 ]
 
 
-INPAINT = {"task": "inpaint", "strength": 0.5}
+INPAINT: dict[str, Any] = {"task": "inpaint", "strength": 0.5}
 OUTPAINT = {"task": "outpaint", "strength": 0.5}
 WHITE = picture("white")
 REFUSED_WITH_MASK: list[tuple[dict[str, Any], bytes | None, str, str, str]] = [
