@@ -13,6 +13,8 @@ from typing import Any, Literal
 from engine.models.detection import TEXT, UNET, VAE, Found
 from engine.models.fault import Corrupt
 from engine.models.header import Header
+from engine.models.layout import SEES_DEPTH
+from engine.models.midas import DPT_HYBRID
 
 Prediction = Literal["epsilon", "v_prediction"]
 Config = dict[str, Any]
@@ -33,6 +35,8 @@ _TEXT_NAMES = {  # where the sizes of the two text encoders are to be seen
 def configuration(header: Header, found: Found, prediction: Prediction) -> Config:
     """The parts "unet", "vae", "text_encoder", "tokenizer" and "scheduler", each a configuration of diffusers' class.
 
+    "depth_estimator" too, where the file has one.
+
     Raises Corrupt where tensors are missing or do not go with each other. `found` must be drawable.
     """
     config: Config = json.loads(files("engine.models").joinpath(f"configs/{found.family}.json").read_bytes())
@@ -41,6 +45,8 @@ def configuration(header: Header, found: Found, prediction: Prediction) -> Confi
     config["text_encoder"] |= _text_sizes(header, found, config["text_encoder"]["num_hidden_layers"])
     if config["unet"]["cross_attention_dim"] != config["text_encoder"]["hidden_size"]:
         raise Corrupt("its text encoder does not go with its network")
+    if found.in_channels == SEES_DEPTH and found.estimates_depth:
+        config["depth_estimator"] = dict(DPT_HYBRID)
     config["scheduler"] |= {"prediction_type": prediction}
     if {V_KEY, ZERO_SNR_KEY} <= header.shapes.keys():
         config["scheduler"] |= {"rescale_betas_zero_snr": True}

@@ -14,6 +14,7 @@ from engine.models.header import Header
 UNET = "model.diffusion_model."
 VAE = "first_stage_model."
 TEXT = "cond_stage_model."
+DEPTH = "depth_model.model."  # MiDaS, which estimates it
 CONV_IN = f"{UNET}input_blocks.0.0.weight"
 CONTEXT = re.compile(rf"{re.escape(UNET)}input_blocks\.\d+\.1\.transformer_blocks\.0\.attn2\.to_k\.weight")
 FAMILIES = {768: "sd1", 1024: "sd2", 2048: "sdxl", 1280: "sdxl"}  # by the text's width; 1280: a refiner
@@ -42,12 +43,14 @@ class Kind(StrEnum):
 class Found:
     """`family` is "sd1", "sd2", "sdxl" or, unknown, ""; it and the rest are a checkpoint's only.
 
-    `in_channels`: 4 draw from text; 9 inpaint; 5 take depth. `lacks` names the networks that are not in the file.
+    `in_channels`: 4 draw from text; 9 inpaint; 5 take depth, which the file may also estimate. `lacks` names the
+    networks that are not in the file.
     """
 
     kind: Kind
     family: str = ""
     in_channels: int = 0
+    estimates_depth: bool = False
     lacks: tuple[str, ...] = ()
 
 
@@ -93,6 +96,7 @@ def _checkpoint(header: Header) -> Found:
         kind=Kind.CHECKPOINT,
         family=_family(header),
         in_channels=header.width(CONV_IN, 1),
+        estimates_depth=_has(names, f"{DEPTH}pretrained."),
         lacks=tuple(
             part for part, there in zip(("its text encoder", "its VAE"), texts, strict=True) if not there
         ),

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
+from PIL import Image
 from transformers import (
     CLIPTextModel,
     CLIPTextModelWithProjection,
@@ -102,6 +103,7 @@ def _of_file(name: str, path: Path, device: Device) -> StableDiffusion:
         vae=_placed(parts.vae, device),
         scheduler_config=checkpoint.config["scheduler"],
         card=checkpoint.card,
+        depth_estimator=_midas(parts.depth_estimator, device),
     )
 
 
@@ -120,6 +122,14 @@ def _of_folder(name: str, folder: Path, device: Device) -> StableDiffusion:
         depth_estimator=_depth_estimator(name, folder, device) if layout.estimates_depth else None,
         low_res_config=_scheduler_config(name, folder, LOW_RES_SCHEDULER) if layout.enlarges else None,
     )
+
+
+def _midas(network: Any, device: Device) -> DepthEstimator | None:
+    """With the processor's settings of Stable Diffusion 2's folder: 384 pixels a side, bilinear."""
+    if network is None:
+        return None
+    processor = DPTImageProcessor(resample=Image.Resampling.BILINEAR)
+    return DepthEstimator(network=_placed(network, device), processor=processor)
 
 
 def _depth_estimator(name: str, folder: Path, device: Device) -> DepthEstimator:

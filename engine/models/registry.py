@@ -25,7 +25,6 @@ from engine.models.layout import (
     LOW_RES_SCHEDULER,
     SEES_DEPTH,
     SEES_MASK,
-    Layout,
     read_layout,
 )
 from engine.wire import (
@@ -194,18 +193,18 @@ class Registry:
 
 
 def _info(name: str, checkpoint: Checkpoint) -> ModelInfo:
-    """What a person may choose of a single file's. A depth model has to be given depth: its own estimator is in the
-    names of MiDaS, which are not read.
-    """
+    """What a person may choose of a single file's."""
     card, channels = checkpoint.card, checkpoint.found.in_channels
     unet, vae = checkpoint.config["unet"], checkpoint.config["vae"]
+    estimates_depth = "depth_estimator" in checkpoint.config
     return ModelInfo(
         name=name,
         title=card.title or name,
         family=SHOWN_FAMILIES.get(channels, checkpoint.found.family),
-        tasks=TASKS[channels],
+        tasks=_tasks(channels, estimates_depth=estimates_depth),
         defaults=_defaults(_native_side(unet, vae), OF_CHANNELS.get(channels, {}) | card.defaults),
         notice=card.notice,
+        estimates_depth=estimates_depth,
     )
 
 
@@ -226,7 +225,9 @@ def _read(folder: Path, name: str) -> ModelInfo:
         name=name,
         title=card.title or name,
         family=family,
-        tasks=_tasks(layout, channels),
+        tasks=REFINER_TASKS
+        if layout.is_refiner
+        else _tasks(channels, estimates_depth=layout.estimates_depth),
         defaults=_defaults(
             _native_side(unet, vae), _of_family(family) | OF_CHANNELS.get(channels, {}) | card.defaults
         ),
@@ -235,10 +236,8 @@ def _read(folder: Path, name: str) -> ModelInfo:
     )
 
 
-def _tasks(layout: Layout, channels: int) -> tuple[Task, ...]:
-    if layout.is_refiner:
-        return REFINER_TASKS
-    return (*TASKS[channels], Task.IMG2IMG) if layout.estimates_depth else TASKS[channels]
+def _tasks(channels: int, *, estimates_depth: bool) -> tuple[Task, ...]:
+    return (*TASKS[channels], Task.IMG2IMG) if estimates_depth else TASKS[channels]
 
 
 def _of_family(family: str) -> dict[str, Any]:

@@ -18,12 +18,13 @@ from diffusers.loaders.single_file_utils import (
     convert_open_clip_checkpoint,
 )
 from safetensors import safe_open
-from transformers import CLIPTextConfig, CLIPTextModel
+from transformers import CLIPTextConfig, CLIPTextModel, DPTConfig, DPTForDepthEstimation
 
 from engine.models.checkpoint import Checkpoint
 from engine.models.configuration import Config, text_prefix
-from engine.models.detection import TEXT, UNET, VAE
+from engine.models.detection import DEPTH, TEXT, UNET, VAE
 from engine.models.fault import Corrupt
+from engine.models.midas import dpt_tensors
 from engine.models.tokenizer import clip_tokenizer
 
 log = logging.getLogger(__name__)
@@ -38,17 +39,21 @@ class Parts:
     text_encoder: Any
     unet: Any
     vae: Any
+    depth_estimator: Any = None
 
 
 def load_parts(checkpoint: Checkpoint, dtype: torch.dtype) -> Parts:
-    """The networks in `dtype`. Raises Corrupt naming the part that is damaged."""
+    """The networks in `dtype`, what estimates depth in float32. Raises Corrupt naming the part that is damaged."""
     file, config = _File(checkpoint.path, dtype), checkpoint.config
-    prefix = text_prefix(checkpoint.header)
+    prefix, exact = text_prefix(checkpoint.header), _File(checkpoint.path, torch.float32)
     return Parts(
         tokenizer=clip_tokenizer(**config["tokenizer"]),
         text_encoder=_part("text encoder", lambda: _text_encoder(file, prefix, config["text_encoder"])),
         unet=_part("network", lambda: _unet(file, config["unet"])),
         vae=_part("VAE", lambda: _vae(file, config["vae"])),
+        depth_estimator=_part("depth estimator", lambda: _depth_estimator(exact, config["depth_estimator"]))
+        if "depth_estimator" in config
+        else None,
     )
 
 
@@ -81,6 +86,13 @@ def _vae(file: _File, config: Config) -> Any:
     with init_empty_weights():
         vae = AutoencoderKL.from_config(config)
     return _filled(vae, convert_ldm_vae_checkpoint(file.tensors(VAE), vae.config))
+
+
+def _depth_estimator(file: _File, config: Config) -> Any:
+    with init_empty_weights():
+        estimator = DPTForDepthEstimation(DPTConfig(**config))
+    bare = {name.removeprefix(DEPTH): tensor for name, tensor in file.tensors(DEPTH).items()}
+    return _filled(estimator, dpt_tensors(bare))
 
 
 def _text_encoder(file: _File, prefix: str, config: Config) -> Any:

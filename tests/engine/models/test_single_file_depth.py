@@ -1,29 +1,36 @@
 """A depth model in a single file draws what its folder draws, over a depth that is given."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
+from transformers import DPTConfig, DPTForDepthEstimation
 
+from engine.models.checkpoint import read_checkpoint
 from engine.models.loading import StableDiffusion
+from engine.models.midas import DPT_HYBRID, dpt_tensors
 from engine.models.registry import Registry
+from engine.models.single_file import load_parts
 from engine.tasks.depth_to_image import depth_cells, start_depth_to_image
 from engine.wire import GenerationRequest, Sampler, Task
 from engine.worker.batching import RowCap
 from engine.worker.step_loop import StepLoop
 from tests.engine.models.drawing import load
 from tests.engine.models.original_layout import make_pair
+from tests.engine.models.test_midas import original
 
 CONV_IN = "model.diffusion_model.input_blocks.0.0.weight"
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same random weights as a folder without an estimator and as a file, whose estimator nobody reads."""
+    """The same random weights as a folder and as a file, both without an estimator."""
     root = tmp_path_factory.mktemp("models")
     tensors = make_pair(root / "folder", "sd2", "epsilon")
     plain = UNet2DConditionModel.from_pretrained(root / "folder" / "unet")
@@ -33,8 +40,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     wider.save_pretrained(root / "folder" / "unet")
     index = {"_class_name": "StableDiffusionDepth2ImgPipeline"}
     (root / "folder" / "model_index.json").write_text(json.dumps(index))
-    file = tensors | {CONV_IN: weights["conv_in.weight"], "depth_model.model.scratch.bias": torch.ones(1)}
-    save_file(file, root / "file.safetensors")
+    save_file(tensors | {CONV_IN: weights["conv_in.weight"]}, root / "file.safetensors")
     return root
 
 
@@ -65,6 +71,65 @@ def latents(model: StableDiffusion) -> torch.Tensor:
     while loop.images:
         assert not loop.tick().failed
     return image.latents
+
+
+def test_it_estimates_depth_with_its_own_midas(root: Path) -> None:
+    midas = tiny_midas()
+    weights = load_file(root / "file.safetensors") | {
+        f"depth_model.model.{name}": tensor for name, tensor in in_midas_names(midas).items()
+    }
+    save_file(weights, root / "whole.safetensors")
+    (model,) = [model for model in Registry(root).models() if model.name == "whole"]
+    assert (model.tasks, model.estimates_depth) == ((Task.DEPTH2IMG, Task.IMG2IMG), True)
+    checkpoint = read_checkpoint(root / "whole.safetensors")
+    assert checkpoint.config["depth_estimator"] == DPT_HYBRID
+    smaller = checkpoint.config | {"depth_estimator": TINY}
+    parts = load_parts(replace(checkpoint, config=smaller), torch.float32)
+    pixels = torch.rand((1, 3, 32, 32), generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        expected = midas.eval()(pixels).predicted_depth
+        assert expected.std() > 0
+        assert torch.equal(parts.depth_estimator.eval()(pixels).predicted_depth, expected)
+
+
+TINY: dict[str, Any] = DPT_HYBRID | {  # as many layers, and so the same names
+    "image_size": 32,
+    "hidden_size": 32,
+    "intermediate_size": 37,
+    "num_attention_heads": 4,
+    "initializer_range": 0.1,
+    "fusion_hidden_size": 8,
+    "neck_hidden_sizes": [16, 32, 32, 32],
+    "backbone_featmap_shape": [1, 64, 2, 2],
+    "backbone_config": {
+        "model_type": "bit",
+        "global_padding": "same",
+        "layer_type": "bottleneck",
+        "depths": [3, 4, 9],
+        "out_features": ["stage1", "stage2", "stage3"],
+        "embedding_dynamic_padding": True,
+        "embedding_size": 8,
+        "hidden_sizes": [16, 32, 64, 128],
+        "num_groups": 2,
+    },
+}
+
+
+def tiny_midas() -> Any:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(6)
+        return DPTForDepthEstimation(DPTConfig(**TINY))
+
+
+def in_midas_names(network: Any) -> dict[str, torch.Tensor]:
+    """Its weights under the names that the whole estimator has."""
+    weights, named = network.state_dict(), {}
+    for old, tensor in original().items():
+        new = list(dpt_tensors({old: tensor}))
+        if new:
+            named[old] = torch.cat([weights.pop(name) for name in new])
+    assert not weights
+    return named
 
 
 def test_it_is_offered_for_depth_that_is_given(root: Path) -> None:
