@@ -239,10 +239,10 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
     ),
     ({"task": "img2img"}, "image_missing", "image", "img2img needs an input image, and none was sent."),
     (
-        {"task": "upscale"},
+        {"task": "enlarge"},
         "invalid_field",
         "task",
-        "task must be one of txt2img, img2img, inpaint or outpaint; it was 'upscale'.",
+        "task must be one of txt2img, img2img, inpaint, outpaint, depth2img or upscale; it was 'enlarge'.",
     ),
 ]
 REFUSED_WITH_IMAGE: list[tuple[dict[str, Any], bytes, int, str]] = [
