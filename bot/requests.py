@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from rapidfuzz import fuzz, process
 
 from bot.errors import Refused
+from bot.judging import Judging
 from bot.redraw import MEANING, OUTPAINT_STRENGTH, PLAIN, Redraw
 from engine.wire import (
     MAX_SEED,
@@ -57,6 +58,7 @@ class Options:
     redraw: Redraw = field(default_factory=Redraw)
     variation_seed: int | None = None
     variation_strength: float | None = None
+    judging: Judging = field(default_factory=Judging)
 
 
 def build(options: Options, capabilities: Capabilities, *, owner: str, random_seed: int) -> GenerationRequest:
@@ -68,6 +70,7 @@ def build(options: Options, capabilities: Capabilities, *, owner: str, random_se
     sampler = _sampler(options.sampler, model, capabilities)
     steps = _steps(options.steps, model, sampler, limits)
     width, height = _size(options, model, limits)
+    count = int(_between("count", options.count, 1, 1, limits.count))
     return GenerationRequest(
         owner=owner,
         task=task,
@@ -83,12 +86,13 @@ def build(options: Options, capabilities: Capabilities, *, owner: str, random_se
         sampler=sampler.name,
         schedule=_schedule(options.schedule, model, sampler, capabilities),
         seed=int(_between("seed", options.seed, random_seed, 0, MAX_SEED)),
-        count=int(_between("count", options.count, 1, 1, limits.count)),
+        count=count,
         strength=_strength(options, task, model, steps),
         format=options.format,
         variation_seed=_variation_seed(options),
         variation_strength=_between("variation_strength", options.variation_strength, 0, 0, 1),
         **options.redraw.fields(limits),
+        **options.judging.fields(count, limits),
     )
 
 

@@ -2,7 +2,7 @@
 
 from pydantic import ValidationError
 
-from engine import masks, violations
+from engine import masks, policy, ranking, violations
 from engine.errors import Refusal
 from engine.prompts import loras
 from engine.samplers import SAMPLERS, SCHEDULE_LABELS
@@ -35,7 +35,7 @@ def validate(
     request: GenerationRequest, capabilities: Capabilities, *, has_image: bool, has_mask: bool = False
 ) -> None:
     """Raises Refusal naming the field: unknown_model, unsupported_task, image_missing, mask_missing, invalid_field,
-    unknown_lora.
+    unknown_lora, clip_missing, safety_unavailable.
     """
     model = _model(request.model, capabilities)
     if request.task not in model.tasks:
@@ -50,13 +50,16 @@ def validate(
     _check_sampler(request)
     _check_input(request, has_image=has_image)
     masks.check(request, has_mask=has_mask)
+    ranking.check(request, model)
+    policy.check(request, model, least=capabilities.safety)
     _check_variation(request)
     loras.check(request.prompt, known=capabilities.loras, field="prompt")
     loras.check(request.negative_prompt, known=capabilities.loras, field="negative_prompt")
 
 
 def completed(request: GenerationRequest, capabilities: Capabilities) -> GenerationRequest:
-    """A valid request with its model's own defaults where it says nothing."""
+    """A valid request with its model's own defaults where it says nothing, and the operator's policy where stricter."""
+    request = request.model_copy(update={"safety": policy.stricter(request.safety, capabilities.safety)})
     if request.clip_skip is not None:
         return request
     defaults = _model(request.model, capabilities).defaults
@@ -109,12 +112,13 @@ def _check_input(request: GenerationRequest, *, has_image: bool) -> None:
             raise Refusal(
                 "image_missing", f"{request.task} needs an input image, and none was sent.", field="image"
             )
-        _check_strength(request)
-        return
-    if has_image:
+        if request.task is not Task.DESCRIBE:
+            _check_strength(request)
+            return
+    elif has_image:
         raise _invalid("image", f"{request.task} takes no input image; one was sent.", hint="img2img")
     if request.strength is not None:
-        tasks = ", ".join(task for task in Task if task.takes_image)
+        tasks = ", ".join(task for task in Task if task.takes_image and task is not Task.DESCRIBE)
         raise _invalid("strength", f"strength belongs to {tasks}; the task was {request.task}.")
 
 

@@ -22,6 +22,7 @@ from engine.frames import (
     Cancel,
     Cancelled,
     Failed,
+    Finished,
     FromWorker,
     Loading,
     Progress,
@@ -35,13 +36,15 @@ from engine.models.loading import StableDiffusion
 from engine.prompts import loras
 from engine.prompts.conditioning import Conditioning
 from engine.prompts.wildcards import Lines, no_lines, words_of
+from engine.tasks.describe import Describer, describe_file
 from engine.tasks.starting import start_images
-from engine.wire import GenerationRequest, ImageInfo
+from engine.wire import GenerationRequest, ImageInfo, Task
 from engine.worker.batching import RowCap
 from engine.worker.device import Device, free_memory
 from engine.worker.drawing import Drawing
 from engine.worker.failures import meaning
 from engine.worker.flight import ImageInFlight
+from engine.worker.judges import Jury, no_describer, no_jury
 from engine.worker.notices import notices_of
 from engine.worker.pixels import decode_latents
 from engine.worker.shelf import Shelf
@@ -56,20 +59,28 @@ IN_FLIGHT_ELSEWHERE = 4
 
 @dataclass(frozen=True)
 class Written:
-    """A picture's file is complete, or could not be written."""
+    """A picture is judged and the files that followed are complete, or it failed."""
 
     job_id: str
-    index: int
-    result: "Future[ImageInfo]"
+    result: "Future[list[ImageInfo]]"
 
 
-Inbox = SimpleQueue[Start | Cancel | Stop | Written]
+@dataclass(frozen=True)
+class Described:
+    """A picture was looked at, or could not be."""
+
+    job_id: str
+    result: "Future[str]"
+
+
+Inbox = SimpleQueue[Start | Cancel | Stop | Written | Described]
 
 
 class Worker:
     """Draws until it is told to stop.
 
-    `load` gives the networks of a model by name and may raise ModelBroken, `wildcards` the options of a file.
+    `load` gives the networks of a model by name and may raise ModelBroken, `wildcards` the options of a file, `jury`
+    and `describer` whoever looks at a request's pictures.
     """
 
     def __init__(
@@ -82,6 +93,8 @@ class Worker:
         send: Callable[[FromWorker], None],
         finisher: Finisher,
         wildcards: Lines = no_lines,
+        jury: Callable[[GenerationRequest], Jury] = no_jury,
+        describer: Callable[[GenerationRequest], Describer] = no_describer,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._place = device.place
@@ -91,6 +104,8 @@ class Worker:
         self._send = send
         self._finisher = finisher
         self._wildcards = wildcards
+        self._jury = jury
+        self._describer = describer
         self._clock = clock
         self._shelf = Shelf(load=load, cap=cap)
         self._drawings: dict[str, Drawing] = {}
@@ -116,6 +131,8 @@ class Worker:
                     self._cancel(job_id)
                 case Written() as written:
                     self._file_written(written)
+                case Described() as described:
+                    self._tell(described)
                 case Stop():
                     return False
         return True
@@ -126,6 +143,9 @@ class Worker:
 
     def _start(self, command: Start) -> None:
         try:
+            if command.request.task is Task.DESCRIBE:
+                self._look(command)
+                return
             drawing = self._prepare(command)
         except Exception as error:
             self._fail(command.job, error)
@@ -136,9 +156,12 @@ class Worker:
 
     def _prepare(self, command: Start) -> Drawing:
         request = command.request
+        jury = self._jury(request)
         model = self._loop_of(request.model, command.job).model
         lines = functools.cache(self._wildcards)  # a file is read once for a job
-        conditionings = [self._conditioning(model, request, index, lines) for index in range(request.count)]
+        conditionings = [
+            self._conditioning(model, request, index, lines) for index in range(request.candidates)
+        ]
         images = start_images(model, command, conditionings)
         return Drawing(
             job_id=command.job,
@@ -146,8 +169,19 @@ class Worker:
             folder=command.folder,
             images=images,
             notices=notices_of(model, images),
+            jury=jury,
             clock=self._clock,
         )
+
+    def _look(self, command: Start) -> None:
+        """Describe a picture, aside: nothing is drawn, and no model is needed that draws."""
+        assert command.input is not None  # the front refuses describe without it
+        job_id, describer = command.job, self._describer(command.request)
+        self._drawings[job_id] = Drawing(
+            job_id=job_id, request=command.request, folder=command.folder, clock=self._clock
+        )
+        future = self._writer.submit(describe_file, describer, command.input)
+        future.add_done_callback(lambda done: self._inbox.put(Described(job_id, done)))
 
     def _conditioning(
         self, model: StableDiffusion, request: GenerationRequest, index: int, lines: Lines
@@ -196,14 +230,16 @@ class Worker:
         self._undecoded.extend(i for i in tick.advanced if i.done and i.job_id in self._drawings)
 
     def _report(self, drawing: Drawing, image: ImageInFlight) -> None:
-        preview = self._preview(image) if drawing.preview_due() else None
+        preview = self._preview(drawing, image) if drawing.preview_due() else None
         self._send(Progress(job=drawing.job_id, step=drawing.step, steps=drawing.steps, preview=preview))
 
-    def _preview(self, image: ImageInFlight) -> str:
+    def _preview(self, drawing: Drawing, image: ImageInFlight) -> str:
+        """Nobody has checked it yet, so it is hidden where a finished one might be."""
         assert self._loop is not None
         estimate = image.latents if image.estimate is None else image.estimate
         matrix = self._loop.model.card.latent_to_rgb or STABLE_DIFFUSION
-        return base64.b64encode(preview_jpeg(estimate[0].float().cpu().numpy(), matrix)).decode()
+        latents, hidden = estimate[0].float().cpu().numpy(), drawing.request.safety.hides
+        return base64.b64encode(preview_jpeg(latents, matrix, hidden=hidden)).decode()
 
     def _decode_one(self) -> None:
         """One picture at a time, so that a decode never holds up the others' steps for long."""
@@ -222,7 +258,7 @@ class Worker:
         assert self._loop is not None
         hash_ = self._loop.model.hash
         future = self._writer.submit(write_image, self._finisher, drawing, image, pixels, hash_)
-        future.add_done_callback(lambda done: self._inbox.put(Written(image.job_id, image.index, done)))
+        future.add_done_callback(lambda done: self._inbox.put(Written(image.job_id, done)))
 
     def _file_written(self, written: Written) -> None:
         drawing = self._drawings.get(written.job_id)
@@ -231,10 +267,20 @@ class Worker:
         if (error := written.result.exception()) is not None:
             self._fail_drawing(written.job_id, error)
             return
-        drawing.infos[written.index] = written.result.result()
+        drawing.keep(written.result.result())
         if drawing.complete:
             del self._drawings[written.job_id]
             self._send(drawing.finished())
+
+    def _tell(self, described: Described) -> None:
+        if described.job_id not in self._drawings:  # cancelled meanwhile
+            return
+        if (error := described.result.exception()) is not None:
+            self._fail_drawing(described.job_id, error)
+            return
+        seconds = self._drawings.pop(described.job_id).seconds
+        description = described.result.result()
+        self._send(Finished(job=described.job_id, images=(), seconds=seconds, description=description))
 
     # -- failing ----------------------------------------------------------------------------------
 
