@@ -74,6 +74,7 @@ def worker_argv(settings: config.Settings) -> list[str]:
         *("--dtype", engine.dtype),
         *("--threads", str(engine.threads)),
         *("--max-rows", str(engine.max_rows)),
+        *("--caps", str(settings.caps_file.resolve())),
         f"--watermark={engine.watermark}",  # it may begin with a dash
         *(("--signing-key", str(key.resolve())) if (key := settings.signing_key_file) else ()),
     ]

@@ -158,6 +158,11 @@ class Settings(Table):
         return Path(self.engine.signing_key) if self.engine.signing_key else self.paths.data / "signing.pem"
 
     @property
+    def caps_file(self) -> Path:
+        """Where the worker keeps what it measured about this machine."""
+        return self.paths.data / "row-caps.json"
+
+    @property
     def token_file(self) -> Path:
         return self.paths.data / "engine.token"
 

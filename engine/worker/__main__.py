@@ -24,7 +24,7 @@ from engine.models.companions import Companions
 from engine.models.loading import StableDiffusion, load_stable_diffusion
 from engine.models.registry import Registry
 from engine.prompts.wildcards import WildcardFolder
-from engine.worker.batching import RowCap
+from engine.worker.cap_book import CapBook, machine_of
 from engine.worker.device import Device, choose_device
 from engine.worker.judges import Judges
 from engine.worker.process import Inbox, Worker
@@ -57,7 +57,7 @@ def main() -> None:
     Worker(
         load=partial(_load, registry, device),
         device=device,
-        cap=RowCap(fixed=options.max_rows),
+        caps=CapBook(file=options.caps, machine=machine_of(device), fixed=options.max_rows),
         inbox=inbox,
         send=send,
         finisher=Finisher(version=version("darkroom"), watermark=options.watermark, key=key),
@@ -79,6 +79,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: as many as cores")
     parser.add_argument("--max-rows", type=int, default=0, help="rows a tick may hold; 0: measured")
+    parser.add_argument("--caps", type=Path, help="file for measured caps; without it they are forgotten")
     parser.add_argument("--watermark", default="", help="six characters woven into pictures; empty: none")
     parser.add_argument("--signing-key", type=Path, help="PEM file of the key; without it nothing is signed")
     return parser.parse_args()

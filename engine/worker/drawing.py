@@ -1,6 +1,6 @@
 """One job while the worker draws it: its request, its images and how far they are."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +27,7 @@ class Drawing:
     jury: Jury = field(default_factory=Jury)
     infos: dict[int, ImageInfo] = field(default_factory=dict)
     developed: int = 0  # of the images: looked at, and written if they are to be
+    description: str | None = None
     selection: Selection = field(init=False)
     began: float = field(init=False)
     _reported: float | None = None
@@ -50,12 +51,15 @@ class Drawing:
 
     @property
     def complete(self) -> bool:
-        return self.developed == len(self.images)
+        return self.developed == (len(self.images) or 1)  # a description has no image
 
-    def keep(self, written: Sequence[ImageInfo]) -> None:
-        """One more image was developed, and these pictures were written with it."""
+    def keep(self, result: list[ImageInfo] | str) -> None:
+        """One more image was developed, and these pictures were written with it; or the input was described."""
         self.developed += 1
-        self.infos.update({info.index: info for info in written})
+        if isinstance(result, str):
+            self.description = result
+        else:
+            self.infos.update({info.index: info for info in result})
 
     def report_due(self) -> bool:
         """Whether to say how far it is: at the first and the last step, in between now and then."""
@@ -76,4 +80,10 @@ class Drawing:
         """The last frame, once every picture's file is there."""
         images = tuple(self.infos[index] for index in sorted(self.infos))
         notices = (*self.notices, *self.selection.notices())
-        return Finished(job=self.job_id, images=images, seconds=self.seconds, notices=notices)
+        return Finished(
+            job=self.job_id,
+            images=images,
+            seconds=self.seconds,
+            notices=notices,
+            description=self.description,
+        )

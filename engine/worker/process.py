@@ -22,7 +22,6 @@ from engine.frames import (
     Cancel,
     Cancelled,
     Failed,
-    Finished,
     FromWorker,
     Loading,
     Progress,
@@ -39,7 +38,7 @@ from engine.prompts.wildcards import Lines, no_lines, words_of
 from engine.tasks.describe import Describer, describe_file
 from engine.tasks.starting import start_images
 from engine.wire import GenerationRequest, ImageInfo, Task
-from engine.worker.batching import RowCap
+from engine.worker.cap_book import CapBook
 from engine.worker.device import Device, free_memory
 from engine.worker.drawing import Drawing
 from engine.worker.failures import meaning
@@ -59,21 +58,13 @@ IN_FLIGHT_ELSEWHERE = 4
 
 @dataclass(frozen=True)
 class Written:
-    """A picture is judged and the files that followed are complete, or it failed."""
+    """A picture is judged and the files that followed are complete, or a picture is described; or it failed."""
 
     job_id: str
-    result: "Future[list[ImageInfo]]"
+    result: "Future[list[ImageInfo]] | Future[str]"
 
 
-@dataclass(frozen=True)
-class Described:
-    """A picture was looked at, or could not be."""
-
-    job_id: str
-    result: "Future[str]"
-
-
-Inbox = SimpleQueue[Start | Cancel | Stop | Written | Described]
+Inbox = SimpleQueue[Start | Cancel | Stop | Written]
 
 
 class Worker:
@@ -88,7 +79,7 @@ class Worker:
         *,
         load: Callable[[str], StableDiffusion],
         device: Device,
-        cap: RowCap,
+        caps: CapBook,
         inbox: Inbox,
         send: Callable[[FromWorker], None],
         finisher: Finisher,
@@ -100,6 +91,7 @@ class Worker:
         self._place = device.place
         in_flight = IN_FLIGHT.get(device.place.type, IN_FLIGHT_ELSEWHERE)
         self._ready = Ready(device=str(device), in_flight=in_flight)
+        self._caps = caps
         self._inbox = inbox
         self._send = send
         self._finisher = finisher
@@ -107,7 +99,7 @@ class Worker:
         self._jury = jury
         self._describer = describer
         self._clock = clock
-        self._shelf = Shelf(load=load, cap=cap)
+        self._shelf = Shelf(load=load, caps=caps)
         self._drawings: dict[str, Drawing] = {}
         self._undecoded: deque[ImageInFlight] = deque()
 
@@ -118,12 +110,15 @@ class Worker:
             while self._obey():
                 self._tick()
                 self._decode_one()
+            self._caps.save()
 
     # -- commands ---------------------------------------------------------------------------------
 
     def _obey(self) -> bool:
         """Take what has come in; wait only while there is nothing to draw. False after `stop`."""
         while self._idle or not self._inbox.empty():
+            if self._inbox.empty() and self._measure():
+                continue
             match self._inbox.get():
                 case Start() as command:
                     self._start(command)
@@ -131,11 +126,16 @@ class Worker:
                     self._cancel(job_id)
                 case Written() as written:
                     self._file_written(written)
-                case Described() as described:
-                    self._tell(described)
                 case Stop():
                     return False
         return True
+
+    def _measure(self) -> bool:
+        """Use an idle moment to learn what larger ticks cost; False where there is nothing left to learn."""
+        if self._loop is not None and self._loop.probe():
+            return True
+        self._writer.submit(self._caps.save)
+        return False
 
     @property
     def _idle(self) -> bool:
@@ -152,7 +152,7 @@ class Worker:
             return
         self._drawings[command.job] = drawing
         for image in drawing.images:
-            self._loop_of(drawing.request.model, command.job).join(image)
+            self._loop_of(drawing.request.model, command.job).join(image, command.request.owner)
 
     def _prepare(self, command: Start) -> Drawing:
         request = command.request
@@ -181,7 +181,7 @@ class Worker:
             job_id=job_id, request=command.request, folder=command.folder, clock=self._clock
         )
         future = self._writer.submit(describe_file, describer, command.input)
-        future.add_done_callback(lambda done: self._inbox.put(Described(job_id, done)))
+        future.add_done_callback(lambda done: self._inbox.put(Written(job_id, done)))
 
     def _conditioning(
         self, model: StableDiffusion, request: GenerationRequest, index: int, lines: Lines
@@ -271,16 +271,6 @@ class Worker:
         if drawing.complete:
             del self._drawings[written.job_id]
             self._send(drawing.finished())
-
-    def _tell(self, described: Described) -> None:
-        if described.job_id not in self._drawings:  # cancelled meanwhile
-            return
-        if (error := described.result.exception()) is not None:
-            self._fail_drawing(described.job_id, error)
-            return
-        seconds = self._drawings.pop(described.job_id).seconds
-        description = described.result.result()
-        self._send(Finished(job=described.job_id, images=(), seconds=seconds, description=description))
 
     # -- failing ----------------------------------------------------------------------------------
 

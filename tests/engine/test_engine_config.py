@@ -170,6 +170,7 @@ def test_the_worker_gets_the_settings_and_none_of_the_secrets(tmp_path: Path) ->
         *("--dtype", "auto"),
         *("--threads", "2"),
         *("--max-rows", "0"),
+        *("--caps", str((tmp_path / "data" / "row-caps.json").resolve())),
         "--watermark=DRKROM",
         *("--signing-key", str(tmp_path.resolve() / "data" / "signing.pem")),
     ]

@@ -135,7 +135,9 @@ def test_the_best_of_several_is_kept_and_described(tmp_path: Path) -> None:
 
 
 def test_what_nobody_can_check_is_not_drawn(tmp_path: Path) -> None:
-    refused = darkroom("generate", "--prompt", "a cat", "--safety", "block", "--out", "a.png", folder=tmp_path)
+    refused = darkroom(
+        "generate", "--prompt", "a cat", "--safety", "block", "--out", "a.png", folder=tmp_path
+    )
     assert refused.returncode == 1
     assert "there is no safety checker for demo: nothing is shown unchecked." in refused.stderr
     assert not (tmp_path / "a.png").exists()

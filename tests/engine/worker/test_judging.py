@@ -25,7 +25,7 @@ from engine.models.registry import DEMO_FOLDER
 from engine.tasks.describe import Describer, Phrases
 from engine.wire import GenerationRequest, SafetyVerdict, Task
 from engine.worker import drawing
-from engine.worker.batching import RowCap
+from engine.worker.cap_book import CapBook
 from engine.worker.device import Device
 from engine.worker.judges import Judges, Jury
 from engine.worker.process import Inbox, Worker
@@ -61,7 +61,9 @@ class Engine:
         self.worker = Worker(
             load=lambda _: model,
             device=model.device,
-            cap=RowCap(fixed=2),  # each image in ticks of its own: equal to the last bit
+            caps=CapBook(
+                file=None, machine="test", fixed=2
+            ),  # each image in ticks of its own: equal to the last bit
             inbox=self.inbox,
             send=self.frames.put,
             finisher=Finisher(version="0.1.0"),
