@@ -2,7 +2,7 @@
 
 from pydantic import ValidationError
 
-from engine import masks, policy, ranking, violations
+from engine import masks, policy, ranking, refiners, violations
 from engine.errors import Refusal
 from engine.prompts import loras
 from engine.samplers import SAMPLERS, SCHEDULE_LABELS
@@ -52,6 +52,7 @@ def validate(
     masks.check(request, has_mask=has_mask)
     ranking.check(request, model)
     policy.check(request, model, least=capabilities.safety)
+    refiners.check(request, model, capabilities)
     _check_variation(request)
     loras.check(request.prompt, known=capabilities.loras, field="prompt")
     loras.check(request.negative_prompt, known=capabilities.loras, field="negative_prompt")

@@ -65,6 +65,7 @@ class Sampler(StrEnum):
     PLMS = "plms"
     UNIPC = "unipc"
     LCM = "lcm"
+    TCD = "tcd"
 
 
 class Schedule(StrEnum):
@@ -121,6 +122,16 @@ class Margins(WireModel):
         return self.left + size[0] + self.right, self.up + size[1] + self.down
 
 
+class Refiner(WireModel):
+    """A second SDXL that draws the last steps. `switch_at`, in (0, 1), is the first one's share of the noise schedule.
+
+    A1111's "Refiner" and "Switch at", diffusers' `denoising_end` and `denoising_start`.
+    """
+
+    model: Annotated[str, Field(min_length=1, max_length=128)]
+    switch_at: Annotated[float, Field(strict=True, gt=0, lt=1, allow_inf_nan=False)] = 0.8
+
+
 MEDIA_TYPES: Final = {kind: f"image/{kind}" for kind in Format}
 
 
@@ -167,6 +178,7 @@ class GenerationRequest(WireModel):
     extend: Margins | None = None
     best_of: Annotated[int, Field(strict=True, ge=1, le=MAX_BEST_OF)] | None = None
     safety: Safety = Safety.OFF
+    refiner: Refiner | None = None
 
     @property
     def candidates(self) -> int:

@@ -22,6 +22,7 @@ class Drawing:
     request: GenerationRequest
     folder: Path
     clock: Callable[[], float]
+    model_hash: str = ""
     images: list[ImageInFlight] = field(default_factory=list)
     notices: tuple[str, ...] = ()
     jury: Jury = field(default_factory=Jury)
@@ -39,11 +40,11 @@ class Drawing:
 
     @property
     def step(self) -> int:
-        return sum(image.position for image in self.images)
+        return sum(image.before + image.position for image in self.images)
 
     @property
     def steps(self) -> int:
-        return sum(image.steps for image in self.images)
+        return sum(image.all_steps for image in self.images)
 
     @property
     def seconds(self) -> float:

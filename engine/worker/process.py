@@ -35,10 +35,13 @@ from engine.models.loading import StableDiffusion
 from engine.prompts import loras
 from engine.prompts.conditioning import Conditioning
 from engine.prompts.wildcards import Lines, no_lines, words_of
+from engine.tasks.conditioning import condition
 from engine.tasks.describe import Describer, describe_file
+from engine.tasks.refine import leave_to_refiner, start_refinement
 from engine.tasks.starting import start_images
 from engine.wire import GenerationRequest, ImageInfo, Task
 from engine.worker.cap_book import CapBook
+from engine.worker.changeover import Changeover
 from engine.worker.device import Device, free_memory
 from engine.worker.drawing import Drawing
 from engine.worker.failures import meaning
@@ -102,6 +105,7 @@ class Worker:
         self._shelf = Shelf(load=load, caps=caps)
         self._drawings: dict[str, Drawing] = {}
         self._undecoded: deque[ImageInFlight] = deque()
+        self._changeover = Changeover()
 
     def run(self) -> None:
         """Work until `stop`. Raises what makes the device unusable, such as a sticky CUDA error."""
@@ -110,6 +114,7 @@ class Worker:
             while self._obey():
                 self._tick()
                 self._decode_one()
+                self._change_over()
             self._caps.save()
 
     # -- commands ---------------------------------------------------------------------------------
@@ -139,9 +144,17 @@ class Worker:
 
     @property
     def _idle(self) -> bool:
-        return not self._undecoded and not (self._loop and self._loop.images)
+        return not self._busy and not self._changeover
+
+    @property
+    def _busy(self) -> bool:
+        return bool(self._undecoded or (self._loop and self._loop.images))
 
     def _start(self, command: Start) -> None:
+        elsewhere = self._loop is not None and self._loop.model.name != command.request.model
+        if self._changeover.images or (self._busy and elsewhere):
+            self._changeover.jobs.append(command)
+            return
         try:
             if command.request.task is Task.DESCRIBE:
                 self._look(command)
@@ -163,6 +176,7 @@ class Worker:
             self._conditioning(model, request, index, lines) for index in range(request.candidates)
         ]
         images = start_images(model, command, conditionings)
+        leave_to_refiner(images, request.refiner)
         return Drawing(
             job_id=command.job,
             request=request,
@@ -170,6 +184,7 @@ class Worker:
             images=images,
             notices=notices_of(model, images),
             jury=jury,
+            model_hash=model.hash,
             clock=self._clock,
         )
 
@@ -190,12 +205,7 @@ class Worker:
         words = words_of(request, index, lines=lines)
         loras.check(words.prompt, known=(), field="prompt")
         loras.check(words.negative_prompt, known=(), field="negative_prompt")
-        return model.prompts.encode(
-            words.prompt,
-            words.negative_prompt,
-            guided=request.guidance_scale > 1 and model.unet.config.time_cond_proj_dim is None,
-            clip_skip=request.clip_skip or 1,
-        )
+        return condition(model, request, words)
 
     def _loop_of(self, model: str, job_id: str) -> StepLoop:
         if not self._shelf.holds(model):
@@ -214,7 +224,8 @@ class Worker:
         if self._loop is not None:
             self._loop.leave(job_id)
         self._undecoded = deque(image for image in self._undecoded if image.job_id != job_id)
-        return self._drawings.pop(job_id, None) is not None
+        waited = self._changeover.leave(job_id)
+        return self._drawings.pop(job_id, None) is not None or waited
 
     # -- drawing ----------------------------------------------------------------------------------
 
@@ -227,7 +238,9 @@ class Worker:
         for job_id in dict.fromkeys(image.job_id for image in tick.advanced):
             if (drawing := self._drawings.get(job_id)) is not None and drawing.report_due():
                 self._report(drawing, next(i for i in tick.advanced if i.job_id == job_id))
-        self._undecoded.extend(i for i in tick.advanced if i.done and i.job_id in self._drawings)
+        done = [image for image in tick.advanced if image.done and image.job_id in self._drawings]
+        self._undecoded.extend(image for image in done if not image.after)
+        self._changeover.images.extend(image for image in done if image.after)
 
     def _report(self, drawing: Drawing, image: ImageInFlight) -> None:
         preview = self._preview(drawing, image) if drawing.preview_due() else None
@@ -254,10 +267,32 @@ class Worker:
         else:
             self._write(drawing, image, pixels)
 
+    def _change_over(self) -> None:
+        """Once nothing is left to draw: pictures go on with their refiner, or the jobs that waited begin."""
+        if self._busy:
+            return
+        for image in self._changeover.take_images():
+            try:
+                self._refine(image)
+            except Exception as error:
+                self._fail_drawing(image.job_id, error)
+        if not self._busy:
+            for command in self._changeover.take_jobs():
+                self._start(command)
+
+    def _refine(self, image: ImageInFlight) -> None:
+        drawing = self._drawings.get(image.job_id)
+        if (
+            drawing is None or (refiner := drawing.request.refiner) is None
+        ):  # another of its images has failed
+            return
+        loop = self._loop_of(refiner.model, image.job_id)
+        refined = start_refinement(loop.model, drawing.request, image)
+        drawing.images[drawing.images.index(image)] = refined
+        loop.join(refined, drawing.request.owner)
+
     def _write(self, drawing: Drawing, image: ImageInFlight, pixels: npt.NDArray[np.uint8]) -> None:
-        assert self._loop is not None
-        hash_ = self._loop.model.hash
-        future = self._writer.submit(write_image, self._finisher, drawing, image, pixels, hash_)
+        future = self._writer.submit(write_image, self._finisher, drawing, image, pixels)
         future.add_done_callback(lambda done: self._inbox.put(Written(image.job_id, done)))
 
     def _file_written(self, written: Written) -> None:

@@ -17,7 +17,6 @@ def write_image(
     drawing: Drawing,
     image: ImageInFlight,
     pixels: npt.NDArray[np.uint8],
-    model_hash: str,
 ) -> list[ImageInfo]:
     """Have one picture of RGB pixels [H, W, 3] judged, then finish and write it: or none yet, or several.
 
@@ -26,17 +25,17 @@ def write_image(
     if image.canvas is not None:
         pixels = image.canvas.finished(pixels)
     candidate = drawing.jury.candidate(image, pixels)
-    return [_write(finisher, drawing, each, model_hash) for each in drawing.selection.add(candidate)]
+    return [_write(finisher, drawing, each) for each in drawing.selection.add(candidate)]
 
 
-def _write(finisher: Finisher, drawing: Drawing, chosen: Candidate, model_hash: str) -> ImageInfo:
+def _write(finisher: Finisher, drawing: Drawing, chosen: Candidate) -> ImageInfo:
     request, image = drawing.request, chosen.image
     content, text = finisher.finish(
         chosen.pixels,
         request,
         seed=image.seed,
         variation_seed=request.image_variation_seed(image.index),
-        model_hash=model_hash,
+        model_hash=drawing.model_hash,
         words=Words(image.conditioning.prompt, image.conditioning.negative_prompt),
         kept=None if image.canvas is None else image.canvas.kept,
         score=chosen.score,
