@@ -6,21 +6,29 @@ import json
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from PIL import Image
+from transformers import (
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    DPTForDepthEstimation,
+    DPTImageProcessor,
+)
 
 from engine.images.previews import SDXL, STABLE_DIFFUSION
 from engine.models.card import Card, read_card
 from engine.models.checkpoint import read_checkpoint
 from engine.models.configuration import REFINER_TIME_IDS, TIME_IDS
+from engine.models.depth_estimator import DepthEstimator
 from engine.models.digests import Digests
 from engine.models.fault import NotAModel
-from engine.models.layout import Layout, read_layout
+from engine.models.layout import DEPTH_ESTIMATOR, LOW_RES_SCHEDULER, SEES_DEPTH, Layout, read_layout
 from engine.models.registry import weight_files
 from engine.models.single_file import load_parts
 from engine.prompts.encoding import PromptEncoder
@@ -41,7 +49,8 @@ class StableDiffusion:
     """A loaded Stable Diffusion 1.x, 2.x or XL: networks on the device, scheduler as configuration only.
 
     `hash` is the first ten hex digits of the SHA-256 of the UNet's weights, for infotext; of several
-    shards, of their digests one after the other; of a single file, of all of it.
+    shards, of their digests one after the other; of a single file, of all of it. `depth_estimator` comes with the
+    models that are shown depth, and `low_res_config`, the noise schedule of the small picture, with the upscaler.
     """
 
     name: str
@@ -53,11 +62,23 @@ class StableDiffusion:
     scheduler_config: dict[str, Any]
     card: Card
     is_sdxl: bool = False
+    depth_estimator: DepthEstimator | None = None
+    low_res_config: dict[str, Any] | None = None
 
     @property
-    def latent_to_rgb(self) -> Sequence[Sequence[float]]:
-        """What previews are made with, [5, 3]: the card's, or else the family's."""
+    def latent_to_rgb(self) -> Sequence[Sequence[float]] | None:
+        """What previews are made with, [5, 3]: the card's, or else the family's.
+
+        None for an upscaler, whose latents nobody has fitted colours to.
+        """
+        if self.card.latent_to_rgb is None and self.low_res_config is not None:
+            return None
         return self.card.latent_to_rgb or (SDXL if self.is_sdxl else STABLE_DIFFUSION)
+
+    @property
+    def sees_depth(self) -> bool:
+        """Whether the network is shown the depth of what it draws."""
+        return bool(self.unet.config.in_channels == SEES_DEPTH)
 
     @property
     def vae_factor(self) -> int:
@@ -100,6 +121,7 @@ def _of_file(name: str, path: Path, device: Device) -> StableDiffusion:
         scheduler_config=checkpoint.config["scheduler"],
         card=checkpoint.card,
         is_sdxl=checkpoint.layout.is_sdxl,
+        depth_estimator=_midas(parts.depth_estimator, device),
     )
 
 
@@ -124,6 +146,24 @@ def _of_folder(name: str, folder: Path, device: Device) -> StableDiffusion:
         scheduler_config=_scheduler_config(name, folder),
         card=_card(name, folder),
         is_sdxl=layout.is_sdxl,
+        depth_estimator=_depth_estimator(name, folder, device) if layout.estimates_depth else None,
+        low_res_config=_scheduler_config(name, folder, LOW_RES_SCHEDULER) if layout.enlarges else None,
+    )
+
+
+def _midas(network: Any, device: Device) -> DepthEstimator | None:
+    """With the processor's settings of Stable Diffusion 2's folder: 384 pixels a side, bilinear."""
+    if network is None:
+        return None
+    processor = DPTImageProcessor(resample=Image.Resampling.BILINEAR)
+    return DepthEstimator(network=_placed(network, device), processor=processor)
+
+
+def _depth_estimator(name: str, folder: Path, device: Device) -> DepthEstimator:
+    exact = replace(device, dtype=torch.float32)  # it overflows in half precision, and runs once for a job
+    return DepthEstimator(
+        network=_network(name, folder, DEPTH_ESTIMATOR, DPTForDepthEstimation, exact),
+        processor=_part(name, folder, "feature_extractor", DPTImageProcessor),
     )
 
 
@@ -186,9 +226,9 @@ def _placed(network: Any, device: Device) -> Any:
     return network.to(memory_format=torch.channels_last)
 
 
-def _scheduler_config(name: str, folder: Path) -> dict[str, Any]:
+def _scheduler_config(name: str, folder: Path, part: str = "scheduler") -> dict[str, Any]:
     try:
-        config: dict[str, Any] = json.loads((folder / "scheduler" / "scheduler_config.json").read_text())
+        config: dict[str, Any] = json.loads((folder / part / "scheduler_config.json").read_text())
     except (OSError, ValueError) as error:
         raise ModelBroken(
             f"Model {name!r} is damaged: its scheduler configuration cannot be read."
