@@ -71,6 +71,10 @@ def worker_argv(settings: config.Settings) -> list[str]:
         *("--dtype", engine.dtype),
         *("--threads", str(engine.threads)),
         *("--max-rows", str(engine.max_rows)),
+        *("--memory", engine.memory),
+        *("--model-cache", engine.model_cache),
+        *("--unload-minutes", str(engine.unload_minutes)),
+        *(("--cpu-fallback",) if engine.cpu_fallback else ()),
         f"--watermark={engine.watermark}",  # it may begin with a dash
         *(("--signing-key", str(key.resolve())) if (key := settings.signing_key_file) else ()),
     ]

@@ -30,5 +30,6 @@ class Catalogue:
             models=self._models,
             samplers=sampler_menu(),
             schedules=schedule_menu(),
+            memory=self._executor.health.memory,
             limits=self._limits,
         )

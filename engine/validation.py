@@ -2,7 +2,7 @@
 
 from pydantic import ValidationError
 
-from engine import masks, violations
+from engine import masks, memory, violations
 from engine.errors import Refusal
 from engine.prompts import loras
 from engine.samplers import SAMPLERS, SCHEDULE_LABELS
@@ -47,6 +47,7 @@ def validate(
             hint=known,
         )
     _check_size(request, model)
+    memory.check(request, model, capabilities.memory)
     _check_sampler(request)
     _check_input(request, has_image=has_image)
     masks.check(request, has_mask=has_mask)

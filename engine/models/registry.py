@@ -19,6 +19,7 @@ from engine.models.card import read_card
 from engine.models.checkpoint import SUFFIX, Checkpoint, read_checkpoint
 from engine.models.fault import NotAModel, Unsafe, WrongKind
 from engine.models.json_file import read_json
+from engine.models.weights import weights_of_file, weights_of_folder
 from engine.wire import (
     SIDE_MULTIPLE,
     Defaults,
@@ -181,14 +182,14 @@ def _info(name: str, checkpoint: Checkpoint) -> ModelInfo:
         tasks=TASKS[4],
         defaults=_defaults(_native_side(checkpoint.config["unet"], checkpoint.config["vae"]), card.defaults),
         notice=card.notice,
+        weights=weights_of_file(checkpoint.header),
     )
 
 
 def _read(folder: Path, name: str) -> ModelInfo:
     if read_json(folder, "model_index.json").get("_class_name") not in PIPELINES:
         raise NotAModel(f"it is no {' or '.join(PIPELINES)}")
-    for part in WEIGHTS:
-        weight_files(folder, part)
+    files = {part: weight_files(folder, part)[1] for part in WEIGHTS}
     unet, vae = read_json(folder, "unet/config.json"), read_json(folder, "vae/config.json")
     if (tasks := TASKS.get(_as_int(unet.get("in_channels")))) is None:
         raise NotAModel(f"its network does not take {' or '.join(map(str, TASKS))} channels")
@@ -200,6 +201,7 @@ def _read(folder: Path, name: str) -> ModelInfo:
         tasks=tasks,
         defaults=_defaults(_native_side(unet, vae), _of_tasks(tasks) | card.defaults),
         notice=card.notice,
+        weights=weights_of_folder(files),
     )
 
 

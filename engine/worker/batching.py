@@ -78,20 +78,40 @@ class RowCap:
 
     def settled(self, key: Hashable) -> bool:
         """Whether there is nothing left to measure for this key."""
-        if self.fixed:
+        if self.fixed or self._limit(key) < BUCKETS[0]:
             return True
         cap = self.rows(key)
         larger = next((bucket for bucket in BUCKETS if cap < bucket <= self._limit(key)), cap)
         return self._timing(key, cap).known and self._timing(key, larger).known
 
     def record(self, key: Hashable, rows: int, seconds: float) -> None:
-        """A tick of `rows` rows took so long. A size between two buckets counts for the larger."""
+        """A tick of `rows` rows took so long. A size between two buckets counts for the larger.
+
+        A lone picture may have more rows than the cap: that says nothing of the bucket in which they would fall.
+        """
+        if rows > self.rows(key):
+            return
         bucket = next((bucket for bucket in BUCKETS if bucket >= rows), BUCKETS[-1])
         self._timing(key, bucket).add(seconds / rows)
 
+    def hold(self, key: Hashable, rows: int) -> None:
+        """More than `rows` rows do not fit into memory, as far as can be told: for this key never try so many."""
+        self._limits[key] = max(1, min(rows, self._limits.get(key, rows)))
+
     def shrink(self, key: Hashable, rows: int) -> None:
-        """A tick of `rows` rows did not fit into memory: for this key never try so many again."""
-        self._limits[key] = max(BUCKETS[0], rows // 2)
+        """A tick of `rows` rows did not fit into memory: for this key never try so many again.
+
+        Down to one row: the rows of a single picture then run one after another.
+        """
+        self.hold(key, rows // 2)
+
+    def release(self, key: Hashable) -> None:
+        """There is more memory now, in some other way: find the limit anew."""
+        self._limits.pop(key, None)
+
+    def most(self, key: Hashable) -> int | None:
+        """Rows of one forward pass that memory allows, as far as is known; None: no limit was met."""
+        return self._limits.get(key)
 
     def _climb(self, key: Hashable) -> int:
         cap = BUCKETS[0]

@@ -9,6 +9,7 @@ import torch
 from engine.images.canvas import Canvas
 from engine.prompts.conditioning import Conditioning
 from engine.worker.held import Held
+from engine.worker.precision import Precision
 
 
 @dataclass(kw_only=True, eq=False)
@@ -36,6 +37,7 @@ class ImageInFlight:
     shown: torch.Tensor | None = None
     canvas: Canvas | None = None
     position: int = 0
+    precision: Precision = Precision.USUAL
     estimate: torch.Tensor | None = None
     embedding: torch.Tensor = field(init=False, repr=False)
     _step_options: dict[str, Any] = field(init=False, repr=False)
@@ -65,8 +67,8 @@ class ImageInFlight:
 
     @property
     def key(self) -> tuple[int, ...]:
-        """Images with equal keys can share their next pass: latent size, then conditioning length and width."""
-        return (*self.latents.shape[1:], *self.embedding.shape[1:])
+        """Images with equal keys can share their next pass: latent size, conditioning length and width, precision."""
+        return (*self.latents.shape[1:], *self.embedding.shape[1:], self.precision)
 
     def model_input(self) -> torch.Tensor:
         """The rows for the network, [rows, 4, h, w]; nine channels where it is shown the mask."""

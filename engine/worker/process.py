@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 import numpy as np
 import numpy.typing as npt
@@ -38,12 +38,14 @@ from engine.prompts.wildcards import Lines, no_lines, words_of
 from engine.tasks.starting import start_images
 from engine.wire import GenerationRequest, ImageInfo
 from engine.worker.batching import RowCap
-from engine.worker.device import Device, free_memory
+from engine.worker.device import Device, free_memory, is_out_of_memory
 from engine.worker.drawing import Drawing
 from engine.worker.failures import meaning
 from engine.worker.flight import ImageInFlight
+from engine.worker.ladder import Work
 from engine.worker.notices import notices_of
 from engine.worker.pixels import decode_latents
+from engine.worker.policy import MemoryPolicy
 from engine.worker.shelf import Shelf
 from engine.worker.step_loop import StepLoop
 from engine.worker.writing import write_image
@@ -82,17 +84,19 @@ class Worker:
         send: Callable[[FromWorker], None],
         finisher: Finisher,
         wildcards: Lines = no_lines,
+        policy: MemoryPolicy | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._policy = policy or MemoryPolicy()
         self._place = device.place
         in_flight = IN_FLIGHT.get(device.place.type, IN_FLIGHT_ELSEWHERE)
-        self._ready = Ready(device=str(device), in_flight=in_flight)
+        self._ready = Ready(device=str(device), in_flight=in_flight, memory=self._policy.device)
         self._inbox = inbox
         self._send = send
         self._finisher = finisher
         self._wildcards = wildcards
         self._clock = clock
-        self._shelf = Shelf(load=load, cap=cap)
+        self._shelf = Shelf(load=load, cap=cap, policy=self._policy)
         self._drawings: dict[str, Drawing] = {}
         self._undecoded: deque[ImageInFlight] = deque()
 
@@ -109,7 +113,7 @@ class Worker:
     def _obey(self) -> bool:
         """Take what has come in; wait only while there is nothing to draw. False after `stop`."""
         while self._idle or not self._inbox.empty():
-            match self._inbox.get():
+            match self._next():
                 case Start() as command:
                     self._start(command)
                 case Cancel(job=job_id):
@@ -119,6 +123,17 @@ class Worker:
                 case Stop():
                     return False
         return True
+
+    def _next(self) -> Start | Cancel | Stop | Written | None:
+        """The next command; None where none came for so long that the models were put away."""
+        if not self._drawings:
+            if self._policy.worn_out:
+                self._shelf.clear()
+            try:
+                return self._inbox.get(timeout=self._policy.idle_s)
+            except Empty:
+                self._shelf.clear()
+        return self._inbox.get()
 
     @property
     def _idle(self) -> bool:
@@ -131,15 +146,20 @@ class Worker:
             self._fail(command.job, error)
             return
         self._drawings[command.job] = drawing
+        assert self._loop is not None
         for image in drawing.images:
-            self._loop_of(drawing.request.model, command.job).join(image)
+            self._loop.join(image)
 
     def _prepare(self, command: Start) -> Drawing:
         request = command.request
-        model = self._loop_of(request.model, command.job).model
+        if not self._drawings:
+            self._shelf.drop_changed()
+        loop = self._loop_of(request.model, command.job)
+        model = loop.model
         lines = functools.cache(self._wildcards)  # a file is read once for a job
         conditionings = [self._conditioning(model, request, index, lines) for index in range(request.count)]
-        images = start_images(model, command, conditionings)
+        size, work = (request.width, request.height), Work.TEXT if command.input is None else Work.VAE
+        images = loop.room.run(size, work, lambda: start_images(model, command, conditionings))
         return Drawing(
             job_id=command.job,
             request=request,
@@ -211,11 +231,14 @@ class Worker:
             return
         image = self._undecoded.popleft()
         drawing = self._drawings[image.job_id]
+        room, size = self._loop.room, (drawing.request.width, drawing.request.height)
+        model = self._loop.model
         try:
-            pixels = decode_latents(self._loop.model, image.latents)
+            pixels = room.run(size, Work.VAE, lambda: decode_latents(model, image.latents))
         except Exception as error:
             self._fail_drawing(image.job_id, error)
         else:
+            drawing.notices = tuple(dict.fromkeys((*drawing.notices, *room.notices(size))))
             self._write(drawing, image, pixels)
 
     def _write(self, drawing: Drawing, image: ImageInFlight, pixels: npt.NDArray[np.uint8]) -> None:
@@ -247,7 +270,7 @@ class Worker:
         """Say why a job fails. A lost device is raised on: its context does not come back in this process."""
         if isinstance(error, torch.AcceleratorError):
             raise error
-        if isinstance(error, torch.OutOfMemoryError):
+        if is_out_of_memory(error):
             error.__traceback__ = None  # it would keep the memory alive
             free_memory(self._place)
         self._drop(job_id)

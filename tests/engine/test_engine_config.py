@@ -168,6 +168,9 @@ def test_the_worker_gets_the_settings_and_none_of_the_secrets(tmp_path: Path) ->
         *("--dtype", "auto"),
         *("--threads", "2"),
         *("--max-rows", "0"),
+        *("--memory", "auto"),
+        *("--model-cache", "auto"),
+        *("--unload-minutes", "0.0"),
         "--watermark=DRKROM",
         *("--signing-key", str(tmp_path.resolve() / "data" / "signing.pem")),
     ]
@@ -175,6 +178,15 @@ def test_the_worker_gets_the_settings_and_none_of_the_secrets(tmp_path: Path) ->
     assert environ["PATH"] == "/bin"
     assert environ["HF_HUB_OFFLINE"] == "1"
     assert "secret" not in environ.values()
+
+
+def test_memory_is_a_size_or_auto() -> None:
+    assert load(None, {"DARKROOM_ENGINE__MEMORY": "6GB"}).engine.memory == "6GB"
+    assert "--cpu-fallback" in worker_argv(load(None, {"DARKROOM_ENGINE__CPU_FALLBACK": "true"}))
+    with pytest.raises(
+        Misconfigured, match=r"engine\.model_cache must be auto or look like 8GB; it was 'much'\."
+    ):
+        load(None, {"DARKROOM_ENGINE__MODEL_CACHE": "much"})
 
 
 def test_what_is_switched_off_the_worker_hears_nothing_of() -> None:
