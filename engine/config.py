@@ -64,6 +64,8 @@ class Engine(Table):
     max_rows: int = Field(
         0, ge=0, le=256
     )  # rows of one forward pass; 0: measured. One picture is never split
+    reproducible: bool = False  # one image a tick: the same request draws the same bits on this machine
+    speed: Literal["exact", "balanced"] = "exact"  # balanced compiles the networks
     memory: str = "auto"  # what models and drawing may take of the device, such as 6GB; auto: a GPU's own
     model_cache: str = "auto"  # of the machine's memory, for models that are not in use; auto: a quarter
     unload_minutes: float = Field(0.0, ge=0)  # without work, after which models are put away; 0: never
@@ -154,6 +156,16 @@ class Settings(Table):
         if not self.engine.sign:
             return None
         return Path(self.engine.signing_key) if self.engine.signing_key else self.paths.data / "signing.pem"
+
+    @property
+    def caps_file(self) -> Path:
+        """Where the worker keeps what it measured about this machine."""
+        return self.paths.data / "row-caps.json"
+
+    @property
+    def compiled_folder(self) -> Path:
+        """Where torch keeps what it compiled, for the next start."""
+        return self.paths.data / "compiled"
 
     @property
     def token_file(self) -> Path:

@@ -29,9 +29,9 @@ def encode_pixels(model: StableDiffusion, pixels: torch.Tensor, noise: Noise) ->
 
     Sampled with the next draw of `noise`, as diffusers' `DiagonalGaussianDistribution.sample` does. Raises NotANumber.
     """
-    taken = pixels.to(model.device.place, model.device.dtype)
+    taken = pixels.to(model.device.place, model.vae.dtype)
     mean, deviation = _numbers(model, lambda: _posterior(model, taken))
-    drawn = noise.draw(mean.shape, model.device.place, model.device.dtype)
+    drawn = noise.draw(mean.shape, model.device.place, model.vae.dtype)
     latents: torch.Tensor = (mean + deviation * drawn).float() * model.vae.config.scaling_factor
     return latents
 
@@ -39,7 +39,7 @@ def encode_pixels(model: StableDiffusion, pixels: torch.Tensor, noise: Noise) ->
 @torch.inference_mode()
 def decode_latents(model: StableDiffusion, latents: torch.Tensor) -> npt.NDArray[np.uint8]:
     """Pixels [H, W, 3] of latents [1, 4, h, w], rounded as diffusers' `VaeImageProcessor`. Raises NotANumber."""
-    scaled = (latents / model.vae.config.scaling_factor).to(model.device.dtype)
+    scaled = (latents / model.vae.config.scaling_factor).to(model.vae.dtype)
     (pixels,) = _numbers(model, lambda: model.vae.decode(scaled, return_dict=False))
     unit = (pixels[0].float() / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).cpu().numpy()
     rounded: npt.NDArray[np.uint8] = (unit * 255).round().astype(np.uint8)
@@ -62,6 +62,6 @@ def _numbers(
             result = compute()
         if all(bool(torch.isfinite(each).all()) for each in result):
             return result
-        if precision.next_of(model.device.dtype) is None:
+        if precision.next_of(model.vae.dtype) is None:
             break
     raise NotANumber

@@ -42,6 +42,11 @@ def numbers_of(network: Any) -> int:
     return sum(each.numel() for each in network.parameters()) if isinstance(network, torch.nn.Module) else 0
 
 
+def uncompiled(network: Any) -> Any:
+    """A network without the wrapper of `engine/worker/speed.py`."""
+    return getattr(network, "network", network)
+
+
 class Placement:
     """Puts one model's networks where the rungs of the ladder say."""
 
@@ -49,6 +54,7 @@ class Placement:
         self._model = model
         self._place: Rung | str | None = ""  # not known: they are where loading left them
         self._processors: dict[str, Any] | None = None
+        self._formats = [_format_of(network) for network in networks_of(model)]
 
     @property
     def on_device(self) -> bool:
@@ -77,7 +83,7 @@ class Placement:
         vae.enable_tiling()
 
     def _slice(self, on: bool) -> None:
-        unet = self._model.unet
+        unet = uncompiled(self._model.unet)
         if on == (self._processors is not None):
             return
         if on:
@@ -92,12 +98,16 @@ class Placement:
             return
         was, self._place = self._place, ""
         networks = networks_of(self._model)
-        for network in networks:
+        for network, format_ in zip(networks, self._formats, strict=True):
             remove_hook_from_module(network, recurse=True)
-            if was is Rung.CPU:
-                network.to(self._model.device.dtype)
+            if was is Rung.CPU and format_ is not _format_of(network):
+                network.to(format_)
         _PLACED[place](self._model, networks)
         self._place = place
+
+
+def _format_of(network: torch.nn.Module) -> torch.dtype | None:
+    return next((each.dtype for each in network.parameters()), None)
 
 
 def _on_device(model: StableDiffusion, networks: Sequence[torch.nn.Module]) -> None:
@@ -128,14 +138,12 @@ def _on_cpu(model: StableDiffusion, networks: Sequence[torch.nn.Module]) -> None
     drawing = [model.unet, model.vae]
     _parked(model, networks)
     _by_layer(model, [each for each in networks if each not in drawing])
-    format_ = model.device.dtype
-    if format_ is torch.float16:  # CPUs compute it, but at a crawl
-        format_ = torch.float32
-        for network in drawing:
-            network.to(format_)
+    for network in drawing:
+        if _format_of(network) is torch.float16:  # CPUs compute it, but at a crawl
+            network.to(torch.float32)
     # An autoencoder is called by `encode` and `decode`, which run its children: a hook on itself would not be asked.
     for network in (model.unet, *model.vae.children()):
-        add_hook_to_module(network, _Visiting(format_))
+        add_hook_to_module(network, _Visiting(_format_of(network) or torch.float32))
 
 
 _PLACED = {

@@ -37,7 +37,7 @@ from engine.prompts.conditioning import Conditioning
 from engine.prompts.wildcards import Lines, no_lines, words_of
 from engine.tasks.starting import start_images
 from engine.wire import GenerationRequest, ImageInfo
-from engine.worker.batching import RowCap
+from engine.worker.cap_book import CapBook
 from engine.worker.device import Device, free_memory, is_out_of_memory
 from engine.worker.drawing import Drawing
 from engine.worker.failures import meaning
@@ -79,7 +79,7 @@ class Worker:
         *,
         load: Callable[[str], StableDiffusion],
         device: Device,
-        cap: RowCap,
+        caps: CapBook,
         inbox: Inbox,
         send: Callable[[FromWorker], None],
         finisher: Finisher,
@@ -91,12 +91,13 @@ class Worker:
         self._place = device.place
         in_flight = IN_FLIGHT.get(device.place.type, IN_FLIGHT_ELSEWHERE)
         self._ready = Ready(device=str(device), in_flight=in_flight, memory=self._policy.device)
+        self._caps = caps
         self._inbox = inbox
         self._send = send
         self._finisher = finisher
         self._wildcards = wildcards
         self._clock = clock
-        self._shelf = Shelf(load=load, cap=cap, policy=self._policy)
+        self._shelf = Shelf(load=load, caps=caps, policy=self._policy)
         self._drawings: dict[str, Drawing] = {}
         self._undecoded: deque[ImageInFlight] = deque()
 
@@ -107,12 +108,15 @@ class Worker:
             while self._obey():
                 self._tick()
                 self._decode_one()
+            self._caps.save()
 
     # -- commands ---------------------------------------------------------------------------------
 
     def _obey(self) -> bool:
         """Take what has come in; wait only while there is nothing to draw. False after `stop`."""
         while self._idle or not self._inbox.empty():
+            if self._inbox.empty() and self._measure():
+                continue
             match self._next():
                 case Start() as command:
                     self._start(command)
@@ -124,8 +128,15 @@ class Worker:
                     return False
         return True
 
-    def _next(self) -> Start | Cancel | Stop | Written | None:
-        """The next command; None where none came for so long that the models were put away."""
+    def _measure(self) -> bool:
+        """Use an idle moment to learn what larger ticks cost; False where there is nothing left to learn."""
+        if self._loop is not None and self._loop.probe():
+            return True
+        self._writer.submit(self._caps.save)
+        return False
+
+    def _next(self) -> Start | Cancel | Stop | Written:
+        """The next command. Where none comes for long, or memory was short again and again, the models are put away."""
         if not self._drawings:
             if self._policy.worn_out:
                 self._shelf.clear()
@@ -148,7 +159,7 @@ class Worker:
         self._drawings[command.job] = drawing
         assert self._loop is not None
         for image in drawing.images:
-            self._loop.join(image)
+            self._loop.join(image, command.request.owner)
 
     def _prepare(self, command: Start) -> Drawing:
         request = command.request

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from engine.errors import Refusal
 from engine.models.loading import StableDiffusion
-from engine.worker.batching import RowCap
+from engine.worker.cap_book import CapBook
 from engine.worker.device import free_memory, is_out_of_memory
 from engine.worker.placement import bytes_of
 from engine.worker.policy import MemoryPolicy
@@ -17,9 +17,7 @@ from engine.worker.step_loop import StepLoop
 
 log = logging.getLogger(__name__)
 
-RESIDENT_SHARE = (
-    2  # models that are not at work may lie in a half of the device's memory, with the one that is
-)
+RESIDENT_SHARE = 2  # models may lie in a half of the device's memory: the other is to work in
 
 
 @dataclass(frozen=True)
@@ -33,10 +31,10 @@ class Shelf:
     """`load` gives the networks of a model by name and may raise ModelBroken."""
 
     def __init__(
-        self, *, load: Callable[[str], StableDiffusion], cap: RowCap, policy: MemoryPolicy | None = None
+        self, *, load: Callable[[str], StableDiffusion], caps: CapBook, policy: MemoryPolicy | None = None
     ) -> None:
         self._load = load
-        self._cap = cap
+        self._caps = caps
         self._policy = policy or MemoryPolicy()
         self._held: OrderedDict[str, _Held] = OrderedDict()  # the least recently used first
         self.loop: StepLoop | None = None
@@ -86,7 +84,9 @@ class Shelf:
         size = bytes_of(networks)
         self._make_room(size)
         room = Room(networks, self._policy)
-        self._held[model] = _Held(StepLoop(model=networks, cap=self._cap, room=room), size, stamp)
+        self._held[model] = _Held(
+            StepLoop(model=networks, cap=self._caps.cap(networks.hash), room=room), size, stamp
+        )
 
     def _make_room(self, needed: int) -> None:
         """Drop the least recently used, until `needed` bytes and the rest are within the cache's size."""

@@ -9,9 +9,10 @@ its rows independently, so a picture does not depend on who shares its ticks (up
 and it equals the one that diffusers' own pipeline draws from the same weights, seed and settings.
 """
 
+import copy
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
 import torch
@@ -23,11 +24,14 @@ from engine.worker.flight import ImageInFlight
 from engine.worker.ladder import Work
 from engine.worker.passes import in_passes
 from engine.worker.pixels import NotANumber
-from engine.worker.placement import Size
-from engine.worker.precision import computing
+from engine.worker.placement import Size, uncompiled
+from engine.worker.precision import Precision, computing
 from engine.worker.room import Room
+from engine.worker.turns import in_turn
 
 log = logging.getLogger(__name__)
+
+PROBE_S = 1.0  # measuring while nothing is to be drawn must not keep the next person waiting for longer
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,7 @@ class Tick:
 
 
 class StepLoop:
-    """Images in flight of one loaded model, oldest first. `room` is the memory that it may take."""
+    """Images in flight of one loaded model, in the order in which they came. `room` is the memory they may take."""
 
     def __init__(
         self,
@@ -54,10 +58,15 @@ class StepLoop:
         self.images: list[ImageInFlight] = []
         self._cap = cap
         self._clock = clock
+        self._work = 0  # rows × steps done in all
+        self._samples: dict[Hashable, ImageInFlight] = {}  # one image of each key, to measure with
 
-    def join(self, image: ImageInFlight) -> None:
+    def join(self, image: ImageInFlight, owner: str = "") -> None:
+        """Take an image in: its turn depends on what else the owner has here. Without one its job counts."""
         if (rows := self.room.rows(self._size(image))) is not None:
             self._cap.hold(image.key, rows)
+        image.owner, image.joined = owner or image.job_id, self._work
+        self._samples.setdefault(image.key, copy.copy(image))
         self.images.append(image)
 
     def leave(self, job_id: str) -> None:
@@ -79,20 +88,43 @@ class StepLoop:
         return self._make_room(batch, exhausted)
 
     def _decide(self) -> list[ImageInFlight]:
-        return choose(self.images, self._cap.rows(self.images[0].key))
+        ordered = in_turn(self.images)
+        return choose(ordered, self._cap.rows(ordered[0].key))
+
+    def probe(self) -> bool:
+        """Measure one pass that is not known yet and is short; False where there is none. For when nobody waits."""
+        for key, image in self._samples.items():
+            rows = self._cap.unknown(key)
+            if rows and rows % image.rows == 0 and self._cap.estimate(key, rows) < PROBE_S:
+                batch = [image] * (rows // image.rows)
+                try:
+                    self.room.settle(self._size(image), Work.UNET)
+                    self._timed(batch)
+                except Exception as error:
+                    if not is_out_of_memory(error):
+                        raise
+                    exhausted = error.with_traceback(None)
+                else:
+                    return True
+                self._make_room(batch, exhausted)
+                return True
+        return False
 
     def _timed(self, batch: list[ImageInFlight]) -> torch.Tensor:
-        """Run, and tell the cap how long it took while it still asks.
+        """Run, and tell the cap how long it took.
 
-        A GPU works behind our back: only waiting for it before and after gives its time, and costs some.
+        A GPU works behind our back: only waiting for it before and after gives its time. That costs some, so there
+        it is done only while the cap still asks.
         """
         key = batch[0].key
-        if self._cap.settled(key):
+        self._work += sum(image.rows for image in batch)
+        place = self.model.device.place
+        if place.type != "cpu" and self._cap.unknown(key) is None:
             return self._run(batch)
-        wait_for(self.model.device.place)
+        wait_for(place)
         began = self._clock()
         predictions = self._run(batch)
-        wait_for(self.model.device.place)
+        wait_for(place)
         self._cap.record(key, len(predictions), self._clock() - began)
         return predictions
 
@@ -101,14 +133,17 @@ class StepLoop:
         """The network's predictions for all rows of the batch, [rows, 4, h, w] in float32."""
         dtype = self.model.device.dtype
         timesteps = torch.stack([image.timestep.float() for image in batch for _ in range(image.rows)])
-        with computing(batch[0].precision):
+        precision = batch[0].precision
+        unet = self.model.unet if precision is Precision.USUAL else uncompiled(self.model.unet)
+        with computing(precision):
             prediction = in_passes(
-                self.model.unet,
+                unet,
                 self._cap.most(batch[0].key) or len(timesteps),
                 torch.cat([image.model_input() for image in batch]).to(dtype),
                 timesteps.to(self.model.device.place),
                 encoder_hidden_states=torch.cat([image.embedding for image in batch]),
                 timestep_cond=self._guidance_rows(batch),
+                added_cond_kwargs=_added_rows(batch),
             )
         return prediction.float()
 
@@ -172,6 +207,12 @@ class StepLoop:
     def _size(self, image: ImageInFlight) -> Size:
         height, width = (side * self.model.vae_factor for side in image.latents.shape[-2:])
         return width, height
+
+
+def _added_rows(batch: list[ImageInFlight]) -> dict[str, torch.Tensor] | None:
+    """What the network is told beside the texts, by diffusers' names, [rows, …] each."""
+    rows = {name: torch.cat([image.added[name] for image in batch]) for name in batch[0].added}
+    return rows or None
 
 
 def guidance_embedding(guidance: torch.Tensor, width: int) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -131,7 +132,7 @@ def test_a_tick_that_did_not_fit_shrinks_to_single_rows_and_memory_that_comes_ba
     assert cap.most("key") is None
     for rows in (9, 4, 2):
         cap.shrink("key", rows)
-    assert (cap.rows("key"), cap.most("key"), cap.settled("key")) == (1, 1, True)
+    assert (cap.rows("key"), cap.most("key"), cap.unknown("key")) == (1, 1, None)
     cap.hold("key", 4)
     assert cap.most("key") == 1
     cap.release("key")
@@ -140,8 +141,21 @@ def test_a_tick_that_did_not_fit_shrinks_to_single_rows_and_memory_that_comes_ba
 
 def test_measuring_ends_once_the_next_bucket_is_known_not_to_pay() -> None:
     cap = RowCap()
-    assert not cap.settled("key")
+    assert cap.unknown("key") == 2
     ticks(cap, {2: 1.0, 4: 2.0})
-    assert cap.settled("key")
-    assert not cap.settled("another key")
-    assert RowCap(fixed=4).settled("key")
+    assert cap.unknown("key") is None
+    assert cap.unknown("another key") == 2
+    assert RowCap(fixed=4).unknown("key") is None
+
+
+def test_a_tick_is_estimated_from_the_largest_that_is_known() -> None:
+    cap = RowCap()
+    assert cap.estimate("key", 8) == 0
+    ticks(cap, {2: 1.0, 4: 1.2, 8: 2.4})
+    assert cap.estimate("key", 16) == pytest.approx(16 * 2.4 / 8)
+
+
+def test_what_was_measured_before_is_believed() -> None:
+    before = RowCap()
+    ticks(before, {2: 1.0, 4: 1.1, 8: 1.3, 16: 1.6})
+    assert RowCap(timings=before.timings).rows("key") == 16

@@ -9,7 +9,7 @@ import torch
 from engine.models.loading import ModelBroken, StableDiffusion, load_stable_diffusion
 from engine.models.stamp import Stamps
 from engine.wire import Memory
-from engine.worker.batching import RowCap
+from engine.worker.cap_book import CapBook
 from engine.worker.device import Device
 from engine.worker.placement import bytes_of
 from engine.worker.policy import SHORTAGES, MemoryPolicy
@@ -55,7 +55,9 @@ def size(folder: Path) -> int:
 
 
 def shelf(loads: Loads, *, cache: int = 0, **policy: object) -> Shelf:
-    return Shelf(load=loads, cap=RowCap(), policy=MemoryPolicy(cache=cache, **policy))  # type: ignore[arg-type]
+    return Shelf(
+        load=loads, caps=CapBook(file=None, machine="test"), policy=MemoryPolicy(cache=cache, **policy)
+    )  # type: ignore[arg-type]
 
 
 def test_a_models_size_is_that_of_its_weights(folder: Path, size: int) -> None:
@@ -157,7 +159,7 @@ def test_many_shortages_within_minutes_wear_the_shelf_out(loads: Loads) -> None:
     for _ in range(SHORTAGES):
         policy.exhausted()
     assert policy.worn_out
-    held = Shelf(load=loads, cap=RowCap(), policy=policy)
+    held = Shelf(load=loads, caps=CapBook(file=None, machine="test"), policy=policy)
     held.loop_of("a")
     held.clear()
     assert not held.holds("a")
