@@ -26,11 +26,12 @@ from engine.worker.device import Device
 from engine.worker.kept_rungs import KeptRungs
 from engine.worker.ladder import NONE, Rung, Work, next_rung, notice, place_of
 from engine.worker.pixels import decode_latents
-from engine.worker.placement import networks_of
+from engine.worker.placement import Placement, networks_of
 from engine.worker.policy import MemoryPolicy
 from engine.worker.room import Room
 from engine.worker.step_loop import StepLoop
 from tests.engine.tiny_model import make_tiny_model
+from tests.engine.tiny_sdxl import make_tiny_sdxl
 
 Ask = Callable[..., GenerationRequest]
 Pixels = npt.NDArray[np.uint8]
@@ -113,9 +114,8 @@ def forget(model: StableDiffusion) -> None:
     model.prompts._embeddings = Recent(9)
 
 
-def draw(card: Card, request: GenerationRequest, room: Room) -> tuple[Pixels, torch.Tensor]:
+def draw(model: StableDiffusion, request: GenerationRequest, room: Room) -> tuple[Pixels, torch.Tensor]:
     """As the worker does it: text, steps, decode; the picture and its latents."""
-    model = card.model
     conditioning = model.prompts.encode(request.prompt, request.negative_prompt, guided=True)
     loop = StepLoop(model=model, cap=RowCap(), room=room)
     room.enter()
@@ -143,13 +143,13 @@ def test_the_less_memory_the_further_down_and_the_picture_stays_the_same(
     card: Card, ask: Ask, size: float, rungs: set[Rung]
 ) -> None:
     request = ask(steps=2)
-    expected, latents = draw(card, request, Room(card.model))
+    expected, latents = draw(card.model, request, Room(card.model))
     if Rung.TILES in rungs:
         expected = tiled(card.model, latents)
     card.size = size
     room = Room(card.model, MemoryPolicy(rungs=tuple(Rung)))
     forget(card.model)
-    drawn, _ = draw(card, request, room)
+    drawn, _ = draw(card.model, request, room)
     assert room.rungs(SIZE) == rungs
     assert np.abs(drawn.astype(int) - expected.astype(int)).max() <= 1  # a rounding
 
@@ -164,24 +164,24 @@ def tiled(model: StableDiffusion, latents: torch.Tensor) -> Pixels:
 
 def test_a_picture_that_has_room_again_is_drawn_as_if_nothing_had_been(card: Card, ask: Ask) -> None:
     request = ask(steps=2)
-    expected, _ = draw(card, request, Room(card.model))
+    expected, _ = draw(card.model, request, Room(card.model))
     card.size = 3.0
     room = Room(card.model, MemoryPolicy(rungs=tuple(Rung)))
     forget(card.model)
-    draw(card, request, room)
+    draw(card.model, request, room)
     card.size = 1000.0
     room._taken.clear()
     forget(card.model)
-    assert np.array_equal(draw(card, request, room)[0], expected)
+    assert np.array_equal(draw(card.model, request, room)[0], expected)
 
 
 def test_everything_but_tiles_changes_no_pixel(card: Card, ask: Ask) -> None:
     request = ask(steps=2)
-    expected, _ = draw(card, request, Room(card.model))
+    expected, _ = draw(card.model, request, Room(card.model))
     for rung in (Rung.SLICES, Rung.OFFLOAD, Rung.SEQUENTIAL, Rung.CPU):
         room = Room(card.model)
         room._taken[SIZE] = frozenset({rung})
-        off = np.abs(draw(card, request, room)[0].astype(int) - expected.astype(int))
+        off = np.abs(draw(card.model, request, room)[0].astype(int) - expected.astype(int))
         assert off.max() <= 1, rung  # a rounding
     assert card.refused == []
 
@@ -192,7 +192,7 @@ def test_what_was_needed_is_kept_for_the_next_job_and_the_next_worker(
     policy = MemoryPolicy(kept=KeptRungs(tmp_path, "a card of 33 units"))
     card.size = 14.0
     room = Room(card.model, policy)
-    draw(card, ask(steps=1), room)
+    draw(card.model, ask(steps=1), room)
     rungs, refused = room.rungs(SIZE), len(card.refused)
     assert rungs == {Rung.TILES, Rung.SLICES, Rung.OFFLOAD}
     assert "decoded in tiles" in room.notices(SIZE)[0]
@@ -201,7 +201,7 @@ def test_what_was_needed_is_kept_for_the_next_job_and_the_next_worker(
     assert later.rungs(SIZE) == rungs
     card.refused.clear()
     forget(card.model)
-    draw(card, ask(steps=1), later)
+    draw(card.model, ask(steps=1), later)
     assert len(card.refused) == 1 < refused  # only two rows at once are tried again
     assert KeptRungs(tmp_path, "another card").of(card.model.hash, SIZE) == NONE
 
@@ -249,3 +249,36 @@ def test_a_person_is_told_in_one_sentence() -> None:
         " show a little, attention computed in slices and only one layer of the model on the device at a time."
     )
     assert place_of({Rung.OFFLOAD, Rung.SEQUENTIAL}) is Rung.SEQUENTIAL
+
+
+def test_what_was_in_half_precision_is_so_again_after_the_cpu(folder: Path) -> None:
+    device = Device(place=torch.device("cpu"), dtype=torch.float16, reason="test")
+    model = load_stable_diffusion("tiny", folder, device)
+    model.vae.float()  # as SDXL's is
+    placement = Placement(model)
+
+    def formats() -> list[torch.dtype]:
+        return [next(each.parameters()).dtype for each in networks_of(model)]
+
+    before = formats()
+    placement.settle(frozenset({Rung.CPU}))
+    assert formats()[1:] == [torch.float32, torch.float32]
+    placement.settle(NONE)
+    assert formats() == before == [torch.float16, torch.float16, torch.float32]
+
+
+@pytest.mark.parametrize("rung", [Rung.OFFLOAD, Rung.SEQUENTIAL, Rung.CPU])
+def test_sdxl_has_two_text_encoders_that_move_too(ask: Ask, tmp_path: Path, rung: Rung) -> None:
+    make_tiny_sdxl(tmp_path / "xl")
+    device = Device(place=torch.device("cpu"), dtype=torch.float32, reason="test")
+    model = load_stable_diffusion("xl", tmp_path / "xl", device)
+    assert len(networks_of(model)) == 4
+    request = ask(steps=1)
+    expected, _ = draw(model, request, Room(model))
+    model = load_stable_diffusion("xl", tmp_path / "xl", device)  # which has read nothing yet
+    room = Room(model)
+    room._taken[SIZE] = frozenset({rung})
+    drawn, _ = draw(model, request, room)
+    assert np.abs(drawn.astype(int) - expected.astype(int)).max() <= 1
+    text_encoders = networks_of(model)[:2]
+    assert all(any(hasattr(each, "_hf_hook") for each in network.modules()) for network in text_encoders)

@@ -305,6 +305,24 @@ def test_a_decode_that_does_not_fit_is_done_in_tiles_and_the_person_is_told(
     )
 
 
+def test_an_input_that_does_not_fit_is_read_in_tiles(
+    front: Front, named: Ask, model: StableDiffusion, tmp_path: Path
+) -> None:
+    def check(_: object, args: tuple[torch.Tensor]) -> None:
+        if args[0].shape[-1] == 64:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    Image.new("RGB", (64, 64), "teal").save(tmp_path / "picture.png")
+    hook = model.vae.encoder.register_forward_pre_hook(check)
+    try:
+        request = named(task=Task.IMG2IMG, strength=0.5, steps=2)
+        front.start("job", request, tmp_path / "picture.png")
+        assert isinstance(front.until(Finished, Failed), Finished)
+    finally:
+        hook.remove()
+        model.vae.disable_tiling()
+
+
 def test_without_work_for_long_enough_the_models_are_put_away(
     tmp_path: Path, model: StableDiffusion, named: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:

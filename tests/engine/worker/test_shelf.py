@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -54,10 +55,10 @@ def size(folder: Path) -> int:
     return bytes_of(load_stable_diffusion("tiny", folder, DEVICE))
 
 
-def shelf(loads: Loads, *, cache: int = 0, **policy: object) -> Shelf:
+def shelf(loads: Loads, *, cache: int = 0, **policy: Any) -> Shelf:
     return Shelf(
         load=loads, caps=CapBook(file=None, machine="test"), policy=MemoryPolicy(cache=cache, **policy)
-    )  # type: ignore[arg-type]
+    )
 
 
 def test_a_models_size_is_that_of_its_weights(folder: Path, size: int) -> None:
