@@ -60,7 +60,7 @@ class EngineClient:
         patience_s: float = PATIENCE_S,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._url = url.rstrip("/")
+        self.url = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}"}
         self._given = session
         self._opened: aiohttp.ClientSession | None = None
@@ -92,12 +92,17 @@ class EngineClient:
         await self.put(job.id, job.request, input_image)
 
     async def put(
-        self, job_id: str, request: GenerationRequest, input_image: Path | None, mask: Path | None = None
+        self,
+        job_id: str,
+        request: GenerationRequest,
+        input_image: Path | None,
+        mask: Path | None = None,
+        depth: Path | None = None,
     ) -> None:
-        """As `submit`, for a request that is nobody's job, and with a `mask` for one that needs it."""
+        """As `submit`, for a request that is nobody's job, and with the `mask` or `depth` that it needs."""
         form = aiohttp.FormData(default_to_multipart=True)
         form.add_field("request", request.model_dump_json(), content_type="application/json")
-        for name, path in (("image", input_image), ("mask", mask)):
+        for name, path in (("image", input_image), ("mask", mask), ("depth", depth)):
             if path is not None:
                 data = await asyncio.to_thread(path.read_bytes)
                 form.add_field(name, data, filename=path.name, content_type="application/octet-stream")
@@ -181,7 +186,7 @@ class EngineClient:
         timeout = aiohttp.ClientTimeout(total=within, sock_connect=CONNECT_S)
         try:
             async with self._session.request(
-                method, self._url + path, data=data, headers=self._headers, timeout=timeout
+                method, self.url + path, data=data, headers=self._headers, timeout=timeout
             ) as response:
                 await _check(response)
                 yield response
@@ -193,7 +198,7 @@ class EngineClient:
         """The open event stream. Only a failure to connect is EngineAway: later ones may be joined again."""
         headers = self._headers if last_id is None else {**self._headers, "Last-Event-ID": last_id}
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=self._silence_s)
-        url = f"{self._url}/v1/jobs/{job_id}/events"
+        url = f"{self.url}/v1/jobs/{job_id}/events"
         try:
             response = await self._session.get(url, headers=headers, timeout=timeout)
         except _BROKEN as error:

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from engine.errors import Refusal
-from engine.wire import GenerationRequest, Memory, ModelInfo, Weights
+from engine.wire import GenerationRequest, Memory, ModelInfo, Task, Weights
 from engine.worker.ladder import NONE, Rung, Rungs
 
 GB = 1024**3
@@ -60,9 +60,9 @@ def plan(weights: Weights, pixels: int, memory: Memory) -> Plan:
 def check(request: GenerationRequest, model: ModelInfo, memory: Memory | None) -> None:
     """Raises Refusal invalid_field, with the estimate, where such a picture can never fit.
 
-    Where memory or weights are not known, nothing is refused.
+    Where memory or weights are not known, nothing is refused, and no upscaler: it works in tiles.
     """
-    if memory is None or model.weights is None or memory.slow_but_sure:
+    if memory is None or model.weights is None or memory.slow_but_sure or request.task is Task.UPSCALE:
         return
     pixels = request.width * request.height
     least = plan(model.weights, pixels, memory)

@@ -11,6 +11,7 @@ from PIL import Image
 from engine.models.loading import StableDiffusion
 from engine.worker.noise import Noise
 from engine.worker.precision import Precision, computing
+from engine.worker.tiling import Tiling
 
 
 class NotANumber(Exception):
@@ -32,16 +33,27 @@ def encode_pixels(model: StableDiffusion, pixels: torch.Tensor, noise: Noise) ->
     taken = pixels.to(model.device.place, model.vae.dtype)
     mean, deviation = _numbers(model, lambda: _posterior(model, taken))
     drawn = noise.draw(mean.shape, model.device.place, model.vae.dtype)
-    latents: torch.Tensor = (mean + deviation * drawn).float() * model.vae.config.scaling_factor
+    shift, scale = _statistics(model, drawn.device)
+    latents: torch.Tensor = ((mean + deviation * drawn).float() - shift) / scale
     return latents
 
 
 @torch.inference_mode()
-def decode_latents(model: StableDiffusion, latents: torch.Tensor) -> npt.NDArray[np.uint8]:
-    """Pixels [H, W, 3] of latents [1, 4, h, w], rounded as diffusers' `VaeImageProcessor`. Raises NotANumber."""
-    scaled = (latents / model.vae.config.scaling_factor).to(model.vae.dtype)
-    (pixels,) = _numbers(model, lambda: model.vae.decode(scaled, return_dict=False))
-    unit = (pixels[0].float() / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).cpu().numpy()
+def decode_latents(
+    model: StableDiffusion, latents: torch.Tensor, tiling: Tiling | None = None
+) -> npt.NDArray[np.uint8]:
+    """Pixels [H, W, 3] of latents [1, 4, h, w], rounded as diffusers' `VaeImageProcessor`. Raises NotANumber.
+
+    With a `tiling` one tile after the other.
+    """
+    shift, scale = _statistics(model, latents.device)
+    scaled = (latents * scale + shift).to(model.vae.dtype)
+
+    def decode(part: torch.Tensor) -> torch.Tensor:
+        return _numbers(model, lambda: model.vae.decode(part, return_dict=False))[0].float()
+
+    pixels = (decode(scaled) if tiling is None else tiling.mapped(scaled, decode, model.vae_factor))[0]
+    unit = (pixels / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).cpu().numpy()
     rounded: npt.NDArray[np.uint8] = (unit * 255).round().astype(np.uint8)
     if not rounded.any():  # nobody draws it, but half precision's NaN often ends as this
         raise NotANumber
@@ -65,3 +77,20 @@ def _numbers(
         if precision.next_of(model.vae.dtype) is None:
             break
     raise NotANumber
+
+
+def _statistics(
+    model: StableDiffusion, place: torch.device
+) -> tuple[torch.Tensor | float, torch.Tensor | float]:
+    """What to subtract from the autoencoder's latents and what to divide them by, as the network expects them.
+
+    One number for all channels, or (some SDXL) a mean and a deviation for each, [1, 4, 1, 1].
+    """
+    config = model.vae.config
+    if config.latents_mean is None or config.latents_std is None:
+        return 0.0, 1 / config.scaling_factor
+    mean, deviation = (
+        torch.tensor(values, device=place).view(1, -1, 1, 1)
+        for values in (config.latents_mean, config.latents_std)
+    )
+    return mean, deviation / config.scaling_factor

@@ -38,7 +38,7 @@ class MemoryPolicy:
 
     def plan(self, model: StableDiffusion, size: tuple[int, int]) -> memory.Plan:
         """How pictures of this size are begun."""
-        if self.device is None:
+        if self.device is None or model.low_res_config is not None:  # upscalers work in tiles by themselves
             return memory.Plan()
         found = memory.plan(weights_of(model), size[0] * size[1], self.device)
         return memory.Plan(rungs=_only(found.rungs, self.rungs), rows=found.rows, needs=found.needs)

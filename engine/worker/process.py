@@ -35,9 +35,12 @@ from engine.models.loading import StableDiffusion
 from engine.prompts import loras
 from engine.prompts.conditioning import Conditioning
 from engine.prompts.wildcards import Lines, no_lines, words_of
+from engine.tasks.conditioning import condition
+from engine.tasks.refine import leave_to_refiner, start_refinement
 from engine.tasks.starting import start_images
 from engine.wire import GenerationRequest, ImageInfo
 from engine.worker.cap_book import CapBook
+from engine.worker.changeover import Changeover
 from engine.worker.device import Device, free_memory, is_out_of_memory
 from engine.worker.drawing import Drawing
 from engine.worker.failures import meaning
@@ -100,6 +103,7 @@ class Worker:
         self._shelf = Shelf(load=load, caps=caps, policy=self._policy)
         self._drawings: dict[str, Drawing] = {}
         self._undecoded: deque[ImageInFlight] = deque()
+        self._changeover = Changeover()
 
     def run(self) -> None:
         """Work until `stop`. Raises what makes the device unusable, such as a sticky CUDA error."""
@@ -108,6 +112,7 @@ class Worker:
             while self._obey():
                 self._tick()
                 self._decode_one()
+                self._change_over()
             self._caps.save()
 
     # -- commands ---------------------------------------------------------------------------------
@@ -148,9 +153,17 @@ class Worker:
 
     @property
     def _idle(self) -> bool:
-        return not self._undecoded and not (self._loop and self._loop.images)
+        return not self._busy and not self._changeover
+
+    @property
+    def _busy(self) -> bool:
+        return bool(self._undecoded or (self._loop and self._loop.images))
 
     def _start(self, command: Start) -> None:
+        elsewhere = self._loop is not None and self._loop.model.name != command.request.model
+        if self._changeover.images or (self._busy and elsewhere):
+            self._changeover.jobs.append(command)
+            return
         try:
             drawing = self._prepare(command)
         except Exception as error:
@@ -171,12 +184,14 @@ class Worker:
         conditionings = [self._conditioning(model, request, index, lines) for index in range(request.count)]
         size, work = (request.width, request.height), Work.TEXT if command.input is None else Work.VAE
         images = loop.room.run(size, work, lambda: start_images(model, command, conditionings))
+        leave_to_refiner(images, request.refiner)
         return Drawing(
             job_id=command.job,
             request=request,
             folder=command.folder,
             images=images,
             notices=notices_of(model, images),
+            model_hash=model.hash,
             clock=self._clock,
         )
 
@@ -187,12 +202,7 @@ class Worker:
         words = words_of(request, index, lines=lines)
         loras.check(words.prompt, known=(), field="prompt")
         loras.check(words.negative_prompt, known=(), field="negative_prompt")
-        return model.prompts.encode(
-            words.prompt,
-            words.negative_prompt,
-            guided=request.guidance_scale > 1 and model.unet.config.time_cond_proj_dim is None,
-            clip_skip=request.clip_skip or 1,
-        )
+        return condition(model, request, words)
 
     def _loop_of(self, model: str, job_id: str) -> StepLoop:
         if not self._shelf.holds(model):
@@ -211,7 +221,8 @@ class Worker:
         if self._loop is not None:
             self._loop.leave(job_id)
         self._undecoded = deque(image for image in self._undecoded if image.job_id != job_id)
-        return self._drawings.pop(job_id, None) is not None
+        waited = self._changeover.leave(job_id)
+        return self._drawings.pop(job_id, None) is not None or waited
 
     # -- drawing ----------------------------------------------------------------------------------
 
@@ -224,17 +235,24 @@ class Worker:
         for job_id in dict.fromkeys(image.job_id for image in tick.advanced):
             if (drawing := self._drawings.get(job_id)) is not None and drawing.report_due():
                 self._report(drawing, next(i for i in tick.advanced if i.job_id == job_id))
-        self._undecoded.extend(i for i in tick.advanced if i.done and i.job_id in self._drawings)
+        done = [image for image in tick.advanced if image.done and image.job_id in self._drawings]
+        self._undecoded.extend(image for image in done if not image.after)
+        self._changeover.images.extend(image for image in done if image.after)
 
     def _report(self, drawing: Drawing, image: ImageInFlight) -> None:
         preview = self._preview(image) if drawing.preview_due() else None
         self._send(Progress(job=drawing.job_id, step=drawing.step, steps=drawing.steps, preview=preview))
 
-    def _preview(self, image: ImageInFlight) -> str:
+    def _preview(self, image: ImageInFlight) -> str | None:
+        """A base64 JPEG; None for an upscaler, whose latents nobody has fitted colours to, unless its card has them."""
         assert self._loop is not None
         estimate = image.latents if image.estimate is None else image.estimate
-        matrix = self._loop.model.card.latent_to_rgb or STABLE_DIFFUSION
-        return base64.b64encode(preview_jpeg(estimate[0].float().cpu().numpy(), matrix)).decode()
+        matrix = self._loop.model.card.latent_to_rgb
+        if matrix is None and self._loop.model.low_res_config is not None:
+            return None
+        return base64.b64encode(
+            preview_jpeg(estimate[0].float().cpu().numpy(), matrix or STABLE_DIFFUSION)
+        ).decode()
 
     def _decode_one(self) -> None:
         """One picture at a time, so that a decode never holds up the others' steps for long."""
@@ -242,20 +260,42 @@ class Worker:
             return
         image = self._undecoded.popleft()
         drawing = self._drawings[image.job_id]
-        room, size = self._loop.room, (drawing.request.width, drawing.request.height)
-        model = self._loop.model
+        room, size, model = self._loop.room, self._loop.size_of(image), self._loop.model
         try:
-            pixels = room.run(size, Work.VAE, lambda: decode_latents(model, image.latents))
+            pixels = room.run(size, Work.VAE, lambda: decode_latents(model, image.latents, image.tiling))
         except Exception as error:
             self._fail_drawing(image.job_id, error)
         else:
             drawing.notices = tuple(dict.fromkeys((*drawing.notices, *room.notices(size))))
             self._write(drawing, image, pixels)
 
+    def _change_over(self) -> None:
+        """Once nothing is left to draw: pictures go on with their refiner, or the jobs that waited begin."""
+        if self._busy:
+            return
+        for image in self._changeover.take_images():
+            try:
+                self._refine(image)
+            except Exception as error:
+                self._fail_drawing(image.job_id, error)
+        if not self._busy:
+            for command in self._changeover.take_jobs():
+                self._start(command)
+
+    def _refine(self, image: ImageInFlight) -> None:
+        drawing = self._drawings.get(image.job_id)
+        if (
+            drawing is None or (refiner := drawing.request.refiner) is None
+        ):  # another of its images has failed
+            return
+        loop = self._loop_of(refiner.model, image.job_id)
+        start = functools.partial(start_refinement, loop.model, drawing.request, image)
+        refined = loop.room.run(loop.size_of(image), Work.TEXT, start)
+        drawing.images[drawing.images.index(image)] = refined
+        loop.join(refined, drawing.request.owner)
+
     def _write(self, drawing: Drawing, image: ImageInFlight, pixels: npt.NDArray[np.uint8]) -> None:
-        assert self._loop is not None
-        hash_ = self._loop.model.hash
-        future = self._writer.submit(write_image, self._finisher, drawing, image, pixels, hash_)
+        future = self._writer.submit(write_image, self._finisher, drawing, image, pixels)
         future.add_done_callback(lambda done: self._inbox.put(Written(image.job_id, image.index, done)))
 
     def _file_written(self, written: Written) -> None:

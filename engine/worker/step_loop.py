@@ -63,11 +63,17 @@ class StepLoop:
 
     def join(self, image: ImageInFlight, owner: str = "") -> None:
         """Take an image in: its turn depends on what else the owner has here. Without one its job counts."""
-        if (rows := self.room.rows(self._size(image))) is not None:
+        if (rows := self.room.rows(self.size_of(image))) is not None:
             self._cap.hold(image.key, rows)
         image.owner, image.joined = owner or image.job_id, self._work
         self._samples.setdefault(image.key, copy.copy(image))
         self.images.append(image)
+
+    def size_of(self, image: ImageInFlight) -> Size:
+        """Of the picture that comes out, or of one of its tiles."""
+        cells = image.latents.shape[-2:] if image.tiling is None else image.tiling.tile
+        height, width = (side * self.model.vae_factor for side in cells)
+        return width, height
 
     def leave(self, job_id: str) -> None:
         """Take all images of a job out; those that share its ticks do not notice."""
@@ -77,7 +83,7 @@ class StepLoop:
         """One forward pass. Images that are `done` afterwards have left the loop."""
         batch = self._decide()
         try:
-            self.room.settle(self._size(batch[0]), Work.UNET)
+            self.room.settle(self.size_of(batch[0]), Work.UNET)
             predictions = self._timed(batch)
         except Exception as error:
             if not is_out_of_memory(error):
@@ -98,7 +104,7 @@ class StepLoop:
             if rows and rows % image.rows == 0 and self._cap.estimate(key, rows) < PROBE_S:
                 batch = [image] * (rows // image.rows)
                 try:
-                    self.room.settle(self._size(image), Work.UNET)
+                    self.room.settle(self.size_of(image), Work.UNET)
                     self._timed(batch)
                 except Exception as error:
                     if not is_out_of_memory(error):
@@ -143,6 +149,7 @@ class StepLoop:
                 timesteps.to(self.model.device.place),
                 encoder_hidden_states=torch.cat([image.embedding for image in batch]),
                 timestep_cond=self._guidance_rows(batch),
+                class_labels=self._class_labels(batch),
                 added_cond_kwargs=_added_rows(batch),
             )
         return prediction.float()
@@ -155,6 +162,13 @@ class StepLoop:
         return guidance_embedding(
             torch.tensor([image.guidance_scale - 1 for image in batch for _ in range(image.rows)]), width
         ).to(self.model.device.place, self.model.device.dtype)
+
+    def _class_labels(self, batch: list[ImageInFlight]) -> torch.Tensor | None:
+        """Each row's own, [rows], for networks that have classes: the upscaler's are noise levels."""
+        labels = [image.class_label for image in batch for _ in range(image.rows)]
+        if self.model.unet.config.num_class_embeds is None:
+            return None
+        return torch.tensor(labels, device=self.model.device.place)
 
     @torch.inference_mode()
     def _account(self, batch: list[ImageInFlight], predictions: torch.Tensor) -> Tick:
@@ -195,7 +209,7 @@ class StepLoop:
         key = batch[0].key
         rows = min(sum(image.rows for image in batch), self._cap.most(key) or BUCKETS[-1])
         if rows == 1:
-            if not self.room.step_down(self._size(batch[0]), Work.UNET):
+            if not self.room.step_down(self.size_of(batch[0]), Work.UNET):
                 return self._fail_all(batch, error)
             self._cap.release(key)
             return Tick()
@@ -203,10 +217,6 @@ class StepLoop:
         self._cap.shrink(key, rows)
         log.warning("%d rows did not fit into memory; at most %s from now on", rows, self._cap.most(key))
         return Tick()
-
-    def _size(self, image: ImageInFlight) -> Size:
-        height, width = (side * self.model.vae_factor for side in image.latents.shape[-2:])
-        return width, height
 
 
 def _added_rows(batch: list[ImageInFlight]) -> dict[str, torch.Tensor] | None:

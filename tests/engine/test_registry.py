@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from engine.errors import Refusal
 from engine.models.registry import DEMO_FOLDER, WEIGHTS, Registry
 from engine.wire import Sampler, Schedule, Task
+from tests.engine.models import headers
 
 
 def make_model(
@@ -88,6 +90,104 @@ def test_a_wrong_card_is_told_in_the_log(
     assert reason in caplog.text
 
 
+def schedule(folder: Path, kind: str, **options: object) -> None:
+    (folder / "scheduler").mkdir()
+    config = {"_class_name": f"{kind}Scheduler", **options}
+    (folder / "scheduler/scheduler_config.json").write_text(json.dumps(config))
+
+
+@pytest.mark.parametrize(
+    ("name", "unet", "scheduler", "expected"),
+    [
+        ("m", {"time_cond_proj_dim": 256}, ("LCM", "leading"), (4, 8.0, "lcm", "automatic")),
+        ("m", {}, ("LCM", "leading"), (4, 1.0, "lcm", "automatic")),
+        ("m", {}, ("TCD", "leading"), (4, 1.0, "tcd", "automatic")),
+        ("m", {}, ("EulerAncestralDiscrete", "trailing"), (4, 1.0, "euler_a", "sgm_uniform")),
+        ("m 8-step", {}, ("EulerDiscrete", "trailing"), (8, 1.0, "euler", "sgm_uniform")),
+        ("m", {}, ("EulerDiscrete", "leading"), (20, 7.5, "dpmpp_2m", "automatic")),
+        ("turbo", {}, ("PNDM", "leading"), (20, 7.5, "dpmpp_2m", "automatic")),  # its scheduler knows better
+    ],
+)
+def test_a_folder_says_by_itself_that_it_draws_in_a_few_steps(
+    tmp_path: Path,
+    name: str,
+    unet: dict[str, Any],
+    scheduler: tuple[str, str],
+    expected: tuple[int, float, str, str],
+) -> None:
+    schedule(make_model(tmp_path, name, unet=unet), scheduler[0], timestep_spacing=scheduler[1])
+    (model,) = Registry(tmp_path).models()
+    has = model.defaults
+    assert (has.steps, has.guidance_scale, has.sampler, has.schedule) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("sd_xl_turbo_1.0", (4, 1.0, "euler_a", "sgm_uniform")),
+        ("dreamTurbo", (4, 1.0, "euler_a", "sgm_uniform")),
+        ("sdxl_lightning_8step", (8, 1.0, "euler", "sgm_uniform")),
+        ("Hyper-SDXL-1step", (1, 1.0, "ddim", "sgm_uniform")),
+        ("photo-LCM", (4, 1.0, "lcm", "automatic")),
+        ("tcd 4 steps", (4, 1.0, "tcd", "automatic")),
+        ("hyperrealism_v2", (20, 7.5, "dpmpp_2m", "automatic")),
+        ("calcmaster", (20, 7.5, "dpmpp_2m", "automatic")),
+    ],
+)
+def test_a_file_has_only_its_name_to_say_so(
+    tmp_path: Path, name: str, expected: tuple[int, float, str, str]
+) -> None:
+    headers.write(tmp_path / f"{name}.safetensors", headers.checkpoint("sd1"))
+    (model,) = Registry(tmp_path).models()
+    has = model.defaults
+    assert (has.steps, has.guidance_scale, has.sampler, has.schedule) == expected
+
+
+def test_the_card_is_stronger_than_the_scheduler_and_the_name(tmp_path: Path) -> None:
+    folder = make_model(tmp_path, "turbo", card={"defaults": {"steps": 1, "sampler": "euler"}})
+    schedule(folder, "EulerAncestralDiscrete", timestep_spacing="trailing")
+    (model,) = Registry(tmp_path).models()
+    assert (model.defaults.steps, model.defaults.sampler) == (1, "euler")
+    assert model.defaults.schedule == "sgm_uniform"
+
+
+def test_a_folder_of_edm_noise_is_not_offered(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = make_model(tmp_path, "play", pipeline="StableDiffusionXLPipeline")
+    schedule(folder, "EDMDPMSolverMultistep")
+    assert names(tmp_path) == ["demo"]
+    assert "play is not offered: it was trained on EDM's noise" in caplog.text
+
+
+def sdxl(root: Path, name: str, **index: object) -> Path:
+    folder = make_model(root, name, unet={"sample_size": 128})
+    encoders = {"text_encoder": ["", ""], "text_encoder_2": ["", ""]}
+    told = {"_class_name": "StableDiffusionXLPipeline", **encoders, **index}
+    (folder / "model_index.json").write_text(json.dumps(told))
+    return folder
+
+
+def test_an_sdxl_folder_is_offered_at_its_size(tmp_path: Path) -> None:
+    sdxl(tmp_path, "xl")
+    (model,) = Registry(tmp_path).models()
+    assert (model.family, model.defaults.width, model.defaults.guidance_scale) == ("sdxl", 1024, 5.0)
+    assert Task.TXT2IMG in model.tasks
+
+
+def test_a_refiner_goes_on_from_pictures_alone_and_has_one_text_encoder(tmp_path: Path) -> None:
+    folder = sdxl(tmp_path, "refiner", text_encoder=[None, None], requires_aesthetics_score=True)
+    shutil.rmtree(folder / "text_encoder")
+    refiner = next(model for model in Registry(tmp_path).models() if model.name == "refiner")
+    assert refiner.tasks == (Task.IMG2IMG, Task.INPAINT, Task.OUTPAINT)
+
+
+def test_an_sdxl_without_its_second_text_encoder_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (sdxl(tmp_path, "xl") / "text_encoder_2/model.safetensors").unlink()
+    assert names(tmp_path) == ["demo"]
+    assert "its text_encoder_2 has no weights in safetensors" in caplog.text
+
+
 def test_what_is_no_stable_diffusion_is_not_offered(tmp_path: Path) -> None:
     make_model(tmp_path, "flux", pipeline="FluxPipeline")
     make_model(tmp_path, "depth", unet={"in_channels": 5})
@@ -99,6 +199,48 @@ def test_what_is_no_stable_diffusion_is_not_offered(tmp_path: Path) -> None:
     make_model(tmp_path, ".hidden")
     make_model(tmp_path, "good")
     assert names(tmp_path) == ["good"]
+
+
+@pytest.mark.parametrize("estimator", [True, False])
+def test_a_depth_model_says_whether_it_estimates_depth(tmp_path: Path, estimator: bool) -> None:
+    folder = make_model(
+        tmp_path,
+        "d",
+        pipeline="StableDiffusionDepth2ImgPipeline",
+        unet={"in_channels": 5, "cross_attention_dim": 1024},
+    )
+    if not estimator:
+        (folder / "depth_estimator" / "model.safetensors").unlink()
+        (folder / "depth_estimator").rmdir()
+    model = {each.name: each for each in Registry(tmp_path).models()}["d"]
+    assert (model.family, model.estimates_depth) == ("sd2-depth", estimator)
+    assert set(model.tasks) == {Task.DEPTH2IMG} | ({Task.IMG2IMG} if estimator else set())
+    assert model.defaults.strength == 0.8
+
+
+def test_a_depth_estimator_without_weights_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = make_model(tmp_path, "d", pipeline="StableDiffusionDepth2ImgPipeline", unet={"in_channels": 5})
+    (folder / "depth_estimator" / "model.safetensors").rename(folder / "depth_estimator" / "model.bin")
+    assert names(tmp_path) == ["demo"]
+    assert "its depth_estimator has no weights in safetensors" in caplog.text
+
+
+def test_an_upscaler_does_only_that_at_the_size_of_what_is_enlarged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    upscaler = {"pipeline": "StableDiffusionUpscalePipeline", "unet": {"in_channels": 7, "sample_size": 128}}
+    for name in ("x4", "wrong", "cut"):
+        folder = make_model(tmp_path, name, **upscaler)  # type: ignore[arg-type]
+        (folder / "low_res_scheduler").mkdir()
+        (folder / "low_res_scheduler" / "scheduler_config.json").write_text("{}")
+        blocks = [1, 2, 3, 4] if name == "wrong" else [1, 2, 3]
+        (folder / "vae" / "config.json").write_text(json.dumps({"block_out_channels": blocks}))
+    (folder / "low_res_scheduler" / "scheduler_config.json").unlink()
+    _, model = Registry(tmp_path).models()
+    assert (model.name, model.family, model.tasks) == ("x4", "sd-x4", (Task.UPSCALE,))
+    assert (model.defaults.width, model.defaults.guidance_scale) == (128, 9.0)
+    assert "its autoencoder's factor is 8, not 4" in caplog.text
+    assert "its low_res_scheduler/scheduler_config.json is missing or damaged" in caplog.text
 
 
 def test_an_inpainting_model_does_only_that_and_is_never_the_default(tmp_path: Path) -> None:
