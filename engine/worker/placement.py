@@ -103,6 +103,8 @@ class Placement:
             if was is Rung.CPU and format_ is not _format_of(network):
                 network.to(format_)
         _PLACED[place](self._model, networks)
+        if (depth := self._model.depth_estimator) is not None:  # it looks where its weights are before it works
+            depth.network.to(self._model.device.place if place is None else HOST)
         self._place = place
 
 
