@@ -76,6 +76,10 @@ def worker_argv(settings: config.Settings) -> list[str]:
         *("--max-rows", "1" if engine.reproducible else str(engine.max_rows)),
         *("--speed", engine.speed),
         *("--caps", str(settings.caps_file.resolve())),
+        *("--memory", engine.memory),
+        *("--model-cache", engine.model_cache),
+        *("--unload-minutes", str(engine.unload_minutes)),
+        *(("--cpu-fallback",) if engine.cpu_fallback else ()),
         f"--watermark={engine.watermark}",  # it may begin with a dash
         *(("--signing-key", str(key.resolve())) if (key := settings.signing_key_file) else ()),
     ]

@@ -34,5 +34,6 @@ class Catalogue:
             samplers=sampler_menu(),
             schedules=schedule_menu(),
             safety=self._safety,
+            memory=self._executor.health.memory,
             limits=self._limits,
         )

@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from engine import private_file, violations
+from engine import memory, private_file, violations
 from engine.errors import Misconfigured
 from engine.wire import Safety
 
@@ -70,6 +70,10 @@ class Engine(Table):
     )  # rows of one forward pass; 0: measured. One picture is never split
     reproducible: bool = False  # one image a tick: the same request draws the same bits on this machine
     speed: Literal["exact", "balanced"] = "exact"  # balanced compiles the networks
+    memory: str = "auto"  # what models and drawing may take of the device, such as 6GB; auto: a GPU's own
+    model_cache: str = "auto"  # of the machine's memory, for models that are not in use; auto: a quarter
+    unload_minutes: float = Field(0.0, ge=0)  # without work, after which models are put away; 0: never
+    cpu_fallback: bool = False  # draw on the CPU, slowly, what does not fit onto the GPU in any other way
     queue: int = Field(100, ge=1, le=1000)  # jobs that wait; more are refused until one is drawn
     spool_hours: float = Field(24, gt=0, le=24 * 30)  # how long a finished picture is kept for the bot
     step_timeout_s: float = Field(300, gt=0)  # a worker that makes no step for so long is restarted
@@ -86,6 +90,12 @@ class Engine(Table):
         if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", device):
             raise ValueError(f"must be auto, cpu, mps, cuda or cuda:N; it was '{device}'.")
         return device
+
+    @field_validator("memory", "model_cache")
+    @classmethod
+    def _is_a_size(cls, size: str) -> str:
+        memory.parse(size)
+        return size
 
     @field_validator("listen")
     @classmethod

@@ -1,8 +1,9 @@
 """What the front and its worker say to each other: a JSON object per line over the worker's stdin and stdout.
 
 The front starts `python -m engine.worker --models FOLDER --wildcards FOLDER --device D --dtype T --threads N
---max-rows N --speed S --caps FILE --watermark TEXT --clip FOLDER --safety-checker FOLDER --signing-key FILE` (values as
-in the [engine] table of the configuration; without the last nothing is signed). The worker
+--max-rows N --speed S --caps FILE --memory SIZE --model-cache SIZE --unload-minutes N --cpu-fallback --watermark TEXT
+--clip FOLDER --safety-checker FOLDER --signing-key FILE` (values as in the [engine] table of the configuration; without
+the last nothing is signed). The worker
 
 * says `ready` once, then `heartbeat` every `HEARTBEAT_S` from a thread of its own;
 * answers each `start` with any number of `loading` and `progress`, then exactly one of `finished`, `failed`
@@ -17,7 +18,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from engine.wire import ErrorBody, GenerationRequest, ImageInfo, WireModel
+from engine.wire import ErrorBody, GenerationRequest, ImageInfo, Memory, WireModel
 
 MAX_FRAME_BYTES = 1024 * 1024
 HEARTBEAT_S = 2.0
@@ -53,11 +54,15 @@ class Stop(WireModel):
 
 
 class Ready(WireModel):
-    """The worker can take jobs: up to `in_flight` images at a time, of one model at a time."""
+    """The worker can take jobs: up to `in_flight` images at a time, of one model at a time.
+
+    `memory` is what the device may use; None where that is unknown, and no request is too large.
+    """
 
     type: Literal["ready"] = "ready"
     device: str
     in_flight: Annotated[int, Field(ge=1)] = 1
+    memory: Memory | None = None
 
 
 class Heartbeat(WireModel):

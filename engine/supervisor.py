@@ -18,7 +18,7 @@ from typing import Protocol
 from engine import frames
 from engine.errors import Refusal
 from engine.watch import Breaker, Watch
-from engine.wire import STARTING, GenerationRequest
+from engine.wire import STARTING, GenerationRequest, Memory
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,7 @@ class Health:
     ready: bool
     device: str
     in_flight: int
+    memory: Memory | None = None
     reason: str = ""
     restarts: int = 0
 
@@ -228,6 +229,7 @@ class LocalWorker:
                     ready=True,
                     device=frame.device,
                     in_flight=frame.in_flight,
+                    memory=frame.memory,
                     restarts=self._health.restarts,
                 )
                 self._events.put_nowait(frame)
@@ -265,6 +267,7 @@ class LocalWorker:
             ready=False,
             device=self._health.device,
             in_flight=self._health.in_flight,
+            memory=self._health.memory,
             reason=reason,
             restarts=self._health.restarts + restarts,
         )

@@ -2,7 +2,7 @@
 
 from pydantic import ValidationError
 
-from engine import depths, masks, policy, ranking, refiners, upscaling, violations
+from engine import depths, masks, memory, policy, ranking, refiners, upscaling, violations
 from engine.errors import Refusal
 from engine.prompts import loras
 from engine.samplers import SAMPLERS, SCHEDULE_LABELS
@@ -52,6 +52,7 @@ def validate(
             hint=known,
         )
     _check_size(request, model)
+    memory.check(request, model, capabilities.memory)
     _check_sampler(request)
     depths.check(request, model, has_image=has_image, has_depth=has_depth)
     _check_input(request, has_image=has_image, may_lack_image=has_depth)

@@ -330,6 +330,26 @@ class Defaults(WireModel):
     clip_skip: int = 1
 
 
+class Weights(WireModel):
+    """How many parameters the networks of a model have: what it takes of memory, whatever the number format."""
+
+    text: int
+    unet: int
+    vae: int
+
+
+class Memory(WireModel):
+    """What the device may use: `bytes`, and how many each `number` takes.
+
+    `apart`: models can be moved out into the host's memory. `slow_but_sure`: what does not fit is drawn on the CPU.
+    """
+
+    bytes: int
+    number: int
+    apart: bool = True
+    slow_but_sure: bool = False
+
+
 class ModelInfo(WireModel):
     """A model as a person may choose it. `notice` is shown with every picture it draws, e.g. that it is untrained.
 
@@ -347,6 +367,7 @@ class ModelInfo(WireModel):
     estimates_depth: bool = False
     ranked: bool = False
     checked: bool = False
+    weights: Weights | None = None
 
 
 class SamplerInfo(WireModel):
@@ -391,8 +412,8 @@ STARTING = "starting"  # the device, while the worker has not said what it is
 class Capabilities(WireModel):
     """What this engine can draw. `boot_id` changes with every start of the front.
 
-    The first of `models` is the default. `device` says what draws, in words. `safety` is the least that every
-    request gets, whatever it asks for.
+    The first of `models` is the default. `device` says what draws, in words; `memory` what it may use, where that is
+    known. `safety` is the least that every request gets, whatever it asks for.
     """
 
     version: Literal[1] = VERSION
@@ -405,4 +426,5 @@ class Capabilities(WireModel):
     embeddings: tuple[str, ...] = ()
     upscalers: tuple[str, ...] = ()
     safety: Safety = Safety.OFF
+    memory: Memory | None = None
     limits: Limits = Limits()

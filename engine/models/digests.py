@@ -1,17 +1,12 @@
 """SHA-256 of the models' files, read once and kept in a hidden file of their folder."""
 
 import hashlib
-import json
-import logging
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
-log = logging.getLogger(__name__)
+from engine.models.notes import read_notes, write_notes
 
 CACHE_FILE = ".digests.json"
-MAX_CACHE_BYTES = 4 * 1024 * 1024
 
 
 class Digests:
@@ -22,7 +17,7 @@ class Digests:
 
     def known(self, path: Path) -> str | None:
         """The digest, if the file was read since it changed: 64 hex digits."""
-        noted = self._noted().get(path.name)
+        noted = read_notes(self._cache).get(path.name)
         mark = _mark(path)
         if isinstance(noted, list) and noted[:2] == mark and len(noted) == 3 and isinstance(noted[2], str):
             return noted[2]
@@ -41,28 +36,10 @@ class Digests:
             self._note(path.name, [*mark, digest])
         return digest
 
-    def _noted(self) -> dict[str, Any]:
-        try:
-            with self._cache.open("rb") as stream:
-                noted = json.loads(stream.read(MAX_CACHE_BYTES))
-        except (OSError, ValueError, RecursionError):
-            return {}
-        return noted if isinstance(noted, dict) else {}
-
     def _note(self, name: str, entry: list[Any]) -> None:
-        """Written aside and renamed. Where the folder is read-only, the file is read again another time."""
         there = {path.name for path in self._cache.parent.iterdir()}
-        noted = {file: old for file, old in self._noted().items() if file in there} | {name: entry}
-        aside = ""
-        try:
-            handle, aside = tempfile.mkstemp(dir=self._cache.parent, prefix=CACHE_FILE)
-            with os.fdopen(handle, "w") as stream:
-                json.dump(noted, stream, indent=1)
-            Path(aside).replace(self._cache)
-        except OSError:
-            log.debug("the digests could not be kept", exc_info=True)
-            if aside:
-                Path(aside).unlink(missing_ok=True)
+        noted = {file: old for file, old in read_notes(self._cache).items() if file in there}
+        write_notes(self._cache, noted | {name: entry})
 
 
 def _mark(path: Path) -> list[int]:

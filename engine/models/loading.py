@@ -221,7 +221,7 @@ def _network(name: str, folder: Path, part: str, kind: Any, device: Device) -> A
 
 
 def _placed(network: Any, device: Device) -> Any:
-    network = network.to(device.place).eval().requires_grad_(False)
+    network = network.to("cpu" if device.parked else device.place).eval().requires_grad_(False)
     # Convolutions read channels-last memory fastest, on CPUs with bfloat16 and on tensor cores alike.
     return network.to(memory_format=torch.channels_last)
 

@@ -29,6 +29,7 @@ from engine.models.layout import (
     SEES_MASK,
     read_layout,
 )
+from engine.models.weights import weights_of_file, weights_of_folder
 from engine.wire import (
     SIDE_MULTIPLE,
     UPSCALE_FACTOR,
@@ -212,13 +213,13 @@ def _info(name: str, checkpoint: Checkpoint) -> ModelInfo:
         defaults=_defaults(_native_side(config["unet"], config["vae"]), ours | card.defaults),
         notice=card.notice,
         estimates_depth=estimates_depth,
+        weights=weights_of_file(checkpoint.header),
     )
 
 
 def _read(folder: Path, name: str) -> ModelInfo:
     layout = read_layout(folder)
-    for part in layout.parts:
-        weight_files(folder, part)
+    files = {part: weight_files(folder, part)[1] for part in layout.parts}
     unet, vae = read_json(folder, "unet/config.json"), read_json(folder, "vae/config.json")
     channels = _as_int(unet.get("in_channels"))
     if channels not in layout.channels:
@@ -242,6 +243,7 @@ def _read(folder: Path, name: str) -> ModelInfo:
         defaults=_defaults(_native_side(unet, vae), ours | card.defaults),
         notice=card.notice,
         estimates_depth=layout.estimates_depth,
+        weights=weights_of_folder(files),
     )
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -16,20 +17,25 @@ import diffusers
 import torch
 import transformers
 
-from engine import frames
+from engine import frames, memory
 from engine.errors import Misconfigured
 from engine.images import signing_key
 from engine.images.finishing import Finisher
 from engine.models.companions import Companions
 from engine.models.loading import StableDiffusion, load_stable_diffusion
 from engine.models.registry import Registry
+from engine.models.stamp import Stamps
 from engine.prompts.wildcards import WildcardFolder
 from engine.worker.cap_book import CapBook, machine_of
 from engine.worker.device import Device, choose_device
+from engine.worker.device_memory import device_memory, host_memory, rungs_of
 from engine.worker.judges import Judges
+from engine.worker.kept_rungs import KeptRungs
+from engine.worker.policy import MemoryPolicy
 from engine.worker.process import Inbox, Worker
 from engine.worker.speed import Speed, can_compile, sped_up
 
+CACHE_SHARE = 4  # a quarter of the machine's memory may hold models that are not in use
 NICENESS = 5  # on a CPU the pictures may wait a moment for the people, never the other way round
 
 
@@ -60,7 +66,7 @@ def main() -> None:
     companions = Companions(clip=options.clip, safety=options.safety_checker)
     judges = Judges(companions=companions, place=registry.lookup)
     Worker(
-        load=partial(_load, registry, device, options.speed),
+        load=partial(_load, registry, replace(device, parked=True), options.speed),
         device=device,
         caps=CapBook(file=options.caps, machine=machine_of(device), fixed=options.max_rows),
         inbox=inbox,
@@ -69,6 +75,7 @@ def main() -> None:
         wildcards=WildcardFolder(options.wildcards).lines,
         jury=judges.jury,
         describer=judges.describer,
+        policy=_policy(options, device),
     ).run()
     out.flush()
     os._exit(0)  # the thread that reads commands cannot be asked to stop
@@ -86,9 +93,26 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--max-rows", type=int, default=0, help="rows a tick may hold; 0: measured")
     parser.add_argument("--speed", type=Speed, default=Speed.EXACT, help="exact, balanced")
     parser.add_argument("--caps", type=Path, help="file for measured caps; without it they are forgotten")
+    parser.add_argument("--memory", default="auto", help="of the device, such as 6GB; auto: what a GPU has")
+    parser.add_argument("--model-cache", default="auto", help="for models not in use, such as 8GB")
+    parser.add_argument("--unload-minutes", type=float, default=0.0, help="of idleness; 0: models stay")
+    parser.add_argument("--cpu-fallback", action="store_true", help="draw on the CPU what fits nowhere else")
     parser.add_argument("--watermark", default="", help="six characters woven into pictures; empty: none")
     parser.add_argument("--signing-key", type=Path, help="PEM file of the key; without it nothing is signed")
     return parser.parse_args()
+
+
+def _policy(options: argparse.Namespace, device: Device) -> MemoryPolicy:
+    given = device_memory(device, memory.parse(options.memory), cpu_fallback=options.cpu_fallback)
+    cache = memory.parse(options.model_cache)
+    return MemoryPolicy(
+        device=given,
+        cache=host_memory() // CACHE_SHARE if cache is None else cache,
+        idle_s=options.unload_minutes * 60 or None,
+        rungs=rungs_of(device, cpu_fallback=options.cpu_fallback),
+        kept=KeptRungs(options.models, str(device) if given is None else f"{device}, {given.bytes} bytes"),
+        stamp=Stamps(Registry(options.models).lookup),
+    )
 
 
 def _claim_stdout() -> BinaryIO:

@@ -79,14 +79,19 @@ class RowCap:
 
     def unknown(self, key: Hashable) -> int | None:
         """The number of rows to measure next for this key; None where nothing is left to measure."""
-        if self.fixed:
+        if self.fixed or self._limit(key) < BUCKETS[0]:
             return None
         cap = self.rows(key)
         larger = next((bucket for bucket in BUCKETS if cap < bucket <= self._limit(key)), cap)
         return next((rows for rows in (cap, larger) if not self._timing(key, rows).known), None)
 
     def record(self, key: Hashable, rows: int, seconds: float) -> None:
-        """A tick of `rows` rows took so long. A size between two buckets counts for the larger."""
+        """A tick of `rows` rows took so long. A size between two buckets counts for the larger.
+
+        A lone picture may have more rows than the cap: that says nothing of the bucket in which they would fall.
+        """
+        if rows > self.rows(key):
+            return
         bucket = next((bucket for bucket in BUCKETS if bucket >= rows), BUCKETS[-1])
         self._timing(key, bucket).add(seconds / rows)
 
@@ -95,9 +100,24 @@ class RowCap:
         known = (self._timing(key, bucket) for bucket in reversed(BUCKETS) if bucket <= rows)
         return next((timing.per_row for timing in known if timing.known), 0.0) * rows
 
+    def hold(self, key: Hashable, rows: int) -> None:
+        """More than `rows` rows do not fit into memory, as far as can be told: for this key never try so many."""
+        self._limits[key] = max(1, min(rows, self._limits.get(key, rows)))
+
     def shrink(self, key: Hashable, rows: int) -> None:
-        """A tick of `rows` rows did not fit into memory: for this key never try so many again."""
-        self._limits[key] = max(BUCKETS[0], rows // 2)
+        """A tick of `rows` rows did not fit into memory: for this key never try so many again.
+
+        Down to one row: the rows of a single picture then run one after another.
+        """
+        self.hold(key, rows // 2)
+
+    def release(self, key: Hashable) -> None:
+        """There is more memory now, in some other way: find the limit anew."""
+        self._limits.pop(key, None)
+
+    def most(self, key: Hashable) -> int | None:
+        """Rows of one forward pass that memory allows, as far as is known; None: no limit was met."""
+        return self._limits.get(key)
 
     def _climb(self, key: Hashable) -> int:
         cap = BUCKETS[0]

@@ -7,11 +7,15 @@ import torch
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """Where and how the networks run. `reason` says why this format was chosen."""
+    """Where and how the networks run. `reason` says why this format was chosen.
+
+    With `parked`, networks are loaded into the host's memory, and `engine/worker/room.py` moves them to `place`.
+    """
 
     place: torch.device
     dtype: torch.dtype
     reason: str
+    parked: bool = False
 
     def __str__(self) -> str:
         return f"{self.place}, {str(self.dtype).removeprefix('torch.')} ({self.reason})"
@@ -53,6 +57,17 @@ def free_memory(place: torch.device) -> None:
         torch.cuda.empty_cache()
     elif place.type == "mps":
         torch.mps.empty_cache()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory is short. CPUs and MPS say so in a plain RuntimeError's words."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    said = str(error) if isinstance(error, RuntimeError) else ""
+    return any(words in said for words in _OUT_OF_MEMORY)
+
+
+_OUT_OF_MEMORY = ("MPS backend out of memory", "DefaultCPUAllocator: can't allocate memory")
 
 
 def _best_device() -> str:

@@ -2,11 +2,10 @@
 
 import logging
 
-import torch
-
 from engine.errors import Refusal
 from engine.models.loading import ModelBroken
 from engine.wire import ErrorBody
+from engine.worker.device import is_out_of_memory
 from engine.worker.pixels import NotANumber
 from engine.worker.schedulers import SamplerDoesNotFit
 
@@ -25,7 +24,7 @@ def meaning(job_id: str, error: BaseException) -> ErrorBody:
         case NotANumber():
             message = "The model produced numbers that are not a picture. Another seed or sampler may work."
             return ErrorBody(code="nan_output", message=message)
-        case torch.OutOfMemoryError():
+        case _ if is_out_of_memory(error):
             message = "The picture does not fit into the device's memory. A smaller size may work."
             return ErrorBody(code="out_of_memory", message=message, field="width")
         case OSError():

@@ -10,6 +10,7 @@ from engine.images.canvas import Canvas
 from engine.prompts.conditioning import Conditioning
 from engine.wire import SIDE_MULTIPLE
 from engine.worker.held import Held
+from engine.worker.precision import Precision
 from engine.worker.tiling import Tiling
 
 
@@ -50,6 +51,7 @@ class ImageInFlight:
     owner: str = ""
     joined: int = 0
     position: int = 0
+    precision: Precision = Precision.USUAL
     estimate: torch.Tensor | None = None
     embedding: torch.Tensor = field(init=False, repr=False)
     added: dict[str, torch.Tensor] = field(init=False, repr=False)
@@ -92,9 +94,9 @@ class ImageInFlight:
 
     @property
     def key(self) -> tuple[int, ...]:
-        """Images with equal keys can share their next pass: latent size, then conditioning length and width."""
+        """Images with equal keys can share their next pass: latent size, conditioning length and width, precision."""
         size = self.latents.shape[2:] if self.tiling is None else self.tiling.tile
-        return (self.latents.shape[1], *size, *self.embedding.shape[1:])
+        return (self.latents.shape[1], *size, *self.embedding.shape[1:], int(self.precision))
 
     def model_input(self) -> torch.Tensor:
         """The rows for the network, [rows, 4, h, w], with the channels of `shown` behind; of the next tile alone."""

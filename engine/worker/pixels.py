@@ -1,5 +1,7 @@
 """Between latents and pixels."""
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -8,11 +10,12 @@ from PIL import Image
 
 from engine.models.loading import StableDiffusion
 from engine.worker.noise import Noise
+from engine.worker.precision import Precision, computing
 from engine.worker.tiling import Tiling
 
 
 class NotANumber(Exception):
-    """A picture came out as NaN or infinity: never shown as a black image."""
+    """A picture came out as NaN, infinity or all black: never shown."""
 
 
 def pixels_of(picture: Image.Image) -> torch.Tensor:
@@ -25,12 +28,13 @@ def pixels_of(picture: Image.Image) -> torch.Tensor:
 def encode_pixels(model: StableDiffusion, pixels: torch.Tensor, noise: Noise) -> torch.Tensor:
     """Latents [1, 4, h, w] in float32 of pixels [1, 3, H, W], scaled as the network expects them.
 
-    Sampled with the next draw of `noise`, as diffusers' `DiagonalGaussianDistribution.sample` does.
+    Sampled with the next draw of `noise`, as diffusers' `DiagonalGaussianDistribution.sample` does. Raises NotANumber.
     """
-    posterior = model.vae.encode(pixels.to(model.device.place, model.vae.dtype)).latent_dist
-    drawn = noise.draw(posterior.mean.shape, model.device.place, model.vae.dtype)
+    taken = pixels.to(model.device.place, model.vae.dtype)
+    mean, deviation = _numbers(model, lambda: _posterior(model, taken))
+    drawn = noise.draw(mean.shape, model.device.place, model.vae.dtype)
     shift, scale = _statistics(model, drawn.device)
-    latents: torch.Tensor = ((posterior.mean + posterior.std * drawn).float() - shift) / scale
+    latents: torch.Tensor = ((mean + deviation * drawn).float() - shift) / scale
     return latents
 
 
@@ -46,15 +50,33 @@ def decode_latents(
     scaled = (latents * scale + shift).to(model.vae.dtype)
 
     def decode(part: torch.Tensor) -> torch.Tensor:
-        pixels: torch.Tensor = model.vae.decode(part, return_dict=False)[0].float()
-        return pixels
+        return _numbers(model, lambda: model.vae.decode(part, return_dict=False))[0].float()
 
     pixels = (decode(scaled) if tiling is None else tiling.mapped(scaled, decode, model.vae_factor))[0]
-    if not bool(torch.isfinite(pixels).all()):
-        raise NotANumber
     unit = (pixels / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).cpu().numpy()
     rounded: npt.NDArray[np.uint8] = (unit * 255).round().astype(np.uint8)
+    if not rounded.any():  # nobody draws it, but half precision's NaN often ends as this
+        raise NotANumber
     return rounded
+
+
+def _posterior(model: StableDiffusion, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    posterior = model.vae.encode(pixels).latent_dist
+    return posterior.mean, posterior.std
+
+
+def _numbers(
+    model: StableDiffusion, compute: Callable[[], tuple[torch.Tensor, ...]]
+) -> tuple[torch.Tensor, ...]:
+    """What the autoencoder computes; in float32 where half precision could not hold it. Raises NotANumber."""
+    for precision in (Precision.USUAL, Precision.FULL):
+        with computing(precision):
+            result = compute()
+        if all(bool(torch.isfinite(each).all()) for each in result):
+            return result
+        if precision.next_of(model.vae.dtype) is None:
+            break
+    raise NotANumber
 
 
 def _statistics(

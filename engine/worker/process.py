@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 import numpy as np
 import numpy.typing as npt
@@ -42,13 +42,15 @@ from engine.tasks.starting import start_images
 from engine.wire import GenerationRequest, ImageInfo, Task
 from engine.worker.cap_book import CapBook
 from engine.worker.changeover import Changeover
-from engine.worker.device import Device, free_memory
+from engine.worker.device import Device, free_memory, is_out_of_memory
 from engine.worker.drawing import Drawing
 from engine.worker.failures import meaning
 from engine.worker.flight import ImageInFlight
 from engine.worker.judges import Jury, no_describer, no_jury
+from engine.worker.ladder import Work
 from engine.worker.notices import notices_of
 from engine.worker.pixels import decode_latents
+from engine.worker.policy import MemoryPolicy
 from engine.worker.shelf import Shelf
 from engine.worker.step_loop import StepLoop
 from engine.worker.writing import write_image
@@ -89,11 +91,13 @@ class Worker:
         wildcards: Lines = no_lines,
         jury: Callable[[GenerationRequest], Jury] = no_jury,
         describer: Callable[[GenerationRequest], Describer] = no_describer,
+        policy: MemoryPolicy | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._policy = policy or MemoryPolicy()
         self._place = device.place
         in_flight = IN_FLIGHT.get(device.place.type, IN_FLIGHT_ELSEWHERE)
-        self._ready = Ready(device=str(device), in_flight=in_flight)
+        self._ready = Ready(device=str(device), in_flight=in_flight, memory=self._policy.device)
         self._caps = caps
         self._inbox = inbox
         self._send = send
@@ -102,7 +106,7 @@ class Worker:
         self._jury = jury
         self._describer = describer
         self._clock = clock
-        self._shelf = Shelf(load=load, caps=caps)
+        self._shelf = Shelf(load=load, caps=caps, policy=self._policy)
         self._drawings: dict[str, Drawing] = {}
         self._undecoded: deque[ImageInFlight] = deque()
         self._changeover = Changeover()
@@ -124,7 +128,7 @@ class Worker:
         while self._idle or not self._inbox.empty():
             if self._inbox.empty() and self._measure():
                 continue
-            match self._inbox.get():
+            match self._next():
                 case Start() as command:
                     self._start(command)
                 case Cancel(job=job_id):
@@ -141,6 +145,17 @@ class Worker:
             return True
         self._writer.submit(self._caps.save)
         return False
+
+    def _next(self) -> Start | Cancel | Stop | Written:
+        """The next command. Where none comes for long, or memory was short again and again, the models are put away."""
+        if not self._drawings:
+            if self._policy.worn_out:
+                self._shelf.clear()
+            try:
+                return self._inbox.get(timeout=self._policy.idle_s)
+            except Empty:
+                self._shelf.clear()
+        return self._inbox.get()
 
     @property
     def _idle(self) -> bool:
@@ -164,18 +179,23 @@ class Worker:
             self._fail(command.job, error)
             return
         self._drawings[command.job] = drawing
+        assert self._loop is not None
         for image in drawing.images:
-            self._loop_of(drawing.request.model, command.job).join(image, command.request.owner)
+            self._loop.join(image, command.request.owner)
 
     def _prepare(self, command: Start) -> Drawing:
         request = command.request
         jury = self._jury(request)
-        model = self._loop_of(request.model, command.job).model
+        if not self._drawings:
+            self._shelf.drop_changed()
+        loop = self._loop_of(request.model, command.job)
+        model = loop.model
         lines = functools.cache(self._wildcards)  # a file is read once for a job
         conditionings = [
             self._conditioning(model, request, index, lines) for index in range(request.candidates)
         ]
-        images = start_images(model, command, conditionings)
+        size, work = (request.width, request.height), Work.TEXT if command.input is None else Work.VAE
+        images = loop.room.run(size, work, lambda: start_images(model, command, conditionings))
         leave_to_refiner(images, request.refiner)
         return Drawing(
             job_id=command.job,
@@ -264,11 +284,13 @@ class Worker:
             return
         image = self._undecoded.popleft()
         drawing = self._drawings[image.job_id]
+        room, size, model = self._loop.room, self._loop.size_of(image), self._loop.model
         try:
-            pixels = decode_latents(self._loop.model, image.latents, image.tiling)
+            pixels = room.run(size, Work.VAE, lambda: decode_latents(model, image.latents, image.tiling))
         except Exception as error:
             self._fail_drawing(image.job_id, error)
         else:
+            drawing.notices = tuple(dict.fromkeys((*drawing.notices, *room.notices(size))))
             self._write(drawing, image, pixels)
 
     def _change_over(self) -> None:
@@ -291,7 +313,8 @@ class Worker:
         ):  # another of its images has failed
             return
         loop = self._loop_of(refiner.model, image.job_id)
-        refined = start_refinement(loop.model, drawing.request, image)
+        start = functools.partial(start_refinement, loop.model, drawing.request, image)
+        refined = loop.room.run(loop.size_of(image), Work.TEXT, start)
         drawing.images[drawing.images.index(image)] = refined
         loop.join(refined, drawing.request.owner)
 
@@ -322,7 +345,7 @@ class Worker:
         """Say why a job fails. A lost device is raised on: its context does not come back in this process."""
         if isinstance(error, torch.AcceleratorError):
             raise error
-        if isinstance(error, torch.OutOfMemoryError):
+        if is_out_of_memory(error):
             error.__traceback__ = None  # it would keep the memory alive
             free_memory(self._place)
         self._drop(job_id)

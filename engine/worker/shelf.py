@@ -1,28 +1,121 @@
-"""The models that the worker holds in memory, each with its step loop."""
+"""The models that the worker holds in memory, each with its step loop: one at work, others as far as there is room."""
 
-from collections.abc import Callable
+import gc
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 
+from engine.errors import Refusal
 from engine.models.loading import StableDiffusion
 from engine.worker.cap_book import CapBook
+from engine.worker.device import free_memory, is_out_of_memory
+from engine.worker.placement import bytes_of
+from engine.worker.policy import MemoryPolicy
+from engine.worker.room import Room
 from engine.worker.step_loop import StepLoop
+
+log = logging.getLogger(__name__)
+
+RESIDENT_SHARE = 2  # models may lie in a half of the device's memory: the other is to work in
+
+
+@dataclass(frozen=True)
+class _Held:
+    loop: StepLoop
+    bytes: int
+    stamp: Hashable
 
 
 class Shelf:
-    """One model at a time. `load` gives the networks of a model by name and may raise ModelBroken."""
+    """`load` gives the networks of a model by name and may raise ModelBroken."""
 
-    def __init__(self, *, load: Callable[[str], StableDiffusion], caps: CapBook) -> None:
+    def __init__(
+        self, *, load: Callable[[str], StableDiffusion], caps: CapBook, policy: MemoryPolicy | None = None
+    ) -> None:
         self._load = load
         self._caps = caps
+        self._policy = policy or MemoryPolicy()
+        self._held: OrderedDict[str, _Held] = OrderedDict()  # the least recently used first
         self.loop: StepLoop | None = None
 
     def holds(self, model: str) -> bool:
         """Whether a model's step loop is here already."""
-        return self.loop is not None and self.loop.model.name == model
+        return model in self._held
 
     def loop_of(self, model: str) -> StepLoop:
-        """The step loop of a model, loaded if another one is. The front sends one model at a time."""
-        if self.loop is None or not self.holds(model):
-            self.loop = None  # two models at once may not fit
-            loaded = self._load(model)
-            self.loop = StepLoop(model=loaded, cap=self._caps.cap(loaded.hash))
-        return self.loop
+        """The step loop of a model, loaded if it is not here. The front sends one model at a time."""
+        if model in self._held and self.loop is self._held[model].loop:
+            return self.loop
+        self.loop = None
+        if model not in self._held:
+            self._take_in(model)
+        self._held.move_to_end(model)
+        self._clear_the_device(model)
+        loop = self._held[model].loop
+        loop.room.enter()
+        self.loop = loop
+        return loop
+
+    def drop_changed(self) -> None:
+        """Forget models whose files are not what was loaded. Only while nothing is drawn."""
+        for name in [name for name, held in self._held.items() if self._stamp(name) != held.stamp]:
+            log.info("model %s changed on the disk", name)
+            self._drop(name)
+
+    def clear(self) -> None:
+        """Forget every model. Only while nothing is drawn."""
+        for name in list(self._held):
+            self._drop(name)
+        self._policy.rested()
+
+    def _take_in(self, model: str) -> None:
+        stamp = self._stamp(model)
+        self._make_room(0 if not self._held else max(held.bytes for held in self._held.values()))
+        try:
+            networks = self._load(model)
+        except Exception as error:
+            if not is_out_of_memory(error) or not self._held:
+                raise
+            networks = None
+        if networks is None:  # outside of the `except`, which would keep what was half loaded
+            self.clear()
+            networks = self._load(model)
+        size = bytes_of(networks)
+        self._make_room(size)
+        room = Room(networks, self._policy)
+        self._held[model] = _Held(
+            StepLoop(model=networks, cap=self._caps.cap(networks.hash), room=room), size, stamp
+        )
+
+    def _make_room(self, needed: int) -> None:
+        """Drop the least recently used, until `needed` bytes and the rest are within the cache's size."""
+        while self._held and needed + sum(held.bytes for held in self._held.values()) > self._policy.cache:
+            self._drop(next(iter(self._held)))
+
+    def _clear_the_device(self, model: str) -> None:
+        """Move others out into the host's memory, where they and `model` would leave too little to work with."""
+        device = self._policy.device
+        within = 0 if device is None else device.bytes // RESIDENT_SHARE
+        taken = self._held[model].bytes
+        for name, held in reversed(self._held.items()):
+            if name == model or not held.loop.room.on_device:
+                continue
+            taken += held.bytes
+            if taken > within:
+                held.loop.room.leave()
+
+    def _drop(self, name: str) -> None:
+        loop = self._held.pop(name).loop
+        if self.loop is loop:
+            self.loop = None
+        place = loop.model.device.place
+        del loop
+        gc.collect()  # networks and their hooks refer to each other
+        free_memory(place)
+
+    def _stamp(self, name: str) -> Hashable:
+        try:
+            return self._policy.stamp(name)
+        except (Refusal, OSError):
+            return None  # it is not there any more

@@ -18,9 +18,15 @@ from dataclasses import dataclass, field
 import torch
 
 from engine.models.loading import StableDiffusion
-from engine.worker.batching import RowCap, choose
-from engine.worker.device import free_memory, wait_for
+from engine.worker.batching import BUCKETS, RowCap, choose
+from engine.worker.device import is_out_of_memory, wait_for
 from engine.worker.flight import ImageInFlight
+from engine.worker.ladder import Work
+from engine.worker.passes import in_passes
+from engine.worker.pixels import NotANumber
+from engine.worker.placement import Size, uncompiled
+from engine.worker.precision import Precision, computing
+from engine.worker.room import Room
 from engine.worker.turns import in_turn
 
 log = logging.getLogger(__name__)
@@ -37,12 +43,18 @@ class Tick:
 
 
 class StepLoop:
-    """Images in flight of one loaded model, in the order in which they came."""
+    """Images in flight of one loaded model, in the order in which they came. `room` is the memory they may take."""
 
     def __init__(
-        self, *, model: StableDiffusion, cap: RowCap, clock: Callable[[], float] = time.perf_counter
+        self,
+        *,
+        model: StableDiffusion,
+        cap: RowCap,
+        room: Room | None = None,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.model = model
+        self.room = room or Room(model)
         self.images: list[ImageInFlight] = []
         self._cap = cap
         self._clock = clock
@@ -51,9 +63,17 @@ class StepLoop:
 
     def join(self, image: ImageInFlight, owner: str = "") -> None:
         """Take an image in: its turn depends on what else the owner has here. Without one its job counts."""
+        if (rows := self.room.rows(self.size_of(image))) is not None:
+            self._cap.hold(image.key, rows)
         image.owner, image.joined = owner or image.job_id, self._work
         self._samples.setdefault(image.key, copy.copy(image))
         self.images.append(image)
+
+    def size_of(self, image: ImageInFlight) -> Size:
+        """Of the picture that comes out, or of one of its tiles."""
+        cells = image.latents.shape[-2:] if image.tiling is None else image.tiling.tile
+        height, width = (side * self.model.vae_factor for side in cells)
+        return width, height
 
     def leave(self, job_id: str) -> None:
         """Take all images of a job out; those that share its ticks do not notice."""
@@ -63,11 +83,12 @@ class StepLoop:
         """One forward pass. Images that are `done` afterwards have left the loop."""
         batch = self._decide()
         try:
+            self.room.settle(self.size_of(batch[0]), Work.UNET)
             predictions = self._timed(batch)
-        except torch.OutOfMemoryError as error:
-            exhausted = error.with_traceback(None)  # the traceback would keep the memory alive
         except Exception as error:
-            return self._fail_all(batch, error)
+            if not is_out_of_memory(error):
+                return self._fail_all(batch, error)
+            exhausted = error.with_traceback(None)  # the traceback would keep the memory alive
         else:
             return self._account(batch, predictions)
         return self._make_room(batch, exhausted)
@@ -83,8 +104,11 @@ class StepLoop:
             if rows and rows % image.rows == 0 and self._cap.estimate(key, rows) < PROBE_S:
                 batch = [image] * (rows // image.rows)
                 try:
+                    self.room.settle(self.size_of(image), Work.UNET)
                     self._timed(batch)
-                except torch.OutOfMemoryError as error:
+                except Exception as error:
+                    if not is_out_of_memory(error):
+                        raise
                     exhausted = error.with_traceback(None)
                 else:
                     return True
@@ -115,15 +139,19 @@ class StepLoop:
         """The network's predictions for all rows of the batch, [rows, 4, h, w] in float32."""
         dtype = self.model.device.dtype
         timesteps = torch.stack([image.timestep.float() for image in batch for _ in range(image.rows)])
-        prediction: torch.Tensor = self.model.unet(
-            torch.cat([image.model_input() for image in batch]).to(dtype),
-            timesteps.to(self.model.device.place),
-            encoder_hidden_states=torch.cat([image.embedding for image in batch]),
-            timestep_cond=self._guidance_rows(batch),
-            class_labels=self._class_labels(batch),
-            added_cond_kwargs=_added_rows(batch),
-            return_dict=False,
-        )[0]
+        precision = batch[0].precision
+        unet = self.model.unet if precision is Precision.USUAL else uncompiled(self.model.unet)
+        with computing(precision):
+            prediction = in_passes(
+                unet,
+                self._cap.most(batch[0].key) or len(timesteps),
+                torch.cat([image.model_input() for image in batch]).to(dtype),
+                timesteps.to(self.model.device.place),
+                encoder_hidden_states=torch.cat([image.embedding for image in batch]),
+                timestep_cond=self._guidance_rows(batch),
+                class_labels=self._class_labels(batch),
+                added_cond_kwargs=_added_rows(batch),
+            )
         return prediction.float()
 
     def _guidance_rows(self, batch: list[ImageInFlight]) -> torch.Tensor | None:
@@ -145,7 +173,13 @@ class StepLoop:
     @torch.inference_mode()
     def _account(self, batch: list[ImageInFlight], predictions: torch.Tensor) -> Tick:
         tick = Tick()
-        for image, prediction in zip(batch, torch.split(predictions, [i.rows for i in batch]), strict=True):
+        rows = [image.rows for image in batch]
+        finite = torch.isfinite(predictions).flatten(1).all(dim=1).cpu()  # one wait for the device, for all
+        shares = zip(batch, torch.split(predictions, rows), torch.split(finite, rows), strict=True)
+        for image, prediction, whole in shares:
+            if not bool(whole.all()):
+                self._recompute(image, tick)
+                continue
             try:
                 image.advance(prediction)
                 tick.advanced.append(image)
@@ -153,6 +187,15 @@ class StepLoop:
                 tick.failed.append((image, error))
         self._remove([image for image in batch if image.done] + [image for image, _ in tick.failed])
         return tick
+
+    def _recompute(self, image: ImageInFlight, tick: Tick) -> None:
+        """NaN or infinity in one image's rows: the same step again, and all that follow, in higher precision."""
+        precision = image.precision.next_of(self.model.device.dtype)
+        if precision is None:
+            tick.failed.append((image, NotANumber()))
+            return
+        log.warning("job %s: no numbers at step %d; now %s", image.job_id, image.position + 1, precision.name)
+        image.precision = precision
 
     def _fail_all(self, batch: list[ImageInFlight], error: Exception) -> Tick:
         self._remove(batch)
@@ -162,14 +205,17 @@ class StepLoop:
         self.images = [image for image in self.images if image not in leaving]
 
     def _make_room(self, batch: list[ImageInFlight], error: Exception) -> Tick:
-        """After an out-of-memory: the same images again in smaller ticks; one alone cannot be helped."""
-        free_memory(self.model.device.place)
-        if len(batch) == 1:
-            return self._fail_all(batch, error)
-        rows = sum(image.rows for image in batch)
-        self._cap.shrink(batch[0].key, rows)
-        left = self._cap.rows(batch[0].key)
-        log.warning("a tick of %d rows did not fit into memory; at most %d from now on", rows, left)
+        """After an out-of-memory: the same step again in smaller passes, then a rung further down the ladder."""
+        key = batch[0].key
+        rows = min(sum(image.rows for image in batch), self._cap.most(key) or BUCKETS[-1])
+        if rows == 1:
+            if not self.room.step_down(self.size_of(batch[0]), Work.UNET):
+                return self._fail_all(batch, error)
+            self._cap.release(key)
+            return Tick()
+        self.room.exhausted()
+        self._cap.shrink(key, rows)
+        log.warning("%d rows did not fit into memory; at most %s from now on", rows, self._cap.most(key))
         return Tick()
 
 

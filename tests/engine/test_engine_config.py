@@ -172,6 +172,9 @@ def test_the_worker_gets_the_settings_and_none_of_the_secrets(tmp_path: Path) ->
         *("--max-rows", "0"),
         *("--speed", "exact"),
         *("--caps", str((tmp_path / "data" / "row-caps.json").resolve())),
+        *("--memory", "auto"),
+        *("--model-cache", "auto"),
+        *("--unload-minutes", "0.0"),
         "--watermark=DRKROM",
         *("--signing-key", str(tmp_path.resolve() / "data" / "signing.pem")),
     ]
@@ -187,6 +190,15 @@ def test_reproducible_means_one_image_a_tick() -> None:
         load(None, {"DARKROOM_ENGINE__REPRODUCIBLE": "true", "DARKROOM_ENGINE__MAX_ROWS": "8"})
     )
     assert argv[argv.index("--max-rows") + 1] == "1"
+
+
+def test_memory_is_a_size_or_auto() -> None:
+    assert load(None, {"DARKROOM_ENGINE__MEMORY": "6GB"}).engine.memory == "6GB"
+    assert "--cpu-fallback" in worker_argv(load(None, {"DARKROOM_ENGINE__CPU_FALLBACK": "true"}))
+    with pytest.raises(
+        Misconfigured, match=r"engine\.model_cache must be auto or look like 8GB; it was 'much'\."
+    ):
+        load(None, {"DARKROOM_ENGINE__MODEL_CACHE": "much"})
 
 
 def test_what_is_switched_off_the_worker_hears_nothing_of() -> None:

@@ -117,6 +117,28 @@ def test_a_tick_between_two_buckets_counts_for_the_larger() -> None:
     assert cap.rows("key") == 2
 
 
+def test_a_lone_picture_of_more_rows_than_the_cap_says_nothing_of_larger_ticks() -> None:
+    cap = RowCap()
+    for _ in range(4):
+        cap.record("key", 9, 0.1)
+        cap.record("key", 2, 1.0)
+    for _ in range(4):
+        cap.record("key", 4, 1.1)
+    assert cap.rows("key") == 8  # tried next, and not what nine rows once took
+
+
+def test_a_tick_that_did_not_fit_shrinks_to_single_rows_and_memory_that_comes_back_is_tried() -> None:
+    cap = RowCap()
+    assert cap.most("key") is None
+    for rows in (9, 4, 2):
+        cap.shrink("key", rows)
+    assert (cap.rows("key"), cap.most("key"), cap.unknown("key")) == (1, 1, None)
+    cap.hold("key", 4)
+    assert cap.most("key") == 1
+    cap.release("key")
+    assert cap.rows("key") == BUCKETS[0]
+
+
 def test_measuring_ends_once_the_next_bucket_is_known_not_to_pay() -> None:
     cap = RowCap()
     assert cap.unknown("key") == 2

@@ -3,7 +3,10 @@
 import pytest
 import torch
 
-from engine.worker.device import choose_device
+from engine.wire import Memory
+from engine.worker.device import Device, choose_device, is_out_of_memory
+from engine.worker.device_memory import device_memory, host_memory, rungs_of
+from engine.worker.ladder import Rung
 
 
 def test_a_cpu_draws_in_bfloat16_only_where_it_has_instructions_for_it() -> None:
@@ -27,3 +30,23 @@ def test_a_cpu_never_draws_in_half_precision() -> None:
 def test_a_device_that_is_not_there_is_named() -> None:
     with pytest.raises(ValueError, match=r"engine\.device is 'cuda'"):
         choose_device("cuda")
+
+
+def test_memory_that_is_short_is_told_from_other_errors() -> None:
+    assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+    assert is_out_of_memory(MemoryError())
+    assert not is_out_of_memory(RuntimeError("a shape is wrong"))
+    with pytest.raises(RuntimeError) as short:
+        torch.empty(2**55, dtype=torch.uint8)
+    assert is_out_of_memory(short.value)
+
+
+def test_a_cpu_is_bounded_only_by_what_is_set_and_moves_nothing_out() -> None:
+    device = choose_device("cpu", "float32")
+    assert device_memory(device, None) is None
+    assert device_memory(device, 4096, cpu_fallback=True) == Memory(bytes=4096, number=4, apart=False)
+    assert rungs_of(device, cpu_fallback=True) == (Rung.TILES, Rung.SLICES)
+    assert host_memory() > 2**28
+    gpu = Device(place=torch.device("cuda"), dtype=torch.bfloat16, reason="")
+    assert Rung.CPU not in rungs_of(gpu, cpu_fallback=False)
+    assert rungs_of(gpu, cpu_fallback=True) == tuple(Rung)

@@ -27,6 +27,7 @@ from engine.images.finishing import Finisher
 from engine.models.loading import ModelBroken, StableDiffusion
 from engine.wire import Format, GenerationRequest, Sampler, Task
 from engine.worker.cap_book import CapBook
+from engine.worker.policy import MemoryPolicy
 from engine.worker.process import Inbox, Worker
 
 Ask = Callable[..., GenerationRequest]
@@ -36,7 +37,13 @@ DEADLINE_S = 30
 class Front:
     """What the front does to a worker, over queues instead of pipes."""
 
-    def __init__(self, folder: Path, model: StableDiffusion, caps: CapBook | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        model: StableDiffusion,
+        caps: CapBook | None = None,
+        policy: MemoryPolicy | None = None,
+    ) -> None:
         self.folder, self.model = folder, model
         self.inbox: Inbox = SimpleQueue()
         self.frames: Queue[FromWorker] = Queue()
@@ -47,6 +54,7 @@ class Front:
             inbox=self.inbox,
             send=self.frames.put,
             finisher=Finisher(version="0.1.0"),
+            policy=policy,
             wildcards=lambda name: {"animal": ("hamster",), "film": ("<lora:grain:1>",)}.get(name, ()),
         )
         self.thread = threading.Thread(target=self.worker.run)
@@ -274,6 +282,69 @@ def test_a_model_that_does_not_fit_into_memory_fails_by_that_name(front: Front, 
     assert failed.error.code == "out_of_memory"
     front.start("next", named())
     assert isinstance(front.until(Finished, Failed), Finished)
+
+
+def test_a_decode_that_does_not_fit_is_done_in_tiles_and_the_person_is_told(
+    front: Front, named: Ask, model: StableDiffusion
+) -> None:
+    def check(_: object, args: tuple[torch.Tensor]) -> None:
+        if args[0].shape[-1] == 8:  # latent cells of the whole picture
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    hook = model.vae.decoder.register_forward_pre_hook(check)
+    try:
+        front.start("job", named(steps=1, count=2))
+        finished = front.until(Finished, Failed)
+    finally:
+        hook.remove()
+        model.vae.disable_tiling()
+    assert isinstance(finished, Finished)
+    assert finished.notices == (
+        "The device's memory is short for this size. So it was drawn more slowly: decoded in tiles, whose seams"
+        " may show a little.",
+    )
+
+
+def test_an_input_that_does_not_fit_is_read_in_tiles(
+    front: Front, named: Ask, model: StableDiffusion, tmp_path: Path
+) -> None:
+    def check(_: object, args: tuple[torch.Tensor]) -> None:
+        if args[0].shape[-1] == 64:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    Image.new("RGB", (64, 64), "teal").save(tmp_path / "picture.png")
+    hook = model.vae.encoder.register_forward_pre_hook(check)
+    try:
+        request = named(task=Task.IMG2IMG, strength=0.5, steps=2)
+        front.start("job", request, tmp_path / "picture.png")
+        assert isinstance(front.until(Finished, Failed), Finished)
+    finally:
+        hook.remove()
+        model.vae.disable_tiling()
+
+
+def test_without_work_for_long_enough_the_models_are_put_away(
+    tmp_path: Path, model: StableDiffusion, named: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    front, put_away = Front(tmp_path, model, policy=MemoryPolicy(idle_s=0.01)), threading.Event()
+    clear = front.worker._shelf.clear
+
+    def cleared() -> None:
+        clear()
+        put_away.set()
+
+    monkeypatch.setattr(front.worker._shelf, "clear", cleared)
+    front.thread.start()
+    try:
+        for job in ("first", "second"):
+            front.start(job, named(steps=1))
+            assert isinstance(front.until(Loading, Finished), Loading)
+            front.until(Finished)
+            put_away.clear()  # it may have been so before the job came
+            assert put_away.wait(DEADLINE_S)
+    finally:
+        front.inbox.put(Stop())
+        front.thread.join(DEADLINE_S)
 
 
 def test_a_lost_device_ends_the_worker_since_only_a_new_process_helps(

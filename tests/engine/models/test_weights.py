@@ -1,0 +1,30 @@
+"""Parameters counted from headers are those that are loaded."""
+
+from pathlib import Path
+
+import pytest
+from safetensors.torch import save_file
+
+from engine.models.registry import Registry
+from engine.worker.placement import weights_of
+from tests.engine.models.drawing import load
+from tests.engine.models.original_layout import make_pair
+
+
+@pytest.mark.parametrize("family", ["sd1", "sd2"])
+def test_a_folder_and_a_file_are_counted_without_being_loaded(tmp_path: Path, family: str) -> None:
+    tensors = make_pair(tmp_path / "folder", family, "epsilon")
+    save_file(tensors, tmp_path / "file.safetensors")
+    models = {model.name: model.weights for model in Registry(tmp_path).models()}
+    loaded = weights_of(load(tmp_path / "folder"))
+    assert models["folder"] == loaded
+    assert models["file"] is not None
+    assert (models["file"].unet, models["file"].vae) == (loaded.unet, loaded.vae)
+    assert models["file"].text >= loaded.text  # it may hold layers that are left out
+
+
+def test_a_damaged_folder_is_offered_without_a_count(tmp_path: Path) -> None:
+    make_pair(tmp_path / "folder", "sd1", "epsilon")
+    next((tmp_path / "folder" / "vae").glob("*.safetensors")).write_bytes(b"")
+    (model,) = Registry(tmp_path).models()
+    assert model.weights is None
