@@ -1,8 +1,8 @@
 """What the front and its worker say to each other: a JSON object per line over the worker's stdin and stdout.
 
-The front starts `python -m engine.worker --models FOLDER --wildcards FOLDER --device D --dtype T --threads N
---max-rows N --watermark TEXT --signing-key FILE` (values as in the [engine] table of the configuration; without
-the last nothing is signed). The worker
+The front starts `python -m engine.worker --models FOLDER --wildcards FOLDER --controls FOLDER --device D --dtype T
+--threads N --max-rows N --watermark TEXT --signing-key FILE` (values as in the [engine] table of the configuration;
+without the last nothing is signed). The worker
 
 * says `ready` once, then `heartbeat` every `HEARTBEAT_S` from a thread of its own;
 * answers each `start` with any number of `loading` and `progress`, then exactly one of `finished`, `failed`
@@ -27,6 +27,7 @@ class Start(WireModel):
     """Draw `request`. `input` is an RGB PNG, exactly where the task needs one; `folder` exists.
 
     `mask` is a PNG of the input's size, black and white, exactly where the task is inpaint: white is drawn anew.
+    `controls` are RGB PNGs of any size, one for each of the request's.
     """
 
     type: Literal["start"] = "start"
@@ -34,6 +35,7 @@ class Start(WireModel):
     request: GenerationRequest
     input: Path | None = None
     mask: Path | None = None
+    controls: tuple[Path, ...] = ()
     folder: Path
 
 

@@ -3,10 +3,12 @@
 import asyncio
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from engine.images.inputs import NO_CONTROLS
 from engine.queue import cost_of
 from engine.wire import TERMINAL, Event, Failed, Finished, GenerationRequest, WireModel
 
@@ -61,6 +63,7 @@ class Job:
     folder: Path
     input_path: Path | None = None
     mask_path: Path | None = None
+    control_paths: tuple[Path, ...] = ()
     log: EventLog = field(default_factory=EventLog)
     cancel_requested: bool = False
     added_at: float = 0.0  # monotonic, seconds
@@ -86,12 +89,19 @@ class Job:
         return isinstance(self.log.terminal, Failed) and self.log.terminal.error.retryable
 
 
-def fingerprint_of(request: GenerationRequest, input_image: bytes | None, mask: bytes | None = None) -> str:
-    """SHA-256, in hex, of the canonical JSON of the request and of the bytes of the input image and the mask."""
+def fingerprint_of(
+    request: GenerationRequest,
+    input_image: bytes | None,
+    mask: bytes | None = None,
+    controls: Mapping[int, bytes] = NO_CONTROLS,
+) -> str:
+    """SHA-256, in hex, of the canonical JSON of the request and of the bytes of all pictures."""
     canonical = json.dumps(request.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
     whole = hashlib.sha256(canonical.encode() + b"\0" + (input_image or b""))
     if mask is not None:
         whole.update(
             b"\0" + hashlib.sha256(mask).digest()
         )  # of a fixed length: where it begins is no question
+    for index in sorted(controls):
+        whole.update(b"\0%d" % index + hashlib.sha256(controls[index]).digest())
     return whole.hexdigest()

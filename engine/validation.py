@@ -1,7 +1,10 @@
 """Whether a request can be drawn here, beyond what its fields allow one by one. Pure."""
 
+from collections.abc import Collection
+
 from pydantic import ValidationError
 
+from engine import controls as steering
 from engine import masks, violations
 from engine.errors import Refusal
 from engine.prompts import loras
@@ -32,10 +35,15 @@ def parse_request(content: bytes) -> GenerationRequest:
 
 
 def validate(
-    request: GenerationRequest, capabilities: Capabilities, *, has_image: bool, has_mask: bool = False
+    request: GenerationRequest,
+    capabilities: Capabilities,
+    *,
+    has_image: bool,
+    has_mask: bool = False,
+    controls: Collection[int] = (),
 ) -> None:
     """Raises Refusal naming the field: unknown_model, unsupported_task, image_missing, mask_missing, invalid_field,
-    unknown_lora.
+    unknown_lora, and those of `engine/controls.py`. `controls` tells which control pictures were sent.
     """
     model = _model(request.model, capabilities)
     if request.task not in model.tasks:
@@ -50,6 +58,7 @@ def validate(
     _check_sampler(request)
     _check_input(request, has_image=has_image)
     masks.check(request, has_mask=has_mask)
+    steering.check(request, model, known=capabilities.controls, sent=controls)
     _check_variation(request)
     loras.check(request.prompt, known=capabilities.loras, field="prompt")
     loras.check(request.negative_prompt, known=capabilities.loras, field="negative_prompt")

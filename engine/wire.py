@@ -29,6 +29,8 @@ MIN_INPUT_SIDE = 8
 MAX_MASK_BLUR = 64  # A1111's sliders
 MAX_PADDING = 256
 DEFAULT_PADDING = 32
+MAX_CONTROLS = 3  # each may cost half as much again as the picture itself
+MAX_CONTROL_WEIGHT = 2.0
 INPUT_FORMATS = ("PNG", "JPEG", "WEBP")
 HEARTBEAT_S = 10.0  # an event stream is never silent for longer
 JOB_ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
@@ -105,6 +107,36 @@ class Margins(WireModel):
         return self.left + size[0] + self.right, self.up + size[1] + self.down
 
 
+class ControlKind(StrEnum):
+    """How a picture steers: by what it is added to."""
+
+    CONTROLNET = "controlnet"  # Zhang et al. 2023, arXiv 2302.05543
+    T2I_ADAPTER = "t2i_adapter"  # Mou et al. 2023, arXiv 2302.08453
+    IP_ADAPTER = "ip_adapter"  # Ye et al. 2023, arXiv 2308.06721
+
+
+class Preprocess(StrEnum):
+    """What is made of a control picture before the network sees it."""
+
+    NONE = "none"
+    CANNY = "canny"  # the edges of a picture, white on black
+    SCRIBBLE = "scribble"  # dark strokes on light paper, as white on black
+    INVERT = "invert"  # the negative
+
+
+class Control(WireModel):
+    """One picture that steers the drawing through the network `name`; for `controls[n]` it is the part `control-n`.
+
+    `start` and `end` are fractions of the steps: it steers a step that lies between them.
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=128)]
+    weight: Annotated[float, Field(strict=True, ge=0, le=MAX_CONTROL_WEIGHT, allow_inf_nan=False)] = 1.0
+    start: Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)] = 0.0
+    end: Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)] = 1.0
+    preprocess: Preprocess = Preprocess.NONE
+
+
 MEDIA_TYPES: Final = {kind: f"image/{kind}" for kind in Format}
 
 
@@ -119,6 +151,7 @@ class GenerationRequest(WireModel):
     `extend`. For both, `width` × `height` is what the network draws: the whole picture, or with `only_masked` the
     masked part and `padding` pixels around it. The result has the input's size, and the margins of `extend`.
     `mask_blur`, in pixels, softens the edge of what is put back: the deviation of a Gaussian.
+    Each of `controls` has a picture of its own, which is fitted to what is drawn as an input image is.
     The prompts are in the language of docs/commands.md. `clip_skip` counts as A1111: 1 is the text encoder's last
     layer, each more is one layer earlier; None is the model's default.
     """
@@ -147,6 +180,7 @@ class GenerationRequest(WireModel):
     only_masked: Annotated[bool, Field(strict=True)] = False
     padding: Annotated[int, Field(strict=True, ge=0, le=MAX_PADDING)] = DEFAULT_PADDING
     extend: Margins | None = None
+    controls: Annotated[tuple[Control, ...], Field(max_length=MAX_CONTROLS)] = ()
 
     def image_seed(self, index: int) -> int:
         """The seed that draws image `index` of this request alone."""
@@ -266,6 +300,14 @@ class ModelInfo(WireModel):
     notice: str = ""
 
 
+class ControlInfo(WireModel):
+    """A network by which pictures steer, and the family of the models that it was trained for."""
+
+    name: str
+    kind: ControlKind
+    family: str
+
+
 class SamplerInfo(WireModel):
     name: Sampler
     label: str
@@ -295,6 +337,8 @@ class Limits(WireModel):
     input_side: int = MIN_INPUT_SIDE
     mask_blur: int = MAX_MASK_BLUR
     padding: int = MAX_PADDING
+    controls: int = MAX_CONTROLS
+    control_weight: float = MAX_CONTROL_WEIGHT
     input_formats: tuple[str, ...] = INPUT_FORMATS
     queue: int = 100
 
@@ -317,4 +361,5 @@ class Capabilities(WireModel):
     loras: tuple[str, ...] = ()
     embeddings: tuple[str, ...] = ()
     upscalers: tuple[str, ...] = ()
+    controls: tuple[ControlInfo, ...] = ()
     limits: Limits = Limits()

@@ -30,12 +30,17 @@ IMAGE = Part("input image", "image", "image_unreadable")
 MASK = Part("mask", "mask", "mask_unreadable")
 
 
-def decode_input(data: bytes) -> bytes:
+def control_part(index: int) -> Part:
+    """The picture of a request's `controls[index]`."""
+    return Part("control picture", f"controls.{index}", "control_unreadable")
+
+
+def decode_input(data: bytes, part: Part = IMAGE) -> bytes:
     """An RGB PNG without metadata, upright as its EXIF orientation says.
 
-    Raises Refusal: image_too_large, image_unreadable.
+    Raises Refusal: image_too_large, and `part.unreadable`.
     """
-    return _png(_flat(_opened(data, IMAGE), BACKGROUND).convert("RGB"))
+    return _png(_flat(_opened(data, part), BACKGROUND).convert("RGB"))
 
 
 def decode_mask(data: bytes, size: tuple[int, int]) -> bytes:

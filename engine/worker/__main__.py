@@ -20,10 +20,13 @@ from engine import frames
 from engine.errors import Misconfigured
 from engine.images import signing_key
 from engine.images.finishing import Finisher
+from engine.models.control_loading import ControlNetwork, load_control
+from engine.models.controls import ControlFolder
 from engine.models.loading import StableDiffusion, load_stable_diffusion
 from engine.models.registry import Registry
 from engine.prompts.wildcards import WildcardFolder
 from engine.worker.batching import RowCap
+from engine.worker.control_shelf import ControlShelf
 from engine.worker.device import Device, choose_device
 from engine.worker.process import Inbox, Worker
 
@@ -57,6 +60,7 @@ def main() -> None:
         send=send,
         finisher=Finisher(version=version("darkroom"), watermark=options.watermark, key=key),
         wildcards=WildcardFolder(options.wildcards).lines,
+        control=ControlShelf(load=partial(_load_control, ControlFolder(options.controls), device)).get,
     ).run()
     out.flush()
     os._exit(0)  # the thread that reads commands cannot be asked to stop
@@ -66,6 +70,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m engine.worker", description=__doc__)
     parser.add_argument("--models", type=Path, required=True, help="folder of models")
     parser.add_argument("--wildcards", type=Path, required=True, help="folder of NAME.txt files for prompts")
+    parser.add_argument("--controls", type=Path, required=True, help="folder of ControlNets and their like")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: as many as cores")
@@ -103,6 +108,10 @@ def _beat(send: partial[None]) -> None:
 
 def _load(registry: Registry, device: Device, name: str) -> StableDiffusion:
     return load_stable_diffusion(name, registry.lookup(name), device)
+
+
+def _load_control(folder: ControlFolder, device: Device, name: str) -> ControlNetwork:
+    return load_control(folder.lookup(name), device)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """One picture between noise and decode. It owns all that must not be shared: latents, scheduler, generator, place."""
 
 import inspect
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from engine.images.canvas import Canvas
 from engine.prompts.conditioning import Conditioning
 from engine.worker.held import Held
+from engine.worker.steering import Steering
 
 
 @dataclass(kw_only=True, eq=False)
@@ -20,7 +22,8 @@ class ImageInFlight:
     image alone, so that its noise is the same on every device and in every batch. `embedding` is what the next
     step is conditioned on, [rows, tokens, width]: a schedule in the prompt changes it, and its length.
     Where a part of a picture is drawn anew, `canvas` is that picture; `held` keeps its other parts where the network
-    sees no mask, and `shown` [1, 5, h, w] is the mask and the known latents for one that does.
+    sees no mask, and `shown` [1, 5, h, w] is the mask and the known latents for one that does. `steering` are the
+    pictures that steer it.
     """
 
     job_id: str
@@ -35,6 +38,7 @@ class ImageInFlight:
     held: Held | None = None
     shown: torch.Tensor | None = None
     canvas: Canvas | None = None
+    steering: tuple[Steering, ...] = ()
     position: int = 0
     estimate: torch.Tensor | None = None
     embedding: torch.Tensor = field(init=False, repr=False)
@@ -64,9 +68,20 @@ class ImageInFlight:
         return self.conditioning.rows
 
     @property
-    def key(self) -> tuple[int, ...]:
-        """Images with equal keys can share their next pass: latent size, then conditioning length and width."""
-        return (*self.latents.shape[1:], *self.embedding.shape[1:])
+    def unconditional_rows(self) -> int:
+        """How many of the rows, the first, are not what the prompt asks for: one, or none."""
+        return self.rows - len(self.conditioning.weights)
+
+    @property
+    def steered_by(self) -> tuple[Steering, ...]:
+        """What steers its next step."""
+        return tuple(each for each in self.steering if each.steers(self.position, self.steps))
+
+    @property
+    def key(self) -> tuple[Hashable, ...]:
+        """Images with equal keys can share their next pass: latent size, conditioning length and width, controls."""
+        controls = (each.key for each in self.steered_by)
+        return (*self.latents.shape[1:], *self.embedding.shape[1:], *controls)
 
     def model_input(self) -> torch.Tensor:
         """The rows for the network, [rows, 4, h, w]; nine channels where it is shown the mask."""

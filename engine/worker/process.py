@@ -31,13 +31,16 @@ from engine.frames import (
 )
 from engine.images.finishing import Finisher
 from engine.images.previews import STABLE_DIFFUSION, preview_jpeg
+from engine.models.control_loading import ControlNetwork
 from engine.models.loading import StableDiffusion
 from engine.prompts import loras
 from engine.prompts.conditioning import Conditioning
 from engine.prompts.wildcards import Lines, no_lines, words_of
 from engine.tasks.starting import start_images
+from engine.tasks.steering import steer
 from engine.wire import GenerationRequest, ImageInfo
 from engine.worker.batching import RowCap
+from engine.worker.control_shelf import no_control
 from engine.worker.device import Device, free_memory
 from engine.worker.drawing import Drawing
 from engine.worker.failures import meaning
@@ -69,7 +72,8 @@ Inbox = SimpleQueue[Start | Cancel | Stop | Written]
 class Worker:
     """Draws until it is told to stop.
 
-    `load` gives the networks of a model by name and may raise ModelBroken, `wildcards` the options of a file.
+    `load` gives the networks of a model by name and may raise ModelBroken, `wildcards` the options of a file, `control`
+    a network by which pictures steer.
     """
 
     def __init__(
@@ -82,6 +86,7 @@ class Worker:
         send: Callable[[FromWorker], None],
         finisher: Finisher,
         wildcards: Lines = no_lines,
+        control: Callable[[str], ControlNetwork] = no_control,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._place = device.place
@@ -91,6 +96,7 @@ class Worker:
         self._send = send
         self._finisher = finisher
         self._wildcards = wildcards
+        self._control = control
         self._clock = clock
         self._shelf = Shelf(load=load, cap=cap)
         self._drawings: dict[str, Drawing] = {}
@@ -140,6 +146,7 @@ class Worker:
         lines = functools.cache(self._wildcards)  # a file is read once for a job
         conditionings = [self._conditioning(model, request, index, lines) for index in range(request.count)]
         images = start_images(model, command, conditionings)
+        steer(images, command, model=model, load=self._control)
         return Drawing(
             job_id=command.job,
             request=request,

@@ -20,6 +20,7 @@ from engine.models.loading import StableDiffusion
 from engine.worker.batching import RowCap, choose
 from engine.worker.device import free_memory, wait_for
 from engine.worker.flight import ImageInFlight
+from engine.worker.steering import steered
 
 log = logging.getLogger(__name__)
 
@@ -86,13 +87,14 @@ class StepLoop:
         """The network's predictions for all rows of the batch, [rows, 4, h, w] in float32."""
         dtype = self.model.device.dtype
         timesteps = torch.stack([image.timestep.float() for image in batch for _ in range(image.rows)])
-        prediction: torch.Tensor = self.model.unet(
-            torch.cat([image.model_input() for image in batch]).to(dtype),
-            timesteps.to(self.model.device.place),
-            encoder_hidden_states=torch.cat([image.embedding for image in batch]),
-            timestep_cond=self._guidance_rows(batch),
-            return_dict=False,
-        )[0]
+        timesteps = timesteps.to(self.model.device.place)
+        sample = torch.cat([image.model_input() for image in batch]).to(dtype)
+        options = {
+            "encoder_hidden_states": torch.cat([image.embedding for image in batch]),
+            "timestep_cond": self._guidance_rows(batch),
+        }
+        with steered(self.model.unet, batch, sample, timesteps, options) as options:
+            prediction: torch.Tensor = self.model.unet(sample, timesteps, **options, return_dict=False)[0]
         return prediction.float()
 
     def _guidance_rows(self, batch: list[ImageInFlight]) -> torch.Tensor | None:

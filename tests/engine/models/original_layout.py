@@ -102,10 +102,10 @@ def _text_encoder(family: str) -> Any:
 
 
 def _original_unet(unet: Any) -> Tensors:
-    return {f"model.diffusion_model.{_unet_name(name)}": it for name, it in unet.state_dict().items()}
+    return {f"model.diffusion_model.{unet_name(name)}": it for name, it in unet.state_dict().items()}
 
 
-def _unet_name(name: str) -> str:
+def unet_name(name: str) -> str:
     for new, old in _ENDS:
         if name.startswith(f"{new}."):
             return name.replace(new, old, 1)
