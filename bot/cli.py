@@ -20,6 +20,7 @@ import typer
 import bot.__main__
 from bot import log as logs
 from bot.config import Settings, discord_token, load
+from bot.controls import parse
 from bot.doctor import examine
 from bot.errors import Misconfigured, Refused
 from bot.generate import format_of, generate_alone
@@ -124,6 +125,12 @@ def generate(
     ] = False,
     padding: Annotated[int | None, typer.Option(help="Pixels around it that are seen, 0 to 256.")] = None,
     outpaint: Annotated[str | None, typer.Option(help="Extend the picture, such as left=64,up=32.")] = None,
+    control: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FILE", help="A picture that steers; ,weight= ,start= ,end= ,preprocess= follow."
+        ),
+    ] = None,
     size: Annotated[
         str | None, typer.Option(help="square, portrait, landscape, wide, or such as 512x768.")
     ] = None,
@@ -149,8 +156,10 @@ def generate(
         padding=padding,
         outpaint=outpaint,
     )
+    controls = _check(lambda: tuple(map(parse, control or ())))
     options = Options(
         prompt=prompt,
+        controls=controls,
         redraw=redraw,
         variation_seed=variation_seed,
         variation_strength=variation_strength,
@@ -170,8 +179,9 @@ def generate(
         models=_models(settings),
         signing_key=_signing_key(settings),
         config=config,
+        environment=_companions(settings),
         options=options,
-        given=Given(init_image, mask),
+        given=Given(init_image, mask, controls=tuple(each.picture for each in controls)),
         out=out,
     )
     for path in _run(drawing):
@@ -278,6 +288,17 @@ def _models(settings: Settings) -> Path:
 
 def _signing_key(settings: Settings) -> Path:
     return Path(str(settings.engine.get("signing_key") or settings.paths.data / "signing.pem"))
+
+
+def _companions(settings: Settings) -> dict[str, str]:
+    """Where what belongs to models is, for an engine of our own, which has another data folder."""
+    folders = {"controls": "controlnets"}
+    return {
+        f"DARKROOM_ENGINE__{name.upper()}": str(
+            Path(str(settings.engine.get(name) or settings.paths.data / folder)).absolute()
+        )
+        for name, folder in folders.items()
+    }
 
 
 def _run(work: Coroutine[Any, Any, Any]) -> Any:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,12 +92,19 @@ class EngineClient:
         await self.put(job.id, job.request, input_image)
 
     async def put(
-        self, job_id: str, request: GenerationRequest, input_image: Path | None, mask: Path | None = None
+        self,
+        job_id: str,
+        request: GenerationRequest,
+        input_image: Path | None,
+        mask: Path | None = None,
+        controls: Sequence[Path] = (),
     ) -> None:
-        """As `submit`, for a request that is nobody's job, and with a `mask` for one that needs it."""
+        """As `submit`, for a request that is nobody's job, and with a `mask` and `controls` for one that needs them."""
         form = aiohttp.FormData(default_to_multipart=True)
         form.add_field("request", request.model_dump_json(), content_type="application/json")
-        for name, path in (("image", input_image), ("mask", mask)):
+        pictures = {"image": input_image, "mask": mask}
+        pictures |= {f"control-{index}": path for index, path in enumerate(controls)}
+        for name, path in pictures.items():
             if path is not None:
                 data = await asyncio.to_thread(path.read_bytes)
                 form.add_field(name, data, filename=path.name, content_type="application/octet-stream")

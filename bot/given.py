@@ -1,7 +1,7 @@
-"""The picture to start from and its mask, as files that a person named."""
+"""The picture to start from, its mask and the pictures that steer, as files that a person named."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bot.attachments import normalise
@@ -15,6 +15,7 @@ class Given:
     image: Path | None = None
     mask: Path | None = None
     size: tuple[int, int] | None = None
+    controls: tuple[Path, ...] = ()
 
     async def checked(self, folder: Path, limits: Limits, *, keep_size: bool) -> "Given":
         """The same pictures, which the engine may get, in `folder`. Raises Refused, OSError.
@@ -27,8 +28,8 @@ class Given:
         data = await asyncio.to_thread(self.image.read_bytes)
         if keep_size:
             as_it_is = limits.model_copy(update={"max_side": limits.input_pixels})
-            return Given(self.image, self.mask, (await asyncio.to_thread(normalise, data, as_it_is)).size)
+            return replace(self, size=(await asyncio.to_thread(normalise, data, as_it_is)).size)
         normal = await asyncio.to_thread(normalise, data, limits)
         picture = folder / "input.png"
         await asyncio.to_thread(picture.write_bytes, normal.png)
-        return Given(picture, self.mask, normal.size)
+        return replace(self, image=picture, size=normal.size)

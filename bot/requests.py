@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from rapidfuzz import fuzz, process
 
+from bot.controls import ControlChoice, chosen
 from bot.errors import Refused
 from bot.redraw import MEANING, OUTPAINT_STRENGTH, PLAIN, Redraw
 from engine.wire import (
@@ -57,6 +58,7 @@ class Options:
     redraw: Redraw = field(default_factory=Redraw)
     variation_seed: int | None = None
     variation_strength: float | None = None
+    controls: tuple[ControlChoice, ...] = ()
 
 
 def build(options: Options, capabilities: Capabilities, *, owner: str, random_seed: int) -> GenerationRequest:
@@ -88,6 +90,7 @@ def build(options: Options, capabilities: Capabilities, *, owner: str, random_se
         format=options.format,
         variation_seed=_variation_seed(options),
         variation_strength=_between("variation_strength", options.variation_strength, 0, 0, 1),
+        controls=chosen(options.controls, capabilities),
         **options.redraw.fields(limits),
     )
 
