@@ -61,6 +61,7 @@ def infotext(
         "Clip skip": request.clip_skip if (request.clip_skip or 1) > 1 else None,
         "RNG": "CPU",
         **_mask_pairs(request),
+        **_control_pairs(request),
         "Template": request.prompt if templates[0] else None,
         "Negative Template": request.negative_prompt if templates[1] else None,
         PROMPT_LINES: len(prompt) if any(line.startswith(NEGATIVE) for line in prompt) else None,
@@ -84,6 +85,18 @@ def _mask_pairs(request: GenerationRequest) -> dict[str, object]:
         "Masked area padding": request.padding if request.only_masked else None,
         "Masked content": _CONTENTS[request.fill],
         "Outpaint": " ".join(f"{side}={value}" for side, value in sides.items() if value) or None,
+    }
+
+
+def _control_pairs(request: GenerationRequest) -> dict[str, object]:
+    """As A1111's ControlNet extension writes its units."""
+    return {
+        f"ControlNet {index}": (
+            f"Module: {control.preprocess}, Model: {control.name}, Weight: {_number(control.weight)},"
+            " Resize Mode: Crop and Resize,"
+            f" Guidance Start: {_number(control.start)}, Guidance End: {_number(control.end)}"
+        )
+        for index, control in enumerate(request.controls)
     }
 
 

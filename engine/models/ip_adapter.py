@@ -44,27 +44,38 @@ class IPAdapter(torch.nn.Module):
 
     def fits(self, unet: Any) -> bool:
         """Whether it was trained for a network of this shape."""
+        if unet.encoder_hid_proj is not None:  # something else is projected there
+            return False
         names = [name.removesuffix(".processor") for name in unet.attn_processors if name.endswith(CROSS)]
         shapes = [(each.to_k.out_features, each.to_k.in_features) for each in map(unet.get_submodule, names)]
         return shapes == [(each.hidden_size, each.cross_attention_dim) for each in self.layers]
 
     @contextmanager
     def worn_by(self, unet: Any, weight: float) -> Iterator[None]:
-        """Inside the block the network's cross-attention reads tokens too; afterwards it is as it was."""
-        plain = unet.attn_processors
+        """Inside the block the network's cross-attention reads tokens too; afterwards it is as it was.
+
+        They are handed in as `added_cond_kwargs["image_embeds"]`, projected already.
+        """
+        plain, kind = unet.attn_processors, unet.config.encoder_hid_dim_type
         names = [name for name in plain if name.endswith(CROSS)]
         layers: list[Any] = list(self.layers)
         for layer in layers:
             layer.scale = [weight]
         unet.set_attn_processor(plain | dict(zip(names, layers, strict=True)))
+        unet.encoder_hid_proj, unet.config.encoder_hid_dim_type = _as_they_are, "ip_image_proj"
         try:
             yield
         finally:
+            unet.encoder_hid_proj, unet.config.encoder_hid_dim_type = None, kind
             unet.set_attn_processor(dict(plain))
 
     def _projected(self, seen: torch.Tensor) -> torch.Tensor:
         tokens: torch.Tensor = self.projection(seen)
         return tokens
+
+
+def _as_they_are(tokens: list[torch.Tensor]) -> list[torch.Tensor]:
+    return tokens
 
 
 def load_ip_adapter(file: Path, encoder: Path, dtype: torch.dtype) -> IPAdapter:

@@ -72,8 +72,8 @@ def steered(
                 features = _features(batch, controls, sample.dtype)
                 _sum_up(more, "down_intrablock_additional_residuals", features)
             case ControlKind.IP_ADAPTER:
-                words = options["encoder_hidden_states"]
-                more["encoder_hidden_states"] = (words, [_tokens(batch, controls, sample.dtype)])
+                tokens = {"image_embeds": [_tokens(batch, controls, sample.dtype)]}
+                more["added_cond_kwargs"] = (options.get("added_cond_kwargs") or {}) | tokens
                 wears = by.network.worn_by(unet, controls[0].control.weight)
     with wears:
         yield options | more

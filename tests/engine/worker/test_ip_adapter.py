@@ -5,11 +5,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from diffusers import ControlNetModel, StableDiffusionControlNetPipeline, StableDiffusionPipeline
+import torch
+from diffusers import (
+    ControlNetModel,
+    StableDiffusionControlNetPipeline,
+    StableDiffusionPipeline,
+    UNet2DConditionModel,
+)
 
 from engine.errors import Refusal
-from engine.models.loading import StableDiffusion
+from engine.models.loading import StableDiffusion, load_stable_diffusion
 from engine.wire import Control, GenerationRequest, Sampler, Schedule
+from engine.worker.device import Device
 from tests.engine.tiny_controls import make_controlnet, make_ip_adapter
 from tests.engine.tiny_model import make_tiny_model
 from tests.engine.worker.steered import Steerer, by_pipeline, parts_of, pattern
@@ -79,12 +86,13 @@ def test_the_network_has_its_own_attention_back_also_after_a_pass_that_failed(
     steerer: Steerer, ask: Ask
 ) -> None:
     unet = steerer.model.unet
-    own = dict(unet.attn_processors)
+    own, kind = dict(unet.attn_processors), unet.config.encoder_hid_dim_type
     (image,) = steerer.start(steered(ask, Control(name="style")), [pattern(1)])
     image.embedding = image.embedding[..., :1]
     with pytest.raises(RuntimeError):
         steerer.draw(image)
     assert {name: id(it) for name, it in unet.attn_processors.items()} == {n: id(it) for n, it in own.items()}
+    assert (unet.encoder_hid_proj, unet.config.encoder_hid_dim_type) == (None, kind)
 
 
 def test_ip_adapters_and_plain_pictures_in_flight_together_equal_those_drawn_alone(
@@ -100,6 +108,25 @@ def test_ip_adapters_and_plain_pictures_in_flight_together_equal_those_drawn_alo
     images = [image for request, shown in requests for image in steerer.start(request, shown)]
     for drawn, (request, shown) in zip(steerer.draw(*images), requests, strict=True):
         assert np.abs(drawn - steerer.draw_one(request, shown)).max() <= 1e-4
+
+
+def test_an_ip_adapter_for_a_network_that_adds_the_words_to_the_time_equals_the_pipelines(
+    tmp_path: Path, exact: Device, ask: Ask
+) -> None:
+    folder = tmp_path / "model"
+    make_tiny_model(folder, width=16, latent_side=8)
+    changes = {"addition_embed_type": "text", "addition_embed_type_num_heads": 4}  # as the demo's
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        config = UNet2DConditionModel.load_config(folder / "unet") | changes
+        UNet2DConditionModel.from_config(config).save_pretrained(folder / "unet")
+    make_ip_adapter(tmp_path / "controls" / "style.safetensors", folder)
+    steerer = Steerer(load_stable_diffusion("words", folder, exact), tmp_path / "controls")
+    request = steered(ask, Control(name="style"))
+    pipeline = StableDiffusionPipeline(**parts_of(folder), requires_safety_checker=False)
+    pipeline.load_ip_adapter(str(tmp_path / "controls"), subfolder="", weight_name="style.safetensors")
+    theirs = by_pipeline(pipeline, request, ip_adapter_image=pattern(1))
+    assert np.abs(steerer.draw_one(request, [pattern(1)]) - theirs).max() <= 1e-4
 
 
 def test_an_adapter_for_a_network_of_another_size_is_refused(
