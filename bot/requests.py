@@ -21,6 +21,7 @@ from engine.wire import (
     GenerationRequest,
     Limits,
     ModelInfo,
+    Refiner,
     SamplerInfo,
     Schedule,
     Task,
@@ -59,6 +60,7 @@ class Options:
     variation_seed: int | None = None
     variation_strength: float | None = None
     controls: tuple[ControlChoice, ...] = ()
+    refiner: Refiner | None = None
 
 
 def build(options: Options, capabilities: Capabilities, *, owner: str, random_seed: int) -> GenerationRequest:
@@ -91,6 +93,7 @@ def build(options: Options, capabilities: Capabilities, *, owner: str, random_se
         variation_seed=_variation_seed(options),
         variation_strength=_between("variation_strength", options.variation_strength, 0, 0, 1),
         controls=chosen(options.controls, capabilities),
+        refiner=options.refiner,
         **options.redraw.fields(limits),
     )
 

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from pydantic import ValidationError
 
 from engine import controls as steering
-from engine import masks, violations
+from engine import masks, refiners, violations
 from engine.errors import Refusal
 from engine.prompts import loras
 from engine.samplers import SAMPLERS, SCHEDULE_LABELS
@@ -59,6 +59,7 @@ def validate(
     _check_input(request, has_image=has_image)
     masks.check(request, has_mask=has_mask)
     steering.check(request, model, known=capabilities.controls, sent=controls)
+    refiners.check(request, model, capabilities)
     _check_variation(request)
     loras.check(request.prompt, known=capabilities.loras, field="prompt")
     loras.check(request.negative_prompt, known=capabilities.loras, field="negative_prompt")

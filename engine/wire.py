@@ -65,6 +65,7 @@ class Sampler(StrEnum):
     PLMS = "plms"
     UNIPC = "unipc"
     LCM = "lcm"
+    TCD = "tcd"
 
 
 class Schedule(StrEnum):
@@ -137,6 +138,16 @@ class Control(WireModel):
     preprocess: Preprocess = Preprocess.NONE
 
 
+class Refiner(WireModel):
+    """A second SDXL that draws the last steps. `switch_at`, in (0, 1), is the first one's share of the noise schedule.
+
+    A1111's "Refiner" and "Switch at", diffusers' `denoising_end` and `denoising_start`.
+    """
+
+    model: Annotated[str, Field(min_length=1, max_length=128)]
+    switch_at: Annotated[float, Field(strict=True, gt=0, lt=1, allow_inf_nan=False)] = 0.8
+
+
 MEDIA_TYPES: Final = {kind: f"image/{kind}" for kind in Format}
 
 
@@ -181,6 +192,7 @@ class GenerationRequest(WireModel):
     padding: Annotated[int, Field(strict=True, ge=0, le=MAX_PADDING)] = DEFAULT_PADDING
     extend: Margins | None = None
     controls: Annotated[tuple[Control, ...], Field(max_length=MAX_CONTROLS)] = ()
+    refiner: Refiner | None = None
 
     def image_seed(self, index: int) -> int:
         """The seed that draws image `index` of this request alone."""

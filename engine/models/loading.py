@@ -5,24 +5,29 @@ import hashlib
 import json
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from engine.models.card import Card, read_card
 from engine.models.checkpoint import read_checkpoint
 from engine.models.digests import Digests
 from engine.models.fault import NotAModel
+from engine.models.layout import Layout, read_layout
 from engine.models.registry import weight_files
 from engine.models.single_file import load_parts
 from engine.prompts.encoding import PromptEncoder
+from engine.prompts.sdxl import AESTHETIC_SCORES, SdxlPromptEncoder
 from engine.worker.device import Device
 
 log = logging.getLogger(__name__)
+
+TEXT_ENCODERS = {"text_encoder": CLIPTextModel, "text_encoder_2": CLIPTextModelWithProjection}
 
 
 class ModelBroken(Exception):
@@ -31,7 +36,7 @@ class ModelBroken(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class StableDiffusion:
-    """A loaded Stable Diffusion 1.x or 2.x: networks on the device, scheduler as configuration only.
+    """A loaded Stable Diffusion 1.x, 2.x or XL: networks on the device, scheduler as configuration only.
 
     `hash` is the first ten hex digits of the SHA-256 of the UNet's weights, for infotext; of several
     shards, of their digests one after the other; of a single file, of all of it.
@@ -53,7 +58,7 @@ class StableDiffusion:
 
 
 def load_stable_diffusion(name: str, place: Path, device: Device) -> StableDiffusion:
-    """Load a diffusers `StableDiffusionPipeline` folder, or a single-file checkpoint.
+    """Load a folder in diffusers' layout, or a single-file checkpoint.
 
     Raises ModelBroken naming the part that failed.
     """
@@ -76,33 +81,63 @@ def _of_file(name: str, path: Path, device: Device) -> StableDiffusion:
         name=name,
         hash=digest[:10],
         device=device,
-        prompts=PromptEncoder(
-            tokenizer=parts.tokenizer,
-            text_encoder=_placed(parts.text_encoder, device),
-            device=device.place,
+        prompts=_prompt_encoder(
+            checkpoint.layout,
+            parts.tokenizers,
+            [_placed(encoder, device) for encoder in parts.text_encoders],
+            device,
         ),
         unet=_placed(parts.unet, device),
-        vae=_placed(parts.vae, device),
+        vae=_vae(parts.vae, checkpoint.layout, device),
         scheduler_config=checkpoint.config["scheduler"],
         card=checkpoint.card,
     )
 
 
 def _of_folder(name: str, folder: Path, device: Device) -> StableDiffusion:
+    layout = _layout(name, folder)
     return StableDiffusion(
         name=name,
         hash=_weights_hash(name, folder),
         device=device,
-        prompts=PromptEncoder(
-            tokenizer=_part(name, folder, "tokenizer", CLIPTokenizer),
-            text_encoder=_network(name, folder, "text_encoder", CLIPTextModel, device),
-            device=device.place,
+        prompts=_prompt_encoder(
+            layout,
+            [_part(name, folder, part, CLIPTokenizer) for part in layout.tokenizers],
+            [_network(name, folder, part, TEXT_ENCODERS[part], device) for part in layout.text_encoders],
+            device,
         ),
         unet=_network(name, folder, "unet", UNet2DConditionModel, device),
-        vae=_network(name, folder, "vae", AutoencoderKL, device),
+        vae=_vae(_network(name, folder, "vae", AutoencoderKL, device), layout, device),
         scheduler_config=_scheduler_config(name, folder),
         card=_card(name, folder),
     )
+
+
+def _prompt_encoder(
+    layout: Layout, tokenizers: Sequence[Any], text_encoders: Sequence[Any], device: Device
+) -> PromptEncoder:
+    if not layout.is_sdxl:
+        return PromptEncoder(tokenizer=tokenizers[0], text_encoder=text_encoders[0], device=device.place)
+    return SdxlPromptEncoder(
+        tokenizers=tokenizers,
+        text_encoders=text_encoders,
+        device=device.place,
+        zeroes_empty=layout.zeroes_empty,
+        scores=AESTHETIC_SCORES if layout.is_refiner else None,
+    )
+
+
+def _vae(vae: Any, layout: Layout, device: Device) -> Any:
+    """SDXL's autoencoder overflows in half precision, unless its configuration says that it does not."""
+    overflows = layout.is_sdxl and device.dtype is torch.float16 and vae.config.force_upcast
+    return _placed(vae.float() if overflows else vae, device)
+
+
+def _layout(name: str, folder: Path) -> Layout:
+    try:
+        return read_layout(folder)
+    except NotAModel as error:
+        raise _unusable(name, error) from error
 
 
 def _part(name: str, folder: Path, part: str, kind: Any, **options: Any) -> Any:

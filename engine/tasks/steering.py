@@ -15,6 +15,7 @@ from engine.models.control_loading import ControlNetwork
 from engine.models.loading import StableDiffusion
 from engine.wire import Control, ControlKind
 from engine.worker.flight import ImageInFlight
+from engine.worker.speed import eager
 from engine.worker.steering import Steering
 
 
@@ -92,7 +93,7 @@ def _fits(control: ControlNetwork, unet: Any) -> bool:
             channels = tuple(network.config.channels)
             return channels[: len(widths)] == widths[: len(channels)]
         case _:
-            return bool(network.fits(unet))
+            return bool(network.fits(eager(unet)))
 
 
 def _opened(path: Path) -> Image.Image:

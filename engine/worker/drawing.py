@@ -21,6 +21,7 @@ class Drawing:
     folder: Path
     images: list[ImageInFlight]
     notices: tuple[str, ...]
+    model_hash: str
     clock: Callable[[], float]
     infos: dict[int, ImageInfo] = field(default_factory=dict)
     began: float = field(init=False)
@@ -32,11 +33,11 @@ class Drawing:
 
     @property
     def step(self) -> int:
-        return sum(image.position for image in self.images)
+        return sum(image.before + image.position for image in self.images)
 
     @property
     def steps(self) -> int:
-        return sum(image.steps for image in self.images)
+        return sum(image.all_steps for image in self.images)
 
     @property
     def seconds(self) -> float:

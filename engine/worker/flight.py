@@ -9,6 +9,7 @@ import torch
 
 from engine.images.canvas import Canvas
 from engine.prompts.conditioning import Conditioning
+from engine.wire import SIDE_MULTIPLE
 from engine.worker.held import Held
 from engine.worker.steering import Steering
 
@@ -20,10 +21,12 @@ class ImageInFlight:
     `latents` [1, 4, h, w] in float32; `timesteps` [n], of which `position` are done; `estimate` is the
     newest guess of the finished latents, for previews. `generator` is a CPU generator seeded for this
     image alone, so that its noise is the same on every device and in every batch. `embedding` is what the next
-    step is conditioned on, [rows, tokens, width]: a schedule in the prompt changes it, and its length.
+    step is conditioned on, [rows, tokens, width]: a schedule in the prompt changes it, and its length. `added` is
+    what the network is told besides, by diffusers' names, [rows, …] each: SDXL alone is told something.
     Where a part of a picture is drawn anew, `canvas` is that picture; `held` keeps its other parts where the network
     sees no mask, and `shown` [1, 5, h, w] is the mask and the known latents for one that does. `steering` are the
-    pictures that steer it.
+    pictures that steer it. `owner` and `joined` are for taking turns (`engine/worker/turns.py`). Where a refiner draws
+    the last steps, `before` and `after` count those that are another model's.
     """
 
     job_id: str
@@ -39,9 +42,14 @@ class ImageInFlight:
     shown: torch.Tensor | None = None
     canvas: Canvas | None = None
     steering: tuple[Steering, ...] = ()
+    before: int = 0
+    after: int = 0
+    owner: str = ""
+    joined: int = 0
     position: int = 0
     estimate: torch.Tensor | None = None
     embedding: torch.Tensor = field(init=False, repr=False)
+    added: dict[str, torch.Tensor] = field(init=False, repr=False)
     _step_options: dict[str, Any] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -53,6 +61,11 @@ class ImageInFlight:
     def steps(self) -> int:
         """Ticks in all. PLMS takes one more than the steps asked for; img2img takes fewer."""
         return len(self.timesteps)
+
+    @property
+    def all_steps(self) -> int:
+        """With those of the other model, where there is a refiner."""
+        return self.before + self.steps + self.after
 
     @property
     def done(self) -> bool:
@@ -68,6 +81,11 @@ class ImageInFlight:
         return self.conditioning.rows
 
     @property
+    def left(self) -> int:
+        """What it still needs, in rows × steps."""
+        return self.rows * (self.steps - self.position)
+
+    @property
     def unconditional_rows(self) -> int:
         """How many of the rows, the first, are not what the prompt asks for: one, or none."""
         return self.rows - len(self.conditioning.weights)
@@ -75,7 +93,8 @@ class ImageInFlight:
     @property
     def steered_by(self) -> tuple[Steering, ...]:
         """What steers its next step."""
-        return tuple(each for each in self.steering if each.steers(self.position, self.steps))
+        position = self.before + self.position
+        return tuple(each for each in self.steering if each.steers(position, self.all_steps))
 
     @property
     def key(self) -> tuple[Hashable, ...]:
@@ -104,7 +123,10 @@ class ImageInFlight:
             self._condition()
 
     def _condition(self) -> None:
-        self.embedding = self.conditioning.at(self.position + 1, self.steps)
+        height, width = (SIDE_MULTIPLE * cells for cells in self.latents.shape[-2:])
+        step, steps = self.before + self.position + 1, self.all_steps
+        self.embedding = self.conditioning.at(step, steps)
+        self.added = self.conditioning.added(step, steps, (width, height))
 
     def _estimate_from(self, result: Any) -> torch.Tensor:
         """The finished latents as the sampler sees them now; the noisy ones where it does not say."""

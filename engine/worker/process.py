@@ -36,10 +36,13 @@ from engine.models.loading import StableDiffusion
 from engine.prompts import loras
 from engine.prompts.conditioning import Conditioning
 from engine.prompts.wildcards import Lines, no_lines, words_of
+from engine.tasks.conditioning import condition
+from engine.tasks.refine import leave_to_refiner, start_refinement
 from engine.tasks.starting import start_images
 from engine.tasks.steering import steer
 from engine.wire import GenerationRequest, ImageInfo
-from engine.worker.batching import RowCap
+from engine.worker.cap_book import CapBook
+from engine.worker.changeover import Changeover
 from engine.worker.control_shelf import no_control
 from engine.worker.device import Device, free_memory
 from engine.worker.drawing import Drawing
@@ -81,7 +84,7 @@ class Worker:
         *,
         load: Callable[[str], StableDiffusion],
         device: Device,
-        cap: RowCap,
+        caps: CapBook,
         inbox: Inbox,
         send: Callable[[FromWorker], None],
         finisher: Finisher,
@@ -92,15 +95,17 @@ class Worker:
         self._place = device.place
         in_flight = IN_FLIGHT.get(device.place.type, IN_FLIGHT_ELSEWHERE)
         self._ready = Ready(device=str(device), in_flight=in_flight)
+        self._caps = caps
         self._inbox = inbox
         self._send = send
         self._finisher = finisher
         self._wildcards = wildcards
         self._control = control
         self._clock = clock
-        self._shelf = Shelf(load=load, cap=cap)
+        self._shelf = Shelf(load=load, caps=caps)
         self._drawings: dict[str, Drawing] = {}
         self._undecoded: deque[ImageInFlight] = deque()
+        self._changeover = Changeover()
 
     def run(self) -> None:
         """Work until `stop`. Raises what makes the device unusable, such as a sticky CUDA error."""
@@ -109,12 +114,16 @@ class Worker:
             while self._obey():
                 self._tick()
                 self._decode_one()
+                self._change_over()
+            self._caps.save()
 
     # -- commands ---------------------------------------------------------------------------------
 
     def _obey(self) -> bool:
         """Take what has come in; wait only while there is nothing to draw. False after `stop`."""
         while self._idle or not self._inbox.empty():
+            if self._inbox.empty() and self._measure():
+                continue
             match self._inbox.get():
                 case Start() as command:
                     self._start(command)
@@ -126,11 +135,26 @@ class Worker:
                     return False
         return True
 
+    def _measure(self) -> bool:
+        """Use an idle moment to learn what larger ticks cost; False where there is nothing left to learn."""
+        if self._loop is not None and self._loop.probe():
+            return True
+        self._writer.submit(self._caps.save)
+        return False
+
     @property
     def _idle(self) -> bool:
-        return not self._undecoded and not (self._loop and self._loop.images)
+        return not self._busy and not self._changeover
+
+    @property
+    def _busy(self) -> bool:
+        return bool(self._undecoded or (self._loop and self._loop.images))
 
     def _start(self, command: Start) -> None:
+        elsewhere = self._loop is not None and self._loop.model.name != command.request.model
+        if self._changeover.images or (self._busy and elsewhere):
+            self._changeover.jobs.append(command)
+            return
         try:
             drawing = self._prepare(command)
         except Exception as error:
@@ -138,7 +162,7 @@ class Worker:
             return
         self._drawings[command.job] = drawing
         for image in drawing.images:
-            self._loop_of(drawing.request.model, command.job).join(image)
+            self._loop_of(drawing.request.model, command.job).join(image, command.request.owner)
 
     def _prepare(self, command: Start) -> Drawing:
         request = command.request
@@ -146,6 +170,7 @@ class Worker:
         lines = functools.cache(self._wildcards)  # a file is read once for a job
         conditionings = [self._conditioning(model, request, index, lines) for index in range(request.count)]
         images = start_images(model, command, conditionings)
+        leave_to_refiner(images, request.refiner)
         steer(images, command, model=model, load=self._control)
         return Drawing(
             job_id=command.job,
@@ -153,6 +178,7 @@ class Worker:
             folder=command.folder,
             images=images,
             notices=notices_of(model, images),
+            model_hash=model.hash,
             clock=self._clock,
         )
 
@@ -163,12 +189,7 @@ class Worker:
         words = words_of(request, index, lines=lines)
         loras.check(words.prompt, known=(), field="prompt")
         loras.check(words.negative_prompt, known=(), field="negative_prompt")
-        return model.prompts.encode(
-            words.prompt,
-            words.negative_prompt,
-            guided=request.guidance_scale > 1 and model.unet.config.time_cond_proj_dim is None,
-            clip_skip=request.clip_skip or 1,
-        )
+        return condition(model, request, words)
 
     def _loop_of(self, model: str, job_id: str) -> StepLoop:
         if not self._shelf.holds(model):
@@ -187,7 +208,8 @@ class Worker:
         if self._loop is not None:
             self._loop.leave(job_id)
         self._undecoded = deque(image for image in self._undecoded if image.job_id != job_id)
-        return self._drawings.pop(job_id, None) is not None
+        waited = self._changeover.leave(job_id)
+        return self._drawings.pop(job_id, None) is not None or waited
 
     # -- drawing ----------------------------------------------------------------------------------
 
@@ -200,7 +222,9 @@ class Worker:
         for job_id in dict.fromkeys(image.job_id for image in tick.advanced):
             if (drawing := self._drawings.get(job_id)) is not None and drawing.report_due():
                 self._report(drawing, next(i for i in tick.advanced if i.job_id == job_id))
-        self._undecoded.extend(i for i in tick.advanced if i.done and i.job_id in self._drawings)
+        done = [image for image in tick.advanced if image.done and image.job_id in self._drawings]
+        self._undecoded.extend(image for image in done if not image.after)
+        self._changeover.images.extend(image for image in done if image.after)
 
     def _report(self, drawing: Drawing, image: ImageInFlight) -> None:
         preview = self._preview(image) if drawing.preview_due() else None
@@ -225,10 +249,32 @@ class Worker:
         else:
             self._write(drawing, image, pixels)
 
+    def _change_over(self) -> None:
+        """Once nothing is left to draw: pictures go on with their refiner, or the jobs that waited begin."""
+        if self._busy:
+            return
+        for image in self._changeover.take_images():
+            try:
+                self._refine(image)
+            except Exception as error:
+                self._fail_drawing(image.job_id, error)
+        if not self._busy:
+            for command in self._changeover.take_jobs():
+                self._start(command)
+
+    def _refine(self, image: ImageInFlight) -> None:
+        drawing = self._drawings.get(image.job_id)
+        if (
+            drawing is None or (refiner := drawing.request.refiner) is None
+        ):  # another of its images has failed
+            return
+        loop = self._loop_of(refiner.model, image.job_id)
+        refined = start_refinement(loop.model, drawing.request, image)
+        drawing.images[drawing.images.index(image)] = refined
+        loop.join(refined, drawing.request.owner)
+
     def _write(self, drawing: Drawing, image: ImageInFlight, pixels: npt.NDArray[np.uint8]) -> None:
-        assert self._loop is not None
-        hash_ = self._loop.model.hash
-        future = self._writer.submit(write_image, self._finisher, drawing, image, pixels, hash_)
+        future = self._writer.submit(write_image, self._finisher, drawing, image, pixels)
         future.add_done_callback(lambda done: self._inbox.put(Written(image.job_id, image.index, done)))
 
     def _file_written(self, written: Written) -> None:

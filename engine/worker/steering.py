@@ -14,6 +14,7 @@ import torch
 
 from engine.models.control_loading import ControlNetwork
 from engine.wire import Control, ControlKind
+from engine.worker.speed import eager
 
 Options = dict[str, Any]
 
@@ -56,8 +57,8 @@ class Steered(Protocol):
 @contextmanager
 def steered(
     unet: Any, batch: Sequence[Steered], sample: torch.Tensor, timesteps: torch.Tensor, options: Options
-) -> Iterator[Options]:
-    """The options of the network's forward pass with what steers it; inside the block an IP-Adapter is worn.
+) -> Iterator[tuple[Any, Options]]:
+    """The network of a forward pass and its options, with what steers it; inside the block an IP-Adapter is worn.
 
     `sample` [rows, channels, h, w]; `options` has `encoder_hidden_states`. All images of the batch have equal keys.
     """
@@ -74,9 +75,10 @@ def steered(
             case ControlKind.IP_ADAPTER:
                 tokens = {"image_embeds": [_tokens(batch, controls, sample.dtype)]}
                 more["added_cond_kwargs"] = (options.get("added_cond_kwargs") or {}) | tokens
+                unet = eager(unet)  # compiled it would have to be compiled anew
                 wears = by.network.worn_by(unet, controls[0].control.weight)
     with wears:
-        yield options | more
+        yield unet, options | more
 
 
 def _residuals(

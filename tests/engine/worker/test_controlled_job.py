@@ -15,7 +15,7 @@ from engine.models.control_loading import ControlNetwork, load_control
 from engine.models.controls import ControlFolder
 from engine.models.loading import StableDiffusion
 from engine.wire import GenerationRequest
-from engine.worker.batching import RowCap
+from engine.worker.cap_book import CapBook
 from engine.worker.control_shelf import ControlShelf
 from engine.worker.process import Inbox, Worker
 from tests.engine.tiny_controls import make_controlnet
@@ -59,7 +59,7 @@ def last_frame(
     Worker(
         load=lambda _: model,
         device=model.device,
-        cap=RowCap(),
+        caps=CapBook(file=None, machine="the test"),
         inbox=inbox,
         send=send,
         finisher=Finisher(version="0.1.0"),
