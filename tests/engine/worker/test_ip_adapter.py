@@ -1,6 +1,7 @@
 """IP-Adapters are judged by diffusers' own pipelines, and leave nothing behind in the network."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from engine.errors import Refusal
 from engine.models.loading import StableDiffusion, load_stable_diffusion
 from engine.wire import Control, GenerationRequest, Sampler, Schedule
 from engine.worker.device import Device
+from engine.worker.speed import Bucketed
 from tests.engine.tiny_controls import make_controlnet, make_ip_adapter
 from tests.engine.tiny_model import make_tiny_model
 from tests.engine.worker.steered import Steerer, by_pipeline, parts_of, pattern
@@ -108,6 +110,18 @@ def test_ip_adapters_and_plain_pictures_in_flight_together_equal_those_drawn_alo
     images = [image for request, shown in requests for image in steerer.start(request, shown)]
     for drawn, (request, shown) in zip(steerer.draw(*images), requests, strict=True):
         assert np.abs(drawn - steerer.draw_one(request, shown)).max() <= 1e-4
+
+
+def test_a_network_with_buckets_of_rows_is_steered_as_one_without(
+    steerer: Steerer, folder: Path, ask: Ask
+) -> None:
+    unet = steerer.model.unet
+    bucketed = Steerer(replace(steerer.model, unet=Bucketed(unet, unet)), folder)
+    prompt = "a cat AND a dog"  # three rows, in a bucket of four
+    for controls in ([Control(name="edges")], [Control(name="style")]):
+        request = steered(ask, *controls, prompt=prompt)
+        plain = steerer.draw_one(request, [pattern(1)])
+        assert np.abs(bucketed.draw_one(request, [pattern(1)]) - plain).max() <= 1e-4
 
 
 def test_an_ip_adapter_for_a_network_that_adds_the_words_to_the_time_equals_the_pipelines(
