@@ -13,7 +13,6 @@ SLOPE = 0.41421356  # tan 22.5°: flatter is horizontal, steeper than its invers
 
 Integers = npt.NDArray[np.int32]
 Mask = npt.NDArray[np.bool_]
-_NEIGHBOURS = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
 
 
 def canny(picture: Image.Image, *, weak: int = WEAK, strong: int = STRONG) -> npt.NDArray[np.uint8]:
@@ -57,13 +56,18 @@ def _ridges(dx: Integers, dy: Integers, length: Integers) -> Mask:
 
 
 def _reached(ridges: Mask, seeds: Mask) -> Mask:
-    """The ridges that are connected with a seed, corners included: from each newly reached one to its neighbours."""
-    left = np.pad(ridges & ~seeds, 1)
-    reached = np.pad(seeds, 1)
-    rows, columns = np.nonzero(reached)
-    while len(rows):
-        near = np.concatenate([np.stack([rows + y, columns + x]) for y, x in _NEIGHBOURS], axis=1)
-        rows, columns = np.unique(near[:, left[near[0], near[1]]], axis=1)
-        left[rows, columns] = False
-        reached[rows, columns] = True
-    return reached[1:-1, 1:-1]
+    """The ridges that are connected with a seed, corners included. In linear time: each is walked over once."""
+    border = np.pad(ridges, 1)
+    width = border.shape[1]
+    left = bytearray(np.pad(ridges & ~seeds, 1).tobytes())
+    reached = np.flatnonzero(np.pad(seeds, 1)).tolist()
+    around = [y * width + x for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
+    while reached:
+        place = reached.pop()
+        for step in around:
+            if left[place + step]:
+                left[place + step] = 0
+                reached.append(place + step)
+    unreached = np.frombuffer(left, np.bool_).reshape(border.shape)
+    found: Mask = (border & ~unreached)[1:-1, 1:-1]
+    return found

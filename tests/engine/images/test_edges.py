@@ -40,6 +40,21 @@ def test_a_weak_edge_counts_where_it_is_connected_with_a_strong_one() -> None:
     assert (canny(picture)[8:12, 30:58].max(axis=0) == 255).all()
 
 
+def test_a_weak_line_is_followed_from_its_strong_end_through_every_turn() -> None:
+    """Over thousands of pixels, one after the other: what walks along it must not walk over all again each time."""
+    snake = np.zeros((256, 256, 3), np.uint8)
+    for turn, top in enumerate(range(4, 240, 12)):
+        snake[top : top + 6, 4:252] = 32
+        side = 244 if turn % 2 == 0 else 4
+        snake[top + 6 : top + 12, side : side + 8] = 32
+    picture = Image.fromarray(snake)
+    corners = (canny(picture) > 0).sum()  # 6 × 32 at some of them is under 200: nothing is strong
+    assert corners == 0
+    picture.paste("white", (4, 4, 10, 10))
+    edges = canny(picture) > 0
+    assert edges[200:].any(axis=1).mean() > 0.5  # at the far end too
+
+
 def test_a_slanted_edge_is_thin_and_without_gaps() -> None:
     picture = Image.new("RGB", (64, 64), "black")
     ImageDraw.Draw(picture).polygon([(0, 0), (63, 63), (0, 63)], fill="white")
