@@ -1,5 +1,5 @@
-"""The command line: `darkroom try | run | bot | engine | playground | generate | verify | models | bench | doctor |
-version`.
+"""The command line: `darkroom try | run | bot | engine | playground | generate | describe | verify | models |
+bench | doctor | version`.
 
 Results go to stdout, everything else to stderr. Exit codes as in sysexits.h: 69 something is not
 available, 78 a setting is wrong; 1 when a picture was asked for and not made, 2 for a wrong option.
@@ -22,11 +22,13 @@ import bot.__main__
 from bot import log as logs
 from bot.config import Settings, discord_token, load
 from bot.controls import parse
+from bot.describe import describe_alone
 from bot.doctor import examine
 from bot.errors import Misconfigured, Refused
 from bot.generate import format_of, generate_alone
 from bot.given import Given
 from bot.jobs.ports import EngineError
+from bot.judging import Judging
 from bot.launcher import ChildGaveUp, Launcher, bot_child, engine_child
 from bot.redraw import Redraw
 from bot.refiner import refiner_of
@@ -127,6 +129,14 @@ def generate(
     ] = False,
     padding: Annotated[int | None, typer.Option(help="Pixels around it that are seen, 0 to 256.")] = None,
     outpaint: Annotated[str | None, typer.Option(help="Extend the picture, such as left=64,up=32.")] = None,
+    depth: Annotated[
+        Path | None, typer.Option(help="A grey picture of what is near, white, and far, for depth2img.")
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help="depth2img or upscale, where a model can; all else is told by the others."),
+    ] = None,
+    noise_level: Annotated[int | None, typer.Option(help="How much upscale may make up, 0 to 350.")] = None,
     control: Annotated[
         list[str] | None,
         typer.Option(
@@ -142,6 +152,10 @@ def generate(
     variation_seed: Annotated[int | None, typer.Option(help="A seed to go towards.")] = None,
     variation_strength: Annotated[float | None, typer.Option(help="How far, 0 to 1.")] = None,
     count: Annotated[int | None, typer.Option(help="Pictures, 1 to 4.")] = None,
+    best_of: Annotated[
+        int | None, typer.Option(help="Draw so many, up to 16, and keep those nearest to the prompt.")
+    ] = None,
+    safety: Annotated[str | None, typer.Option(help="Check pictures: off, pass, blur or block.")] = None,
     sampler: Annotated[str | None, typer.Option(help="Such as euler_a or 'DPM++ 2M'.")] = None,
     schedule: Annotated[str | None, typer.Option(help="Such as karras.")] = None,
     model: Annotated[str | None, typer.Option(help="The model's name.")] = None,
@@ -165,6 +179,8 @@ def generate(
         prompt=prompt,
         controls=controls,
         redraw=redraw,
+        task=None if task is None else task.strip().casefold(),
+        noise_level=noise_level,
         variation_seed=variation_seed,
         variation_strength=variation_strength,
         negative_prompt=negative_prompt,
@@ -174,6 +190,7 @@ def generate(
         guidance=guidance,
         seed=seed,
         count=count,
+        judging=Judging(best_of=best_of, safety=safety),
         sampler=sampler,
         schedule=schedule,
         model=model,
@@ -186,11 +203,31 @@ def generate(
         config=config,
         environment=_companions(settings),
         options=options,
-        given=Given(init_image, mask, controls=tuple(each.picture for each in controls)),
+        given=Given(init_image, mask, depth=depth, controls=tuple(each.picture for each in controls)),
         out=out,
     )
     for path in _run(drawing):
         print(path)
+
+
+@app.command()
+def describe(
+    file: Annotated[Path, typer.Argument(help="A PNG, JPEG or WebP.")],
+    model: Annotated[str | None, typer.Option(help="The model whose CLIP looks at it.")] = None,
+    config: Config = None,
+) -> None:
+    """Say what is in a picture, in a few words."""
+    settings = _settings(config)
+    logs.set_up(TRIAL_QUIET, ())
+    looking = describe_alone(
+        models=_models(settings),
+        signing_key=_signing_key(settings),
+        config=config,
+        environment=_companions(settings),
+        file=file,
+        model=model,
+    )
+    print(_run(looking))
 
 
 @app.command()
@@ -249,7 +286,10 @@ async def _try_in_browser(settings: Settings, config: Path | None) -> None:
             data=Path(data),
             models=_models(settings),
             config=config,
-            environment={"DARKROOM_ENGINE__SIGNING_KEY": str(_signing_key(settings).absolute())},
+            environment={
+                "DARKROOM_ENGINE__SIGNING_KEY": str(_signing_key(settings).absolute()),
+                **_companions(settings),
+            },
         ) as trial:
             print("Starting …", file=sys.stderr)
             await trial.ready()
@@ -270,7 +310,10 @@ async def _try_once(settings: Settings, config: Path | None, text: str, out: Pat
             data=Path(data),
             models=_models(settings),
             config=config,
-            environment={"DARKROOM_ENGINE__SIGNING_KEY": str(_signing_key(settings).absolute())},
+            environment={
+                "DARKROOM_ENGINE__SIGNING_KEY": str(_signing_key(settings).absolute()),
+                **_companions(settings),
+            },
         ) as trial:
             await trial.ready()
             async with Person(trial.playground.base) as person:
@@ -308,8 +351,8 @@ def _signing_key(settings: Settings) -> Path:
 
 
 def _companions(settings: Settings) -> dict[str, str]:
-    """Where what belongs to models is, for an engine of our own, which has another data folder."""
-    folders = {"controls": "controlnets"}
+    """Where what goes with models is, for an engine of our own, which has another data folder."""
+    folders = {"clip": "clip", "safety_checker": "safety", "controls": "controlnets"}
     return {
         f"DARKROOM_ENGINE__{name.upper()}": str(
             Path(str(settings.engine.get(name) or settings.paths.data / folder)).absolute()

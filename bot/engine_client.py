@@ -97,12 +97,13 @@ class EngineClient:
         request: GenerationRequest,
         input_image: Path | None,
         mask: Path | None = None,
+        depth: Path | None = None,
         controls: Sequence[Path] = (),
     ) -> None:
-        """As `submit`, for a request that is nobody's job, and with a `mask` and `controls` for one that needs them."""
+        """As `submit`, for a request that is nobody's job, and with the other pictures that it needs."""
         form = aiohttp.FormData(default_to_multipart=True)
         form.add_field("request", request.model_dump_json(), content_type="application/json")
-        pictures = {"image": input_image, "mask": mask}
+        pictures = {"image": input_image, "mask": mask, "depth": depth}
         pictures |= {f"control-{index}": path for index, path in enumerate(controls)}
         for name, path in pictures.items():
             if path is not None:

@@ -7,7 +7,7 @@ from engine.models.controls import ControlFolder
 from engine.models.registry import Registry
 from engine.samplers import sampler_menu, schedule_menu
 from engine.supervisor import Executor
-from engine.wire import Capabilities, ControlInfo, Limits, ModelInfo
+from engine.wire import Capabilities, ControlInfo, Limits, ModelInfo, Safety
 
 
 class Catalogue:
@@ -20,10 +20,12 @@ class Catalogue:
         executor: Executor,
         queue_capacity: int,
         controls: ControlFolder | None = None,
+        safety: Safety = Safety.OFF,
     ) -> None:
         self._registry = registry
         self._folder = controls
         self._executor = executor
+        self._safety = safety
         self._limits = Limits(queue=queue_capacity)
         self._boot_id = secrets.token_hex(8)
         self._models: tuple[ModelInfo, ...] = ()
@@ -42,6 +44,7 @@ class Catalogue:
             models=self._models,
             samplers=sampler_menu(),
             schedules=schedule_menu(),
+            safety=self._safety,
             controls=self._controls,
             limits=self._limits,
         )

@@ -33,7 +33,7 @@ CODES = {
     "wrong_method": Code(405, False, "The address does not take this method."),
     "conflict": Code(409, False, "The id belongs to a job with other content."),
     "body_too_large": Code(413, False, "The JSON of the request is too long."),
-    "image_too_large": Code(413, False, "A picture that was sent has too many bytes or pixels."),
+    "image_too_large": Code(413, False, "An image that was sent has too many bytes or pixels."),
     "wrong_media_type": Code(415, False, "The body is not multipart/form-data."),
     "invalid_field": Code(422, False, "A field is outside its limits, or does not go with another."),
     "unknown_model": Code(422, False, "No model has this name."),
@@ -46,10 +46,16 @@ CODES = {
     ),
     "control_broken": Code(500, False, "The files of a control are damaged or incomplete."),
     "unsupported_task": Code(422, False, "The model cannot do this task."),
+    "clip_missing": Code(422, False, "best_of needs a CLIP, and the engine has none for this model."),
+    "safety_unavailable": Code(
+        422, False, "A check was asked for, and the safety checker is missing or failed."
+    ),
     "image_missing": Code(422, False, "The task needs an input image and none was sent."),
     "image_unreadable": Code(422, False, "The input image is empty, cut off, animated or of another format."),
     "mask_missing": Code(422, False, "The task needs a mask and none was sent."),
     "mask_unreadable": Code(422, False, "The mask is empty, cut off, animated or of another format."),
+    "depth_missing": Code(422, False, "The model needs a depth image and none was sent."),
+    "depth_unreadable": Code(422, False, "The depth image is empty, cut off, animated or of another format."),
     "queue_full": Code(429, True, "The queue holds as many jobs as it may."),
     "internal": Code(500, False, "Something broke; the log has the reference."),
     "shutting_down": Code(503, True, "The engine is stopping; offer the job again."),
@@ -58,6 +64,7 @@ CODES = {
     "worker_hung": Code(500, True, "The process that draws made no progress and was stopped."),
     "out_of_memory": Code(500, False, "The picture does not fit in the device's memory."),
     "nan_output": Code(500, False, "The model produced no numbers, which would be a black picture."),
+    "unsafe_image": Code(500, False, "The safety checker held every picture back."),
     "model_broken": Code(500, False, "The model's files are damaged or incomplete."),
 }
 

@@ -1,8 +1,9 @@
 """What the front and its worker say to each other: a JSON object per line over the worker's stdin and stdout.
 
-The front starts `python -m engine.worker --models FOLDER --wildcards FOLDER --controls FOLDER --device D --dtype T
---threads N --max-rows N --speed S --caps FILE --watermark TEXT --signing-key FILE` (values as in the [engine] table
-of the configuration; without the last nothing is signed). The worker
+The front starts `python -m engine.worker --models FOLDER --wildcards FOLDER --controls FOLDER --clip FOLDER
+--safety-checker FOLDER --device D --dtype T --threads N --max-rows N --speed S --caps FILE --watermark TEXT
+--signing-key FILE` (values as in the [engine] table of the configuration; without the last nothing is signed). The
+worker
 
 * says `ready` once, then `heartbeat` every `HEARTBEAT_S` from a thread of its own;
 * answers each `start` with any number of `loading` and `progress`, then exactly one of `finished`, `failed`
@@ -27,6 +28,7 @@ class Start(WireModel):
     """Draw `request`. `input` is an RGB PNG, exactly where the task needs one; `folder` exists.
 
     `mask` is a PNG of the input's size, black and white, exactly where the task is inpaint: white is drawn anew.
+    `depth` is a grey PNG, white where things are near, where the task is depth2img and one was sent.
     `controls` are RGB PNGs of any size, one for each of the request's.
     """
 
@@ -35,6 +37,7 @@ class Start(WireModel):
     request: GenerationRequest
     input: Path | None = None
     mask: Path | None = None
+    depth: Path | None = None
     controls: tuple[Path, ...] = ()
     folder: Path
 
@@ -83,13 +86,17 @@ class Progress(WireModel):
 
 
 class Finished(WireModel):
-    """Every image of the job lies in its folder. `seconds` is what drawing took, without waiting."""
+    """Every image of the job lies in its folder. `seconds` is what drawing took, without waiting.
+
+    `description` is the answer to `describe`, which has no images.
+    """
 
     type: Literal["finished"] = "finished"
     job: str
     images: tuple[ImageInfo, ...]
     seconds: Annotated[float, Field(ge=0)]
     notices: tuple[str, ...] = ()
+    description: str | None = None
 
 
 class Failed(WireModel):

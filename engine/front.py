@@ -103,6 +103,7 @@ class Front:
         request: wire.GenerationRequest,
         image: bytes | None,
         mask: bytes | None = None,
+        depth: bytes | None = None,
         controls: Mapping[int, bytes] = NO_CONTROLS,
     ) -> tuple[Job, bool]:
         """The job under this id, and whether it is new.
@@ -111,7 +112,7 @@ class Front:
         Raises Refusal: shutting_down, conflict, queue_full, storage_full, and those of `validate` and
         `decode_inputs`.
         """
-        fingerprint = await asyncio.to_thread(fingerprint_of, request, image, mask, controls)
+        fingerprint = await asyncio.to_thread(fingerprint_of, request, image, mask, depth, controls)
         if (known := self._attachable(job_id, fingerprint)) is not None:
             return known, False
         self._check_room()
@@ -121,11 +122,12 @@ class Front:
             capabilities,
             has_image=image is not None,
             has_mask=mask is not None,
+            has_depth=depth is not None,
             controls=controls.keys(),
         )
         request = completed(request, capabilities)
         # Outside of the lock: others must be able to cancel while a large picture is decoded.
-        inputs = await asyncio.to_thread(decode_inputs, request, image, mask, controls)
+        inputs = await asyncio.to_thread(decode_inputs, request, image, mask, depth, controls)
         async with self._admission:
             if (known := self._attachable(job_id, fingerprint)) is not None:
                 return known, False
@@ -137,6 +139,7 @@ class Front:
                 folder=self._spool.folder(job_id),
                 input_path=await self._open_folder(job_id, inputs),
                 mask_path=self._spool.mask_path(job_id) if inputs.mask is not None else None,
+                depth_path=self._spool.depth_path(job_id) if inputs.depth is not None else None,
                 control_paths=self._spool.control_paths(job_id, len(inputs.controls)),
                 log=EventLog(last_id=failed.log.last_id if failed else 0),
                 added_at=self._clock(),
@@ -221,7 +224,12 @@ class Front:
 
     async def _finish(self, job: Job, event: frames.Finished) -> None:
         """Commit, then tell."""
-        finished = wire.Finished(images=event.images, seconds=event.seconds, notices=event.notices)
+        finished = wire.Finished(
+            images=event.images,
+            seconds=event.seconds,
+            notices=event.notices,
+            description=event.description,
+        )
         result = Result(
             request=job.request,
             fingerprint=job.fingerprint,
@@ -276,7 +284,7 @@ class Front:
     async def _open_folder(self, job_id: str, inputs: Inputs) -> Path | None:
         try:
             return await asyncio.to_thread(
-                self._spool.open, job_id, inputs.image, inputs.mask, inputs.controls
+                self._spool.open, job_id, inputs.image, inputs.mask, inputs.depth, inputs.controls
             )
         except OSError:
             log.exception("the spool could not be written")
@@ -300,6 +308,7 @@ class Front:
                 job.request,
                 input_path=job.input_path,
                 mask_path=job.mask_path,
+                depth_path=job.depth_path,
                 control_paths=job.control_paths,
                 folder=job.folder,
             )
@@ -310,8 +319,8 @@ class Front:
         health = self._executor.health
         if not self._running or not health.ready:
             return health.ready
-        images = sum(job.request.count for job in self._running.values())
-        count = self._jobs[ticket.job_id].request.count
+        images = sum(job.request.candidates for job in self._running.values())
+        count = self._jobs[ticket.job_id].request.candidates
         return ticket.model == self._loaded and images + count <= health.in_flight
 
     def _announce(self) -> None:

@@ -63,6 +63,7 @@ class Job:
     folder: Path
     input_path: Path | None = None
     mask_path: Path | None = None
+    depth_path: Path | None = None
     control_paths: tuple[Path, ...] = ()
     log: EventLog = field(default_factory=EventLog)
     cancel_requested: bool = False
@@ -93,15 +94,18 @@ def fingerprint_of(
     request: GenerationRequest,
     input_image: bytes | None,
     mask: bytes | None = None,
+    depth: bytes | None = None,
     controls: Mapping[int, bytes] = NO_CONTROLS,
 ) -> str:
-    """SHA-256, in hex, of the canonical JSON of the request and of the bytes of all pictures."""
+    """SHA-256, in hex, of the canonical JSON of the request and of the bytes of the pictures that came with it."""
     canonical = json.dumps(request.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
     whole = hashlib.sha256(canonical.encode() + b"\0" + (input_image or b""))
     if mask is not None:
         whole.update(
             b"\0" + hashlib.sha256(mask).digest()
         )  # of a fixed length: where it begins is no question
+    if depth is not None:
+        whole.update(b"\0depth" + hashlib.sha256(depth).digest())
     for index in sorted(controls):
         whole.update(b"\0%d" % index + hashlib.sha256(controls[index]).digest())
     return whole.hexdigest()

@@ -17,7 +17,7 @@ from engine.catalogue import Catalogue
 from engine.config import is_loopback
 from engine.errors import Refusal
 from engine.front import Front
-from engine.images.decoding import IMAGE, MASK, check_size, control_part
+from engine.images.decoding import PARTS, check_size, control_part
 from engine.job import Job
 from engine.validation import parse_request
 from engine.wire import JOB_ID_PATTERN, MAX_CONTROLS, MAX_INPUT_BYTES, Queued
@@ -25,7 +25,7 @@ from engine.wire import JOB_ID_PATTERN, MAX_CONTROLS, MAX_INPUT_BYTES, Queued
 log = logging.getLogger(__name__)
 
 MAX_REQUEST_BYTES = 64 * 1024
-PICTURES = {"image": IMAGE, "mask": MASK} | {f"control-{n}": control_part(n) for n in range(MAX_CONTROLS)}
+PICTURES = PARTS | {f"control-{n}": control_part(n) for n in range(MAX_CONTROLS)}
 MAX_BODY_BYTES = len(PICTURES) * MAX_INPUT_BYTES + 2 * MAX_REQUEST_BYTES
 BODY_S = 60.0  # a body takes no longer to arrive
 WRITE_S = 60.0  # a reader of events that takes nothing for so long is dropped
@@ -69,7 +69,12 @@ class Routes:
         job_id = _job_id(request)
         parts = await _read_body(request)
         job, new = await self._front.submit(
-            job_id, parse_request(parts["request"]), parts.get("image"), parts.get("mask"), _controls(parts)
+            job_id,
+            parse_request(parts["request"]),
+            parts.get("image"),
+            parts.get("mask"),
+            parts.get("depth"),
+            _controls(parts),
         )
         newest = job.log.terminal or job.log.newest(Queued)
         return web.json_response(

@@ -1,6 +1,6 @@
 """Finished jobs on disk, until they are acknowledged: a folder per job, found again after a restart.
 
-    <root>/<job id>/input.png, mask.png, control-0.png, …, 0.png, 1.png, …, result.json
+    <root>/<job id>/input.png, mask.png, depth.png, control-0.png, …, 0.png, 1.png, …, result.json
 
 Pictures are .jpeg or .webp where the request asked for that.
 
@@ -50,6 +50,7 @@ class Spool:
         job_id: str,
         input_png: bytes | None,
         mask_png: bytes | None = None,
+        depth_png: bytes | None = None,
         control_pngs: Sequence[bytes] = (),
     ) -> Path | None:
         """Make the job's folder, empty but for what was sent; returns the path of the input image.
@@ -61,6 +62,8 @@ class Spool:
         folder.mkdir(parents=True)
         if mask_png is not None:
             _write(self.mask_path(job_id), mask_png)
+        if depth_png is not None:
+            _write(self.depth_path(job_id), depth_png)
         for path, control in zip(self.control_paths(job_id, len(control_pngs)), control_pngs, strict=True):
             _write(path, control)
         if input_png is None:
@@ -72,6 +75,10 @@ class Spool:
     def mask_path(self, job_id: str) -> Path:
         """Where the mask of a job lies, if it has one."""
         return self.folder(job_id) / "mask.png"
+
+    def depth_path(self, job_id: str) -> Path:
+        """Where the depth image of a job lies, if it has one."""
+        return self.folder(job_id) / "depth.png"
 
     def control_paths(self, job_id: str, count: int) -> tuple[Path, ...]:
         """Where the control pictures of a job lie, of which it has `count`."""

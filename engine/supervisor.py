@@ -55,6 +55,7 @@ class Executor(Protocol):
         input_path: Path | None,
         folder: Path,
         mask_path: Path | None = None,
+        depth_path: Path | None = None,
         control_paths: tuple[Path, ...] = (),
     ) -> None:
         """Draw into `folder`. Exactly one finished, failed or cancelled event follows, whatever happens."""
@@ -113,6 +114,7 @@ class LocalWorker:
         input_path: Path | None,
         folder: Path,
         mask_path: Path | None = None,
+        depth_path: Path | None = None,
         control_paths: tuple[Path, ...] = (),
     ) -> None:
         self._in_flight.add(job_id)
@@ -126,6 +128,7 @@ class LocalWorker:
                 request=request,
                 input=input_path,
                 mask=mask_path,
+                depth=depth_path,
                 controls=control_paths,
                 folder=folder,
             )

@@ -16,6 +16,7 @@ VERSION: Final = 1
 MAX_PROMPT_CHARS = 2000
 MAX_STEPS = 150
 MAX_COUNT = 4
+MAX_BEST_OF = 16
 MIN_SIDE = 64
 MAX_SIDE = 2048
 SIDE_MULTIPLE = 8  # the autoencoder's factor: a latent cell is 8 × 8 pixels
@@ -29,6 +30,10 @@ MIN_INPUT_SIDE = 8
 MAX_MASK_BLUR = 64  # A1111's sliders
 MAX_PADDING = 256
 DEFAULT_PADDING = 32
+UPSCALE_FACTOR = 4  # along a side: what SD's upscaler was trained for
+MAX_UPSCALE_PIXELS = MAX_INPUT_PIXELS // UPSCALE_FACTOR**2  # what comes out may be put in again
+MAX_NOISE_LEVEL = 350  # Stability's `max_noise_level` of the upscaler
+DEFAULT_NOISE_LEVEL = 20
 MAX_CONTROLS = 3  # each may cost half as much again as the picture itself
 MAX_CONTROL_WEIGHT = 2.0
 INPUT_FORMATS = ("PNG", "JPEG", "WEBP")
@@ -47,11 +52,19 @@ class Task(StrEnum):
     IMG2IMG = "img2img"
     INPAINT = "inpaint"
     OUTPAINT = "outpaint"
+    DEPTH2IMG = "depth2img"
+    UPSCALE = "upscale"
+    DESCRIBE = "describe"  # a picture to a text: nothing is drawn
 
     @property
     def takes_image(self) -> bool:
-        """Whether it starts from a picture, and so has a strength."""
+        """Whether it starts from a picture."""
         return self is not Task.TXT2IMG
+
+    @property
+    def has_strength(self) -> bool:
+        """Whether it keeps something of the picture, so that one says how much."""
+        return self.takes_image and self not in (Task.UPSCALE, Task.DESCRIBE)
 
 
 class Sampler(StrEnum):
@@ -93,6 +106,20 @@ class Fill(StrEnum):
     FILL = "fill"  # the colours around it, blurred
     NOISE = "noise"
     NOTHING = "nothing"
+
+
+class Safety(StrEnum):
+    """What becomes of a picture that a safety checker flags, laxest first."""
+
+    OFF = "off"  # nothing is checked
+    PASS = "pass"  # it is shown, with the verdict
+    BLUR = "blur"
+    BLOCK = "block"  # it is not written at all
+
+    @property
+    def hides(self) -> bool:
+        """Whether a flagged picture is kept from people."""
+        return self in (Safety.BLUR, Safety.BLOCK)
 
 
 class Margins(WireModel):
@@ -148,6 +175,14 @@ class Refiner(WireModel):
     switch_at: Annotated[float, Field(strict=True, gt=0, lt=1, allow_inf_nan=False)] = 0.8
 
 
+def upscaled_size(picture: tuple[int, int]) -> tuple[int, int]:
+    """The `width` and `height` of a request to upscale a picture of (width, height): its own, rounded up to what a
+    request may say. The result has UPSCALE_FACTOR times the picture's own, to the pixel.
+    """
+    width, height = (max(MIN_SIDE, -(-side // SIDE_MULTIPLE) * SIDE_MULTIPLE) for side in picture)
+    return width, height
+
+
 MEDIA_TYPES: Final = {kind: f"image/{kind}" for kind in Format}
 
 
@@ -162,6 +197,10 @@ class GenerationRequest(WireModel):
     `extend`. For both, `width` × `height` is what the network draws: the whole picture, or with `only_masked` the
     masked part and `padding` pixels around it. The result has the input's size, and the margins of `extend`.
     `mask_blur`, in pixels, softens the edge of what is put back: the deviation of a Gaussian.
+    For upscale they are what `upscaled_size` says of the picture, and `noise_level`, in the upscaler's own 1000
+    steps, is how noisy it is shown to the network: more noise, more that is made up.
+    With `best_of`, so many candidates are drawn, each as image i of the request, and the `count` that a CLIP finds
+    nearest to the prompt are kept, best first.
     Each of `controls` has a picture of its own, which is fitted to what is drawn as an input image is.
     The prompts are in the language of docs/commands.md. `clip_skip` counts as A1111: 1 is the text encoder's last
     layer, each more is one layer earlier; None is the model's default.
@@ -191,8 +230,16 @@ class GenerationRequest(WireModel):
     only_masked: Annotated[bool, Field(strict=True)] = False
     padding: Annotated[int, Field(strict=True, ge=0, le=MAX_PADDING)] = DEFAULT_PADDING
     extend: Margins | None = None
+    best_of: Annotated[int, Field(strict=True, ge=1, le=MAX_BEST_OF)] | None = None
+    safety: Safety = Safety.OFF
     controls: Annotated[tuple[Control, ...], Field(max_length=MAX_CONTROLS)] = ()
     refiner: Refiner | None = None
+    noise_level: Annotated[int, Field(strict=True, ge=0, le=MAX_NOISE_LEVEL)] = DEFAULT_NOISE_LEVEL
+
+    @property
+    def candidates(self) -> int:
+        """How many images are drawn, of which `count` are kept."""
+        return self.best_of or self.count
 
     def image_seed(self, index: int) -> int:
         """The seed that draws image `index` of this request alone."""
@@ -221,8 +268,19 @@ class ErrorBody(WireModel):
     retryable: bool = False
 
 
+class SafetyVerdict(WireModel):
+    """What the safety checkers found. `score` is how far the likeliest `concept` is over its limit: flagged over 0."""
+
+    flagged: bool
+    score: float
+    concept: str | None = None
+
+
 class ImageInfo(WireModel):
-    """One finished image; its bytes are at `/v1/jobs/{id}/images/{index}`."""
+    """One finished image; its bytes are at `/v1/jobs/{id}/images/{index}`.
+
+    `score` is the cosine, in [-1, 1], between picture and prompt by a CLIP, where `best_of` asked for it.
+    """
 
     index: int
     seed: int
@@ -232,6 +290,8 @@ class ImageInfo(WireModel):
     bytes: int
     sha256: str
     infotext: str
+    score: float | None = None
+    safety: SafetyVerdict | None = None
 
     @property
     def file_name(self) -> str:
@@ -265,12 +325,16 @@ class Progress(WireModel):
 
 
 class Finished(WireModel):
-    """All images are in the engine's spool. `notices` are sentences for the person, e.g. that a prompt was cut."""
+    """All images are in the engine's spool. `notices` are sentences for the person, e.g. that a prompt was cut.
+
+    `description` is what `describe` found, which has no images.
+    """
 
     type: Literal["finished"] = "finished"
     images: tuple[ImageInfo, ...]
     seconds: float
     notices: tuple[str, ...] = ()
+    description: str | None = None
 
 
 class Failed(WireModel):
@@ -301,7 +365,11 @@ class Defaults(WireModel):
 
 
 class ModelInfo(WireModel):
-    """A model as a person may choose it. `notice` is shown with every picture it draws, e.g. that it is untrained."""
+    """A model as a person may choose it. `notice` is shown with every picture it draws, e.g. that it is untrained.
+
+    `estimates_depth`: whether depth2img needs no depth image, since the model finds the depth of the input itself.
+    `ranked` says whether a CLIP is there for `best_of`, `checked` whether a safety checker is.
+    """
 
     name: str
     title: str
@@ -310,6 +378,9 @@ class ModelInfo(WireModel):
     defaults: Defaults
     max_side: int = MAX_SIDE
     notice: str = ""
+    estimates_depth: bool = False
+    ranked: bool = False
+    checked: bool = False
 
 
 class ControlInfo(WireModel):
@@ -338,6 +409,7 @@ class Limits(WireModel):
     prompt_chars: int = MAX_PROMPT_CHARS
     steps: int = MAX_STEPS
     count: int = MAX_COUNT
+    best_of: int = MAX_BEST_OF
     min_side: int = MIN_SIDE
     max_side: int = MAX_SIDE
     side_multiple: int = SIDE_MULTIPLE
@@ -349,6 +421,8 @@ class Limits(WireModel):
     input_side: int = MIN_INPUT_SIDE
     mask_blur: int = MAX_MASK_BLUR
     padding: int = MAX_PADDING
+    upscale_pixels: int = MAX_UPSCALE_PIXELS
+    noise_level: int = MAX_NOISE_LEVEL
     controls: int = MAX_CONTROLS
     control_weight: float = MAX_CONTROL_WEIGHT
     input_formats: tuple[str, ...] = INPUT_FORMATS
@@ -361,7 +435,8 @@ STARTING = "starting"  # the device, while the worker has not said what it is
 class Capabilities(WireModel):
     """What this engine can draw. `boot_id` changes with every start of the front.
 
-    The first of `models` is the default. `device` says what draws, in words.
+    The first of `models` is the default. `device` says what draws, in words. `safety` is the least that every
+    request gets, whatever it asks for.
     """
 
     version: Literal[1] = VERSION
@@ -373,5 +448,6 @@ class Capabilities(WireModel):
     loras: tuple[str, ...] = ()
     embeddings: tuple[str, ...] = ()
     upscalers: tuple[str, ...] = ()
+    safety: Safety = Safety.OFF
     controls: tuple[ControlInfo, ...] = ()
     limits: Limits = Limits()

@@ -20,6 +20,7 @@ from engine import frames
 from engine.errors import Misconfigured
 from engine.images import signing_key
 from engine.images.finishing import Finisher
+from engine.models.companions import Companions
 from engine.models.control_loading import ControlNetwork, load_control
 from engine.models.controls import ControlFolder
 from engine.models.loading import StableDiffusion, load_stable_diffusion
@@ -28,6 +29,7 @@ from engine.prompts.wildcards import WildcardFolder
 from engine.worker.cap_book import CapBook, machine_of
 from engine.worker.control_shelf import ControlShelf
 from engine.worker.device import Device, choose_device
+from engine.worker.judges import Judges
 from engine.worker.process import Inbox, Worker
 from engine.worker.speed import Speed, can_compile, sped_up
 
@@ -57,14 +59,19 @@ def main() -> None:
     inbox: Inbox = SimpleQueue()
     threading.Thread(target=_read, args=(inbox,), daemon=True, name="commands").start()
     threading.Thread(target=_beat, args=(send,), daemon=True, name="heartbeat").start()
+    registry = Registry(options.models)
+    companions = Companions(clip=options.clip, safety=options.safety_checker)
+    judges = Judges(companions=companions, place=registry.lookup)
     Worker(
-        load=partial(_load, Registry(options.models), device, options.speed),
+        load=partial(_load, registry, device, options.speed),
         device=device,
         caps=CapBook(file=options.caps, machine=machine_of(device), fixed=options.max_rows),
         inbox=inbox,
         send=send,
         finisher=Finisher(version=version("darkroom"), watermark=options.watermark, key=key),
         wildcards=WildcardFolder(options.wildcards).lines,
+        jury=judges.jury,
+        describer=judges.describer,
         control=ControlShelf(load=partial(_load_control, ControlFolder(options.controls), device)).get,
     ).run()
     out.flush()
@@ -75,6 +82,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m engine.worker", description=__doc__)
     parser.add_argument("--models", type=Path, required=True, help="folder of models")
     parser.add_argument("--wildcards", type=Path, required=True, help="folder of NAME.txt files for prompts")
+    parser.add_argument("--clip", type=Path, required=True, help="folder of open_clip models")
+    parser.add_argument("--safety-checker", type=Path, required=True, help="folder of the safety checker")
     parser.add_argument("--controls", type=Path, required=True, help="folder of ControlNets and their like")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16")

@@ -37,10 +37,11 @@ from engine.prompts import loras
 from engine.prompts.conditioning import Conditioning
 from engine.prompts.wildcards import Lines, no_lines, words_of
 from engine.tasks.conditioning import condition
+from engine.tasks.describe import Describer, describe_file
 from engine.tasks.refine import leave_to_refiner, start_refinement
 from engine.tasks.starting import start_images
 from engine.tasks.steering import steer
-from engine.wire import GenerationRequest, ImageInfo
+from engine.wire import GenerationRequest, ImageInfo, Task
 from engine.worker.cap_book import CapBook
 from engine.worker.changeover import Changeover
 from engine.worker.control_shelf import no_control
@@ -48,6 +49,7 @@ from engine.worker.device import Device, free_memory
 from engine.worker.drawing import Drawing
 from engine.worker.failures import meaning
 from engine.worker.flight import ImageInFlight
+from engine.worker.judges import Jury, no_describer, no_jury
 from engine.worker.notices import notices_of
 from engine.worker.pixels import decode_latents
 from engine.worker.shelf import Shelf
@@ -62,11 +64,10 @@ IN_FLIGHT_ELSEWHERE = 4
 
 @dataclass(frozen=True)
 class Written:
-    """A picture's file is complete, or could not be written."""
+    """A picture is judged and the files that followed are complete, or a picture is described; or it failed."""
 
     job_id: str
-    index: int
-    result: "Future[ImageInfo]"
+    result: "Future[list[ImageInfo]] | Future[str]"
 
 
 Inbox = SimpleQueue[Start | Cancel | Stop | Written]
@@ -76,7 +77,7 @@ class Worker:
     """Draws until it is told to stop.
 
     `load` gives the networks of a model by name and may raise ModelBroken, `wildcards` the options of a file, `control`
-    a network by which pictures steer.
+    a network by which pictures steer, `jury` and `describer` whoever looks at a request's pictures.
     """
 
     def __init__(
@@ -89,6 +90,8 @@ class Worker:
         send: Callable[[FromWorker], None],
         finisher: Finisher,
         wildcards: Lines = no_lines,
+        jury: Callable[[GenerationRequest], Jury] = no_jury,
+        describer: Callable[[GenerationRequest], Describer] = no_describer,
         control: Callable[[str], ControlNetwork] = no_control,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -100,6 +103,8 @@ class Worker:
         self._send = send
         self._finisher = finisher
         self._wildcards = wildcards
+        self._jury = jury
+        self._describer = describer
         self._control = control
         self._clock = clock
         self._shelf = Shelf(load=load, caps=caps)
@@ -156,6 +161,9 @@ class Worker:
             self._changeover.jobs.append(command)
             return
         try:
+            if command.request.task is Task.DESCRIBE:
+                self._look(command)
+                return
             drawing = self._prepare(command)
         except Exception as error:
             self._fail(command.job, error)
@@ -166,9 +174,12 @@ class Worker:
 
     def _prepare(self, command: Start) -> Drawing:
         request = command.request
+        jury = self._jury(request)
         model = self._loop_of(request.model, command.job).model
         lines = functools.cache(self._wildcards)  # a file is read once for a job
-        conditionings = [self._conditioning(model, request, index, lines) for index in range(request.count)]
+        conditionings = [
+            self._conditioning(model, request, index, lines) for index in range(request.candidates)
+        ]
         images = start_images(model, command, conditionings)
         leave_to_refiner(images, request.refiner)
         steer(images, command, model=model, load=self._control)
@@ -178,9 +189,20 @@ class Worker:
             folder=command.folder,
             images=images,
             notices=notices_of(model, images),
+            jury=jury,
             model_hash=model.hash,
             clock=self._clock,
         )
+
+    def _look(self, command: Start) -> None:
+        """Describe a picture, aside: nothing is drawn, and no model is needed that draws."""
+        assert command.input is not None  # the front refuses describe without it
+        job_id, describer = command.job, self._describer(command.request)
+        self._drawings[job_id] = Drawing(
+            job_id=job_id, request=command.request, folder=command.folder, clock=self._clock
+        )
+        future = self._writer.submit(describe_file, describer, command.input)
+        future.add_done_callback(lambda done: self._inbox.put(Written(job_id, done)))
 
     def _conditioning(
         self, model: StableDiffusion, request: GenerationRequest, index: int, lines: Lines
@@ -227,14 +249,21 @@ class Worker:
         self._changeover.images.extend(image for image in done if image.after)
 
     def _report(self, drawing: Drawing, image: ImageInFlight) -> None:
-        preview = self._preview(image) if drawing.preview_due() else None
+        preview = self._preview(drawing, image) if drawing.preview_due() else None
         self._send(Progress(job=drawing.job_id, step=drawing.step, steps=drawing.steps, preview=preview))
 
-    def _preview(self, image: ImageInFlight) -> str:
+    def _preview(self, drawing: Drawing, image: ImageInFlight) -> str | None:
+        """A base64 JPEG, hidden where a finished picture might be: nobody has checked it yet.
+
+        None for an upscaler, whose latents nobody has fitted colours to, unless its card has them.
+        """
         assert self._loop is not None
         estimate = image.latents if image.estimate is None else image.estimate
-        matrix = self._loop.model.card.latent_to_rgb or STABLE_DIFFUSION
-        return base64.b64encode(preview_jpeg(estimate[0].float().cpu().numpy(), matrix)).decode()
+        matrix = self._loop.model.card.latent_to_rgb
+        if matrix is None and self._loop.model.low_res_config is not None:
+            return None
+        latents, hidden = estimate[0].float().cpu().numpy(), drawing.request.safety.hides
+        return base64.b64encode(preview_jpeg(latents, matrix or STABLE_DIFFUSION, hidden=hidden)).decode()
 
     def _decode_one(self) -> None:
         """One picture at a time, so that a decode never holds up the others' steps for long."""
@@ -243,7 +272,7 @@ class Worker:
         image = self._undecoded.popleft()
         drawing = self._drawings[image.job_id]
         try:
-            pixels = decode_latents(self._loop.model, image.latents)
+            pixels = decode_latents(self._loop.model, image.latents, image.tiling)
         except Exception as error:
             self._fail_drawing(image.job_id, error)
         else:
@@ -275,7 +304,7 @@ class Worker:
 
     def _write(self, drawing: Drawing, image: ImageInFlight, pixels: npt.NDArray[np.uint8]) -> None:
         future = self._writer.submit(write_image, self._finisher, drawing, image, pixels)
-        future.add_done_callback(lambda done: self._inbox.put(Written(image.job_id, image.index, done)))
+        future.add_done_callback(lambda done: self._inbox.put(Written(image.job_id, done)))
 
     def _file_written(self, written: Written) -> None:
         drawing = self._drawings.get(written.job_id)
@@ -284,7 +313,7 @@ class Worker:
         if (error := written.result.exception()) is not None:
             self._fail_drawing(written.job_id, error)
             return
-        drawing.infos[written.index] = written.result.result()
+        drawing.keep(written.result.result())
         if drawing.complete:
             del self._drawings[written.job_id]
             self._send(drawing.finished())

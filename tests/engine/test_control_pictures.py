@@ -184,13 +184,13 @@ async def test_a_part_of_an_unknown_name_is_refused(engine: Engine) -> None:
     assert status == 400
     assert body["message"] == (
         "The body must have one part 'request', and at most one each of"
-        " image, mask, control-0, control-1, control-2."
+        " image, mask, depth, control-0, control-1, control-2."
     )
 
 
 def test_the_fingerprint_tells_control_pictures_apart_also_by_their_place() -> None:
     request = wire.GenerationRequest.model_validate(REQUEST)
     sent: list[dict[int, bytes]] = [{}, {0: b"a"}, {0: b"b"}, {1: b"a"}, {0: b"a", 1: b"b"}]
-    prints = {fingerprint_of(request, None, None, controls) for controls in sent}
+    prints = {fingerprint_of(request, None, None, None, controls) for controls in sent}
     prints |= {fingerprint_of(request, b"a"), fingerprint_of(request, None, b"a")}
     assert len(prints) == 7

@@ -165,6 +165,8 @@ def test_the_worker_gets_the_settings_and_none_of_the_secrets(tmp_path: Path) ->
         *("--models", str(tmp_path.resolve())),
         *("--wildcards", str(tmp_path.resolve() / "data" / "wildcards")),
         *("--controls", str(tmp_path.resolve() / "data" / "controlnets")),
+        *("--clip", str(tmp_path.resolve() / "data" / "clip")),
+        *("--safety-checker", str(tmp_path.resolve() / "data" / "safety")),
         *("--device", "auto"),
         *("--dtype", "auto"),
         *("--threads", "2"),

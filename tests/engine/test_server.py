@@ -57,6 +57,27 @@ async def test_a_picture_is_served_as_the_format_that_was_asked_for(engine: Engi
         assert len(await response.read()) == finished.images[0].bytes
 
 
+async def test_a_picture_is_described_through_the_same_queue(engine: Engine) -> None:
+    assert (await engine.put("job", picture(), task="describe", prompt=""))[0] == 202
+    finished = await engine.until("job", "finished")
+    assert isinstance(finished, wire.Finished)
+    assert (finished.description, finished.images) == ("scripted", ())
+    status, body = await engine.put("job", picture(), task="describe", prompt="")
+    assert (status, body["description"]) == (200, "scripted")
+
+
+async def test_the_operators_policy_holds_for_requests_that_say_nothing(tmp_path: Path) -> None:
+    async with running(tmp_path, ENGINE__SAFETY="block") as engine:
+        status, body = await engine.put("job")
+        assert (status, body["code"], body["field"]) == (422, "safety_unavailable", "safety")
+        assert engine.drawn() == []
+        _, told = await engine.call("GET", "/v1/capabilities")
+        assert told["safety"] == "block"
+        (model,) = told["models"]
+        assert (model["ranked"], model["checked"]) == (True, False)
+        assert "describe" in model["tasks"]
+
+
 async def test_another_format_is_refused_in_one_sentence(engine: Engine) -> None:
     status, body = await engine.put("job", format="gif")
     assert (status, body["field"]) == (422, "format")
@@ -196,7 +217,7 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
         {"strength": 0.5},
         "invalid_field",
         "strength",
-        "strength belongs to img2img, inpaint, outpaint; the task was txt2img.",
+        "strength belongs to img2img, inpaint, outpaint, depth2img; the task was txt2img.",
     ),
     ({"task": "inpaint"}, "image_missing", "image", "inpaint needs an input image, and none was sent."),
     ({"mask_blur": 4}, "invalid_field", "mask_blur", "mask_blur belongs to inpaint; the task was txt2img."),
@@ -239,10 +260,10 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
     ),
     ({"task": "img2img"}, "image_missing", "image", "img2img needs an input image, and none was sent."),
     (
-        {"task": "upscale"},
+        {"task": "enlarge"},
         "invalid_field",
         "task",
-        "task must be one of txt2img, img2img, inpaint or outpaint; it was 'upscale'.",
+        "task must be one of txt2img, img2img, inpaint, outpaint, depth2img, upscale or describe; it was 'enlarge'.",
     ),
 ]
 REFUSED_WITH_IMAGE: list[tuple[dict[str, Any], bytes, int, str]] = [
@@ -272,7 +293,7 @@ REFUSED_WITH_IMAGE: list[tuple[dict[str, Any], bytes, int, str]] = [
 ]
 
 
-INPAINT = {"task": "inpaint", "strength": 0.5}
+INPAINT: dict[str, Any] = {"task": "inpaint", "strength": 0.5}
 OUTPAINT = {"task": "outpaint", "strength": 0.5}
 WHITE = picture("white")
 REFUSED_WITH_MASK: list[tuple[dict[str, Any], bytes | None, str, str, str]] = [
