@@ -26,7 +26,7 @@ async def main() -> int:
         out = Path(folder) / "hamster.png"
         began = time.monotonic()
         async with own_engine(
-            models=Path(folder), signing_key=Path(folder) / "signing.pem", config=None
+            models=Path(folder), signing_key=Path(folder) / "signing.pem", config=None, environment={}
         ) as engine:
             request = await first_request(engine)
             await draw(engine, request, out)

@@ -21,6 +21,7 @@ import typer
 import bot.__main__
 from bot import log as logs
 from bot.config import Settings, discord_token, load
+from bot.controls import parse
 from bot.describe import describe_alone
 from bot.doctor import examine
 from bot.errors import Misconfigured, Refused
@@ -136,6 +137,12 @@ def generate(
         typer.Option(help="depth2img or upscale, where a model can; all else is told by the others."),
     ] = None,
     noise_level: Annotated[int | None, typer.Option(help="How much upscale may make up, 0 to 350.")] = None,
+    control: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=FILE", help="A picture that steers; ,weight= ,start= ,end= ,preprocess= follow."
+        ),
+    ] = None,
     size: Annotated[
         str | None, typer.Option(help="square, portrait, landscape, wide, or such as 512x768.")
     ] = None,
@@ -167,8 +174,10 @@ def generate(
         padding=padding,
         outpaint=outpaint,
     )
+    controls = _check(lambda: tuple(map(parse, control or ())))
     options = Options(
         prompt=prompt,
+        controls=controls,
         redraw=redraw,
         task=None if task is None else task.strip().casefold(),
         noise_level=noise_level,
@@ -194,7 +203,7 @@ def generate(
         config=config,
         environment=_companions(settings),
         options=options,
-        given=Given(init_image, mask, depth=depth),
+        given=Given(init_image, mask, depth=depth, controls=tuple(each.picture for each in controls)),
         out=out,
     )
     for path in _run(drawing):
@@ -342,8 +351,8 @@ def _signing_key(settings: Settings) -> Path:
 
 
 def _companions(settings: Settings) -> dict[str, str]:
-    """Where what looks at pictures is, for an engine of our own, which has another data folder."""
-    folders = {"clip": "clip", "safety_checker": "safety"}
+    """Where what goes with models is, for an engine of our own, which has another data folder."""
+    folders = {"clip": "clip", "safety_checker": "safety", "controls": "controlnets"}
     return {
         f"DARKROOM_ENGINE__{name.upper()}": str(
             Path(str(settings.engine.get(name) or settings.paths.data / folder)).absolute()

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,11 +98,14 @@ class EngineClient:
         input_image: Path | None,
         mask: Path | None = None,
         depth: Path | None = None,
+        controls: Sequence[Path] = (),
     ) -> None:
-        """As `submit`, for a request that is nobody's job, and with the `mask` or `depth` that it needs."""
+        """As `submit`, for a request that is nobody's job, and with the other pictures that it needs."""
         form = aiohttp.FormData(default_to_multipart=True)
         form.add_field("request", request.model_dump_json(), content_type="application/json")
-        for name, path in (("image", input_image), ("mask", mask), ("depth", depth)):
+        pictures = {"image": input_image, "mask": mask, "depth": depth}
+        pictures |= {f"control-{index}": path for index, path in enumerate(controls)}
+        for name, path in pictures.items():
             if path is not None:
                 data = await asyncio.to_thread(path.read_bytes)
                 form.add_field(name, data, filename=path.name, content_type="application/octet-stream")

@@ -102,7 +102,7 @@ async def generate(
     """
     job_id = secrets.token_hex(16)
     bar = progress.add_task("waiting", total=None)
-    await engine.put(job_id, request, given.image, given.mask, given.depth)
+    await engine.put(job_id, request, given.image, given.mask, given.depth, given.controls)
     async for event in engine.events(job_id):
         match event:
             case Loading(model=model):

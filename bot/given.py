@@ -1,4 +1,4 @@
-"""The picture to start from, its mask and its depth, as files that a person named."""
+"""The picture to start from and those that go with it, as files that a person named."""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -17,6 +17,7 @@ class Given:
     size: tuple[int, int] | None = None
     depth: Path | None = None
     depth_size: tuple[int, int] | None = None
+    controls: tuple[Path, ...] = ()
 
     async def checked(self, folder: Path, limits: Limits, *, keep_size: bool) -> "Given":
         """The same pictures, which the engine may get, in `folder`. Raises Refused, OSError.

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from rapidfuzz import fuzz, process
 
 from bot import tasks
+from bot.controls import ControlChoice, chosen
 from bot.errors import Refused
 from bot.judging import Judging
 from bot.redraw import MEANING, OUTPAINT_STRENGTH, PLAIN, Redraw
@@ -62,6 +63,7 @@ class Options:
     variation_seed: int | None = None
     variation_strength: float | None = None
     judging: Judging = field(default_factory=Judging)
+    controls: tuple[ControlChoice, ...] = ()
     refiner: Refiner | None = None
     task: str | None = None
     depth: tuple[int, int] | None = None
@@ -98,6 +100,7 @@ def build(options: Options, capabilities: Capabilities, *, owner: str, random_se
         format=options.format,
         variation_seed=_variation_seed(options),
         variation_strength=_between("variation_strength", options.variation_strength, 0, 0, 1),
+        controls=chosen(options.controls, capabilities),
         refiner=options.refiner,
         noise_level=tasks.noise_level(options.noise_level, task, limits),
         **options.redraw.fields(limits),

@@ -25,6 +25,7 @@ from engine.front import Front
 from engine.images import signing_key
 from engine.log import set_up_logging
 from engine.models.companions import Companions
+from engine.models.controls import ControlFolder
 from engine.models.registry import Registry
 from engine.queue import FairQueue
 from engine.server import create_app
@@ -70,6 +71,7 @@ def worker_argv(settings: config.Settings) -> list[str]:
         *("--wildcards", str(settings.wildcards_folder.resolve())),
         *("--clip", str(settings.clip_folder.resolve())),
         *("--safety-checker", str(settings.safety_folder.resolve())),
+        *("--controls", str(settings.controls_folder.resolve())),
         *("--device", engine.device),
         *("--dtype", engine.dtype),
         *("--threads", str(engine.threads)),
@@ -107,6 +109,7 @@ async def serve(settings: config.Settings, *, token: str, worker_argv: Sequence[
     companions = Companions(clip=settings.clip_folder, safety=settings.safety_folder)
     catalogue = Catalogue(
         registry=Registry(settings.models_folder, companions=companions),
+        controls=ControlFolder(settings.controls_folder),
         executor=worker,
         queue_capacity=settings.engine.queue,
         safety=settings.engine.safety,

@@ -3,28 +3,39 @@
 import asyncio
 import secrets
 
+from engine.models.controls import ControlFolder
 from engine.models.registry import Registry
 from engine.samplers import sampler_menu, schedule_menu
 from engine.supervisor import Executor
-from engine.wire import Capabilities, Limits, ModelInfo, Safety
+from engine.wire import Capabilities, ControlInfo, Limits, ModelInfo, Safety
 
 
 class Catalogue:
-    """The models as of the last `refresh`, and everything else that a request may choose from."""
+    """The models and controls as of the last `refresh`, and everything else that a request may choose from."""
 
     def __init__(
-        self, *, registry: Registry, executor: Executor, queue_capacity: int, safety: Safety = Safety.OFF
+        self,
+        *,
+        registry: Registry,
+        executor: Executor,
+        queue_capacity: int,
+        controls: ControlFolder | None = None,
+        safety: Safety = Safety.OFF,
     ) -> None:
         self._registry = registry
+        self._folder = controls
         self._executor = executor
         self._safety = safety
         self._limits = Limits(queue=queue_capacity)
         self._boot_id = secrets.token_hex(8)
         self._models: tuple[ModelInfo, ...] = ()
+        self._controls: tuple[ControlInfo, ...] = ()
 
     async def refresh(self) -> None:
-        """Look again which models there are: one may have been added."""
+        """Look again which models and controls there are: one may have been added."""
         self._models = await asyncio.to_thread(self._registry.models)
+        if self._folder is not None:
+            self._controls = await asyncio.to_thread(self._folder.infos)
 
     def capabilities(self) -> Capabilities:
         return Capabilities(
@@ -35,5 +46,6 @@ class Catalogue:
             schedules=schedule_menu(),
             safety=self._safety,
             memory=self._executor.health.memory,
+            controls=self._controls,
             limits=self._limits,
         )

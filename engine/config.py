@@ -62,6 +62,7 @@ class Engine(Table):
     clip: str = ""  # of CLIP models; empty: the folder clip in the data folder
     safety_checker: str = ""  # its folder; empty: the folder safety in the data folder
     safety: Safety = Safety.OFF  # the least that every request gets
+    controls: str = ""  # empty: the folder controlnets in the data folder
     device: str = "auto"  # cpu, cuda, cuda:1, mps
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     threads: int = Field(0, ge=0, le=1024)  # of the CPU; 0: what the machine has
@@ -157,6 +158,10 @@ class Settings(Table):
     @property
     def safety_folder(self) -> Path:
         return Path(self.engine.safety_checker) if self.engine.safety_checker else self.paths.data / "safety"
+
+    @property
+    def controls_folder(self) -> Path:
+        return Path(self.engine.controls) if self.engine.controls else self.paths.data / "controlnets"
 
     @property
     def spool_folder(self) -> Path:

@@ -38,6 +38,13 @@ CODES = {
     "invalid_field": Code(422, False, "A field is outside its limits, or does not go with another."),
     "unknown_model": Code(422, False, "No model has this name."),
     "unknown_lora": Code(422, False, "The prompt names a LoRA that the engine does not have."),
+    "unknown_control": Code(422, False, "No network for control pictures has this name."),
+    "control_incompatible": Code(422, False, "The control was trained for another family of models."),
+    "control_missing": Code(422, False, "A control has no picture of its own."),
+    "control_unreadable": Code(
+        422, False, "A control picture is empty, cut off, animated or of another format."
+    ),
+    "control_broken": Code(500, False, "The files of a control are damaged or incomplete."),
     "unsupported_task": Code(422, False, "The model cannot do this task."),
     "clip_missing": Code(422, False, "best_of needs a CLIP, and the engine has none for this model."),
     "safety_unavailable": Code(

@@ -1,9 +1,9 @@
 """What the front and its worker say to each other: a JSON object per line over the worker's stdin and stdout.
 
-The front starts `python -m engine.worker --models FOLDER --wildcards FOLDER --device D --dtype T --threads N
---max-rows N --speed S --caps FILE --memory SIZE --model-cache SIZE --unload-minutes N --cpu-fallback --watermark TEXT
---clip FOLDER --safety-checker FOLDER --signing-key FILE` (values as in the [engine] table of the configuration; without
-the last nothing is signed). The worker
+The front starts `python -m engine.worker --models FOLDER --wildcards FOLDER --controls FOLDER --clip FOLDER
+--safety-checker FOLDER --device D --dtype T --threads N --max-rows N --speed S --caps FILE --memory SIZE
+--model-cache SIZE --unload-minutes N --cpu-fallback --watermark TEXT --signing-key FILE` (values as in the [engine]
+table of the configuration; without the last nothing is signed). The worker
 
 * says `ready` once, then `heartbeat` every `HEARTBEAT_S` from a thread of its own;
 * answers each `start` with any number of `loading` and `progress`, then exactly one of `finished`, `failed`
@@ -29,6 +29,7 @@ class Start(WireModel):
 
     `mask` is a PNG of the input's size, black and white, exactly where the task is inpaint: white is drawn anew.
     `depth` is a grey PNG, white where things are near, where the task is depth2img and one was sent.
+    `controls` are RGB PNGs of any size, one for each of the request's.
     """
 
     type: Literal["start"] = "start"
@@ -37,6 +38,7 @@ class Start(WireModel):
     input: Path | None = None
     mask: Path | None = None
     depth: Path | None = None
+    controls: tuple[Path, ...] = ()
     folder: Path
 
 

@@ -9,13 +9,13 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from engine import estimates, frames, wire
 from engine.catalogue import Catalogue
 from engine.errors import Refusal
-from engine.images.inputs import Inputs, decode_inputs
+from engine.images.inputs import NO_CONTROLS, Inputs, decode_inputs
 from engine.job import EventLog, Job, fingerprint_of
 from engine.metrics import Metrics
 from engine.pace import Pace
@@ -104,6 +104,7 @@ class Front:
         image: bytes | None,
         mask: bytes | None = None,
         depth: bytes | None = None,
+        controls: Mapping[int, bytes] = NO_CONTROLS,
     ) -> tuple[Job, bool]:
         """The job under this id, and whether it is new.
 
@@ -111,7 +112,7 @@ class Front:
         Raises Refusal: shutting_down, conflict, queue_full, storage_full, and those of `validate` and
         `decode_inputs`.
         """
-        fingerprint = await asyncio.to_thread(fingerprint_of, request, image, mask, depth)
+        fingerprint = await asyncio.to_thread(fingerprint_of, request, image, mask, depth, controls)
         if (known := self._attachable(job_id, fingerprint)) is not None:
             return known, False
         self._check_room()
@@ -122,10 +123,11 @@ class Front:
             has_image=image is not None,
             has_mask=mask is not None,
             has_depth=depth is not None,
+            controls=controls.keys(),
         )
         request = completed(request, capabilities)
         # Outside of the lock: others must be able to cancel while a large picture is decoded.
-        inputs = await asyncio.to_thread(decode_inputs, request, image, mask, depth)
+        inputs = await asyncio.to_thread(decode_inputs, request, image, mask, depth, controls)
         async with self._admission:
             if (known := self._attachable(job_id, fingerprint)) is not None:
                 return known, False
@@ -138,6 +140,7 @@ class Front:
                 input_path=await self._open_folder(job_id, inputs),
                 mask_path=self._spool.mask_path(job_id) if inputs.mask is not None else None,
                 depth_path=self._spool.depth_path(job_id) if inputs.depth is not None else None,
+                control_paths=self._spool.control_paths(job_id, len(inputs.controls)),
                 log=EventLog(last_id=failed.log.last_id if failed else 0),
                 added_at=self._clock(),
             )
@@ -280,7 +283,9 @@ class Front:
 
     async def _open_folder(self, job_id: str, inputs: Inputs) -> Path | None:
         try:
-            return await asyncio.to_thread(self._spool.open, job_id, inputs.image, inputs.mask, inputs.depth)
+            return await asyncio.to_thread(
+                self._spool.open, job_id, inputs.image, inputs.mask, inputs.depth, inputs.controls
+            )
         except OSError:
             log.exception("the spool could not be written")
             raise Refusal(
@@ -304,6 +309,7 @@ class Front:
                 input_path=job.input_path,
                 mask_path=job.mask_path,
                 depth_path=job.depth_path,
+                control_paths=job.control_paths,
                 folder=job.folder,
             )
         self._announce()

@@ -3,10 +3,12 @@
 import asyncio
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from engine.images.inputs import NO_CONTROLS
 from engine.queue import cost_of
 from engine.wire import TERMINAL, Event, Failed, Finished, GenerationRequest, WireModel
 
@@ -62,6 +64,7 @@ class Job:
     input_path: Path | None = None
     mask_path: Path | None = None
     depth_path: Path | None = None
+    control_paths: tuple[Path, ...] = ()
     log: EventLog = field(default_factory=EventLog)
     cancel_requested: bool = False
     added_at: float = 0.0  # monotonic, seconds
@@ -92,6 +95,7 @@ def fingerprint_of(
     input_image: bytes | None,
     mask: bytes | None = None,
     depth: bytes | None = None,
+    controls: Mapping[int, bytes] = NO_CONTROLS,
 ) -> str:
     """SHA-256, in hex, of the canonical JSON of the request and of the bytes of the pictures that came with it."""
     canonical = json.dumps(request.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
@@ -102,4 +106,6 @@ def fingerprint_of(
         )  # of a fixed length: where it begins is no question
     if depth is not None:
         whole.update(b"\0depth" + hashlib.sha256(depth).digest())
+    for index in sorted(controls):
+        whole.update(b"\0%d" % index + hashlib.sha256(controls[index]).digest())
     return whole.hexdigest()

@@ -1,6 +1,6 @@
 """Finished jobs on disk, until they are acknowledged: a folder per job, found again after a restart.
 
-    <root>/<job id>/input.png, mask.png, depth.png, 0.png, 1.png, …, result.json
+    <root>/<job id>/input.png, mask.png, depth.png, control-0.png, …, 0.png, 1.png, …, result.json
 
 Pictures are .jpeg or .webp where the request asked for that.
 
@@ -11,7 +11,7 @@ from a thread.
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -51,8 +51,9 @@ class Spool:
         input_png: bytes | None,
         mask_png: bytes | None = None,
         depth_png: bytes | None = None,
+        control_pngs: Sequence[bytes] = (),
     ) -> Path | None:
-        """Make the job's folder, empty but for the input image, whose path is returned, and mask and depth beside it.
+        """Make the job's folder, empty but for what was sent; returns the path of the input image.
 
         Raises OSError.
         """
@@ -63,6 +64,8 @@ class Spool:
             _write(self.mask_path(job_id), mask_png)
         if depth_png is not None:
             _write(self.depth_path(job_id), depth_png)
+        for path, control in zip(self.control_paths(job_id, len(control_pngs)), control_pngs, strict=True):
+            _write(path, control)
         if input_png is None:
             return None
         path = folder / "input.png"
@@ -76,6 +79,10 @@ class Spool:
     def depth_path(self, job_id: str) -> Path:
         """Where the depth image of a job lies, if it has one."""
         return self.folder(job_id) / "depth.png"
+
+    def control_paths(self, job_id: str, count: int) -> tuple[Path, ...]:
+        """Where the control pictures of a job lie, of which it has `count`."""
+        return tuple(self.folder(job_id) / f"control-{index}.png" for index in range(count))
 
     def finish(self, job_id: str, result: Result) -> None:
         """Commit a finished job. Raises FileNotFoundError where an image is missing or short, OSError."""

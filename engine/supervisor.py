@@ -57,6 +57,7 @@ class Executor(Protocol):
         folder: Path,
         mask_path: Path | None = None,
         depth_path: Path | None = None,
+        control_paths: tuple[Path, ...] = (),
     ) -> None:
         """Draw into `folder`. Exactly one finished, failed or cancelled event follows, whatever happens."""
 
@@ -115,6 +116,7 @@ class LocalWorker:
         folder: Path,
         mask_path: Path | None = None,
         depth_path: Path | None = None,
+        control_paths: tuple[Path, ...] = (),
     ) -> None:
         self._in_flight.add(job_id)
         if not self._health.ready or self._watch is None:
@@ -128,6 +130,7 @@ class LocalWorker:
                 input=input_path,
                 mask=mask_path,
                 depth=depth_path,
+                controls=control_paths,
                 folder=folder,
             )
         )

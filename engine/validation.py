@@ -1,7 +1,10 @@
 """Whether a request can be drawn here, beyond what its fields allow one by one. Pure."""
 
+from collections.abc import Collection
+
 from pydantic import ValidationError
 
+from engine import controls as steering
 from engine import depths, masks, memory, policy, ranking, refiners, upscaling, violations
 from engine.errors import Refusal
 from engine.prompts import loras
@@ -38,9 +41,11 @@ def validate(
     has_image: bool,
     has_mask: bool = False,
     has_depth: bool = False,
+    controls: Collection[int] = (),
 ) -> None:
     """Raises Refusal naming the field: unknown_model, unsupported_task, image_missing, mask_missing, depth_missing,
-    invalid_field, unknown_lora, clip_missing, safety_unavailable.
+    invalid_field, unknown_lora, clip_missing, safety_unavailable, and those of `engine/controls.py`. `controls` tells
+    which control pictures were sent.
     """
     model = _model(request.model, capabilities)
     if request.task not in model.tasks:
@@ -60,6 +65,7 @@ def validate(
     masks.check(request, has_mask=has_mask)
     ranking.check(request, model)
     policy.check(request, model, least=capabilities.safety)
+    steering.check(request, model, known=capabilities.controls, sent=controls)
     refiners.check(request, model, capabilities)
     _check_variation(request)
     loras.check(request.prompt, known=capabilities.loras, field="prompt")

@@ -19,6 +19,7 @@ _RULES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "enum": lambda limit: f"one of {limit['expected'].replace(chr(39), '')}",
     "literal_error": lambda limit: f"{limit['expected'].replace(chr(39), '')}",
     "string_too_long": lambda limit: f"at most {limit['max_length']} characters long",
+    "too_long": lambda limit: f"at most {limit['max_length']} in number, not {limit['actual_length']}",
     "string_type": lambda _: "text",
     "finite_number": lambda _: "a number",
     "model_type": lambda _: "a table",

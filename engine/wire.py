@@ -34,6 +34,8 @@ UPSCALE_FACTOR = 4  # along a side: what SD's upscaler was trained for
 MAX_UPSCALE_PIXELS = MAX_INPUT_PIXELS // UPSCALE_FACTOR**2  # what comes out may be put in again
 MAX_NOISE_LEVEL = 350  # Stability's `max_noise_level` of the upscaler
 DEFAULT_NOISE_LEVEL = 20
+MAX_CONTROLS = 3  # each may cost half as much again as the picture itself
+MAX_CONTROL_WEIGHT = 2.0
 INPUT_FORMATS = ("PNG", "JPEG", "WEBP")
 HEARTBEAT_S = 10.0  # an event stream is never silent for longer
 JOB_ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
@@ -133,6 +135,36 @@ class Margins(WireModel):
         return self.left + size[0] + self.right, self.up + size[1] + self.down
 
 
+class ControlKind(StrEnum):
+    """How a picture steers: by what it is added to."""
+
+    CONTROLNET = "controlnet"  # Zhang et al. 2023, arXiv 2302.05543
+    T2I_ADAPTER = "t2i_adapter"  # Mou et al. 2023, arXiv 2302.08453
+    IP_ADAPTER = "ip_adapter"  # Ye et al. 2023, arXiv 2308.06721
+
+
+class Preprocess(StrEnum):
+    """What is made of a control picture before the network sees it."""
+
+    NONE = "none"
+    CANNY = "canny"  # the edges of a picture, white on black
+    SCRIBBLE = "scribble"  # dark strokes on light paper, as white on black
+    INVERT = "invert"  # the negative
+
+
+class Control(WireModel):
+    """One picture that steers the drawing through the network `name`; for `controls[n]` it is the part `control-n`.
+
+    `start` and `end` are fractions of the steps: it steers a step that lies between them.
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=128)]
+    weight: Annotated[float, Field(strict=True, ge=0, le=MAX_CONTROL_WEIGHT, allow_inf_nan=False)] = 1.0
+    start: Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)] = 0.0
+    end: Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)] = 1.0
+    preprocess: Preprocess = Preprocess.NONE
+
+
 class Refiner(WireModel):
     """A second SDXL that draws the last steps. `switch_at`, in (0, 1), is the first one's share of the noise schedule.
 
@@ -169,6 +201,7 @@ class GenerationRequest(WireModel):
     steps, is how noisy it is shown to the network: more noise, more that is made up.
     With `best_of`, so many candidates are drawn, each as image i of the request, and the `count` that a CLIP finds
     nearest to the prompt are kept, best first.
+    Each of `controls` has a picture of its own, which is fitted to what is drawn as an input image is.
     The prompts are in the language of docs/commands.md. `clip_skip` counts as A1111: 1 is the text encoder's last
     layer, each more is one layer earlier; None is the model's default.
     """
@@ -199,6 +232,7 @@ class GenerationRequest(WireModel):
     extend: Margins | None = None
     best_of: Annotated[int, Field(strict=True, ge=1, le=MAX_BEST_OF)] | None = None
     safety: Safety = Safety.OFF
+    controls: Annotated[tuple[Control, ...], Field(max_length=MAX_CONTROLS)] = ()
     refiner: Refiner | None = None
     noise_level: Annotated[int, Field(strict=True, ge=0, le=MAX_NOISE_LEVEL)] = DEFAULT_NOISE_LEVEL
 
@@ -370,6 +404,14 @@ class ModelInfo(WireModel):
     weights: Weights | None = None
 
 
+class ControlInfo(WireModel):
+    """A network by which pictures steer, and the family of the models that it was trained for."""
+
+    name: str
+    kind: ControlKind
+    family: str
+
+
 class SamplerInfo(WireModel):
     name: Sampler
     label: str
@@ -402,6 +444,8 @@ class Limits(WireModel):
     padding: int = MAX_PADDING
     upscale_pixels: int = MAX_UPSCALE_PIXELS
     noise_level: int = MAX_NOISE_LEVEL
+    controls: int = MAX_CONTROLS
+    control_weight: float = MAX_CONTROL_WEIGHT
     input_formats: tuple[str, ...] = INPUT_FORMATS
     queue: int = 100
 
@@ -427,4 +471,5 @@ class Capabilities(WireModel):
     upscalers: tuple[str, ...] = ()
     safety: Safety = Safety.OFF
     memory: Memory | None = None
+    controls: tuple[ControlInfo, ...] = ()
     limits: Limits = Limits()

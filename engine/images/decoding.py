@@ -33,12 +33,17 @@ DEPTH = Part("depth image", "depth", "depth_unreadable")
 PARTS = {part.field: part for part in (IMAGE, MASK, DEPTH)}
 
 
-def decode_input(data: bytes) -> bytes:
+def control_part(index: int) -> Part:
+    """The picture of a request's `controls[index]`."""
+    return Part("control picture", f"controls.{index}", "control_unreadable")
+
+
+def decode_input(data: bytes, part: Part = IMAGE) -> bytes:
     """An RGB PNG without metadata, upright as its EXIF orientation says.
 
-    Raises Refusal: image_too_large, image_unreadable.
+    Raises Refusal: image_too_large, and `part.unreadable`.
     """
-    return _png(_flat(_opened(data, IMAGE), BACKGROUND).convert("RGB"))
+    return _png(_flat(_opened(data, part), BACKGROUND).convert("RGB"))
 
 
 def decode_mask(data: bytes, size: tuple[int, int]) -> bytes:

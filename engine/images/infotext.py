@@ -61,6 +61,7 @@ def infotext(
         "Clip skip": request.clip_skip if (request.clip_skip or 1) > 1 else None,
         "RNG": "CPU",
         **_mask_pairs(request),
+        **_control_pairs(request),
         "Refiner": None if request.refiner is None else request.refiner.model,
         "Refiner switch at": None if request.refiner is None else _number(request.refiner.switch_at),
         **_upscale_pairs(request),
@@ -95,6 +96,18 @@ def _upscale_pairs(request: GenerationRequest) -> dict[str, object]:
     if request.task is not Task.UPSCALE:
         return {}
     return {"Upscaled by": UPSCALE_FACTOR, "Noise level": request.noise_level}
+
+
+def _control_pairs(request: GenerationRequest) -> dict[str, object]:
+    """As A1111's ControlNet extension writes its units."""
+    return {
+        f"ControlNet {index}": (
+            f"Module: {control.preprocess}, Model: {control.name}, Weight: {_number(control.weight)},"
+            " Resize Mode: Crop and Resize,"
+            f" Guidance Start: {_number(control.start)}, Guidance End: {_number(control.end)}"
+        )
+        for index, control in enumerate(request.controls)
+    }
 
 
 def parse(text: str) -> Recipe | None:

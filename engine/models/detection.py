@@ -37,6 +37,7 @@ class Kind(StrEnum):
     EMBEDDING = "an embedding"
     VAE = "a VAE"
     CONTROLNET = "a ControlNet"
+    IP_ADAPTER = "an IP-Adapter"
     PART = "one part of a folder in diffusers' layout"
     TRANSFORMER = "a model of a newer family (such as FLUX or Stable Diffusion 3)"
     UNKNOWN = "something else"
@@ -67,6 +68,8 @@ def detect(header: Header) -> Found:
         return Found(kind=Kind.LORA)
     if _has(names, "control_model.", "input_hint_block.", "controlnet_cond_embedding."):
         return Found(kind=Kind.CONTROLNET)
+    if _has(names, "ip_adapter.") and _has(names, "image_proj."):
+        return Found(kind=Kind.IP_ADAPTER)
     if CONV_IN in names:
         return _checkpoint(header)
     if any(".double_blocks." in f".{name}" or ".joint_blocks." in f".{name}" for name in names):

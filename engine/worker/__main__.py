@@ -22,11 +22,14 @@ from engine.errors import Misconfigured
 from engine.images import signing_key
 from engine.images.finishing import Finisher
 from engine.models.companions import Companions
+from engine.models.control_loading import ControlNetwork, load_control
+from engine.models.controls import ControlFolder
 from engine.models.loading import StableDiffusion, load_stable_diffusion
 from engine.models.registry import Registry
 from engine.models.stamp import Stamps
 from engine.prompts.wildcards import WildcardFolder
 from engine.worker.cap_book import CapBook, machine_of
+from engine.worker.control_shelf import ControlShelf
 from engine.worker.device import Device, choose_device
 from engine.worker.device_memory import device_memory, host_memory, rungs_of
 from engine.worker.judges import Judges
@@ -76,6 +79,7 @@ def main() -> None:
         jury=judges.jury,
         describer=judges.describer,
         policy=_policy(options, device),
+        control=ControlShelf(load=partial(_load_control, ControlFolder(options.controls), device)).get,
     ).run()
     out.flush()
     os._exit(0)  # the thread that reads commands cannot be asked to stop
@@ -87,6 +91,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--wildcards", type=Path, required=True, help="folder of NAME.txt files for prompts")
     parser.add_argument("--clip", type=Path, required=True, help="folder of open_clip models")
     parser.add_argument("--safety-checker", type=Path, required=True, help="folder of the safety checker")
+    parser.add_argument("--controls", type=Path, required=True, help="folder of ControlNets and their like")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: as many as cores")
@@ -145,6 +150,10 @@ def _load(registry: Registry, device: Device, speed: Speed, name: str) -> Stable
     model = load_stable_diffusion(name, registry.lookup(name), device)
     cache = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
     return sped_up(model, speed, Path(cache) if cache else None)
+
+
+def _load_control(folder: ControlFolder, device: Device, name: str) -> ControlNetwork:
+    return load_control(folder.lookup(name), device)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """One picture between noise and decode. It owns all that must not be shared: latents, scheduler, generator, place."""
 
 import inspect
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from engine.prompts.conditioning import Conditioning
 from engine.wire import SIDE_MULTIPLE
 from engine.worker.held import Held
 from engine.worker.precision import Precision
+from engine.worker.steering import Steering
 from engine.worker.tiling import Tiling
 
 
@@ -28,8 +30,8 @@ class ImageInFlight:
     the depth, or the small picture that is enlarged, whose noise level is `class_label`.
     With a `tiling` a pass takes one tile, and a step is taken once all have had theirs: what the network predicts for
     them is blended into one prediction (MultiDiffusion, Bar-Tal et al. 2023, arXiv 2302.08113).
-    `owner` and `joined` are for taking turns (`engine/worker/turns.py`). Where a refiner draws the last steps,
-    `before` and `after` count those that are another model's.
+    `steering` are the pictures that steer it. `owner` and `joined` are for taking turns (`engine/worker/turns.py`).
+    Where a refiner draws the last steps, `before` and `after` count those that are another model's.
     """
 
     job_id: str
@@ -44,6 +46,7 @@ class ImageInFlight:
     held: Held | None = None
     shown: torch.Tensor | None = None
     canvas: Canvas | None = None
+    steering: tuple[Steering, ...] = ()
     before: int = 0
     after: int = 0
     class_label: int | None = None
@@ -93,10 +96,24 @@ class ImageInFlight:
         return self.rows * ((self.steps - self.position) * tiles - len(self._tiles))
 
     @property
-    def key(self) -> tuple[int, ...]:
-        """Images with equal keys can share their next pass: latent size, conditioning length and width, precision."""
+    def unconditional_rows(self) -> int:
+        """How many of the rows, the first, are not what the prompt asks for: one, or none."""
+        return self.rows - len(self.conditioning.weights)
+
+    @property
+    def steered_by(self) -> tuple[Steering, ...]:
+        """What steers its next step."""
+        position = self.before + self.position
+        return tuple(each for each in self.steering if each.steers(position, self.all_steps))
+
+    @property
+    def key(self) -> tuple[Hashable, ...]:
+        """Images with equal keys can share their next pass: latent size, conditioning length and width, precision,
+        controls.
+        """
+        controls = (each.key for each in self.steered_by)
         size = self.latents.shape[2:] if self.tiling is None else self.tiling.tile
-        return (self.latents.shape[1], *size, *self.embedding.shape[1:], int(self.precision))
+        return (self.latents.shape[1], *size, *self.embedding.shape[1:], int(self.precision), *controls)
 
     def model_input(self) -> torch.Tensor:
         """The rows for the network, [rows, 4, h, w], with the channels of `shown` behind; of the next tile alone."""

@@ -11,6 +11,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from engine.models.loading import StableDiffusion
 from engine.wire import Weights
 from engine.worker.ladder import Rung, Rungs, place_of
+from engine.worker.speed import eager
 
 HOST = torch.device("cpu")
 PARKED = "parked"  # all in the host's memory, none at work
@@ -40,11 +41,6 @@ def weights_of(model: StableDiffusion) -> Weights:
 def numbers_of(network: Any) -> int:
     """How many parameters a network has; none where it is no network."""
     return sum(each.numel() for each in network.parameters()) if isinstance(network, torch.nn.Module) else 0
-
-
-def uncompiled(network: Any) -> Any:
-    """A network without the wrapper of `engine/worker/speed.py`."""
-    return getattr(network, "network", network)
 
 
 class Placement:
@@ -83,7 +79,7 @@ class Placement:
         vae.enable_tiling()
 
     def _slice(self, on: bool) -> None:
-        unet = uncompiled(self._model.unet)
+        unet = eager(self._model.unet)
         if on == (self._processors is not None):
             return
         if on:

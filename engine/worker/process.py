@@ -31,6 +31,7 @@ from engine.frames import (
 )
 from engine.images.finishing import Finisher
 from engine.images.previews import preview_jpeg
+from engine.models.control_loading import ControlNetwork
 from engine.models.loading import StableDiffusion
 from engine.prompts import loras
 from engine.prompts.conditioning import Conditioning
@@ -39,9 +40,11 @@ from engine.tasks.conditioning import condition
 from engine.tasks.describe import Describer, describe_file
 from engine.tasks.refine import leave_to_refiner, start_refinement
 from engine.tasks.starting import start_images
+from engine.tasks.steering import steer
 from engine.wire import GenerationRequest, ImageInfo, Task
 from engine.worker.cap_book import CapBook
 from engine.worker.changeover import Changeover
+from engine.worker.control_shelf import no_control
 from engine.worker.device import Device, free_memory, is_out_of_memory
 from engine.worker.drawing import Drawing
 from engine.worker.failures import meaning
@@ -75,8 +78,8 @@ Inbox = SimpleQueue[Start | Cancel | Stop | Written]
 class Worker:
     """Draws until it is told to stop.
 
-    `load` gives the networks of a model by name and may raise ModelBroken, `wildcards` the options of a file, `jury`
-    and `describer` whoever looks at a request's pictures.
+    `load` gives the networks of a model by name and may raise ModelBroken, `wildcards` the options of a file, `control`
+    a network by which pictures steer, `jury` and `describer` whoever looks at a request's pictures.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class Worker:
         jury: Callable[[GenerationRequest], Jury] = no_jury,
         describer: Callable[[GenerationRequest], Describer] = no_describer,
         policy: MemoryPolicy | None = None,
+        control: Callable[[str], ControlNetwork] = no_control,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._policy = policy or MemoryPolicy()
@@ -105,6 +109,7 @@ class Worker:
         self._wildcards = wildcards
         self._jury = jury
         self._describer = describer
+        self._control = control
         self._clock = clock
         self._shelf = Shelf(load=load, caps=caps, policy=self._policy)
         self._drawings: dict[str, Drawing] = {}
@@ -197,6 +202,7 @@ class Worker:
         size, work = (request.width, request.height), Work.TEXT if command.input is None else Work.VAE
         images = loop.room.run(size, work, lambda: start_images(model, command, conditionings))
         leave_to_refiner(images, request.refiner)
+        steer(images, command, model=model, load=self._control)
         return Drawing(
             job_id=command.job,
             request=request,

@@ -44,6 +44,11 @@ def can_compile() -> bool:
     return torch.cuda.is_available() or any(shutil.which(name) for name in COMPILERS)
 
 
+def eager(unet: Any) -> Any:
+    """The network as it was before it was compiled: for a pass in which it is another one."""
+    return unet.network if isinstance(unet, Bucketed) else unet
+
+
 class Bucketed(torch.nn.Module):
     """A network whose number of rows is rounded up to a bucket, so that few graphs serve all ticks.
 

@@ -24,9 +24,11 @@ from engine.worker.flight import ImageInFlight
 from engine.worker.ladder import Work
 from engine.worker.passes import in_passes
 from engine.worker.pixels import NotANumber
-from engine.worker.placement import Size, uncompiled
+from engine.worker.placement import Size
 from engine.worker.precision import Precision, computing
 from engine.worker.room import Room
+from engine.worker.speed import eager
+from engine.worker.steering import steered
 from engine.worker.turns import in_turn
 
 log = logging.getLogger(__name__)
@@ -66,7 +68,8 @@ class StepLoop:
         if (rows := self.room.rows(self.size_of(image))) is not None:
             self._cap.hold(image.key, rows)
         image.owner, image.joined = owner or image.job_id, self._work
-        self._samples.setdefault(image.key, copy.copy(image))
+        if not image.steering:  # a sample would keep its networks in memory
+            self._samples.setdefault(image.key, copy.copy(image))
         self.images.append(image)
 
     def size_of(self, image: ImageInFlight) -> Size:
@@ -139,19 +142,18 @@ class StepLoop:
         """The network's predictions for all rows of the batch, [rows, 4, h, w] in float32."""
         dtype = self.model.device.dtype
         timesteps = torch.stack([image.timestep.float() for image in batch for _ in range(image.rows)])
-        precision = batch[0].precision
-        unet = self.model.unet if precision is Precision.USUAL else uncompiled(self.model.unet)
-        with computing(precision):
-            prediction = in_passes(
-                unet,
-                self._cap.most(batch[0].key) or len(timesteps),
-                torch.cat([image.model_input() for image in batch]).to(dtype),
-                timesteps.to(self.model.device.place),
-                encoder_hidden_states=torch.cat([image.embedding for image in batch]),
-                timestep_cond=self._guidance_rows(batch),
-                class_labels=self._class_labels(batch),
-                added_cond_kwargs=_added_rows(batch),
-            )
+        timesteps = timesteps.to(self.model.device.place)
+        sample = torch.cat([image.model_input() for image in batch]).to(dtype)
+        options = {
+            "encoder_hidden_states": torch.cat([image.embedding for image in batch]),
+            "timestep_cond": self._guidance_rows(batch),
+            "class_labels": self._class_labels(batch),
+            "added_cond_kwargs": _added_rows(batch),
+        }
+        precision, most = batch[0].precision, self._cap.most(batch[0].key) or len(timesteps)
+        unet = self.model.unet if precision is Precision.USUAL else eager(self.model.unet)
+        with computing(precision), steered(unet, batch, sample, timesteps, options) as (unet, options):
+            prediction = in_passes(unet, most, sample, timesteps, **options)
         return prediction.float()
 
     def _guidance_rows(self, batch: list[ImageInFlight]) -> torch.Tensor | None:

@@ -146,6 +146,19 @@ async def test_a_job_is_put_with_its_request_and_its_input(
     assert GenerationRequest.model_validate_json(body["request"]) == JOB.request
 
 
+async def test_control_pictures_are_parts_with_their_numbers(
+    front: Front, engine: EngineClient, tmp_path: Path
+) -> None:
+    paths = [tmp_path / "edges.png", tmp_path / "pose.png"]
+    for path in paths:
+        path.write_bytes(path.stem.encode())
+    front.answer = answering(202, {})
+    await engine.put("job1", JOB.request, None, controls=paths)
+    [body] = front.bodies
+    assert (body["control-0"], body["control-1"]) == (b"edges", b"pose")
+    assert list(body) == ["request", "control-0", "control-1"]
+
+
 async def test_a_job_without_input_has_one_part(front: Front, engine: EngineClient) -> None:
     front.answer = answering(200, {})
     await engine.submit(JOB, None)

@@ -52,6 +52,16 @@ def test_inpaint_has_a1111s_keys_and_leaves_out_what_is_its_default() -> None:
     ) in text_of(chosen)
 
 
+def test_controls_are_written_as_a1111s_extension_writes_them_and_read_again() -> None:
+    text = text_of(ask(controls=[{"name": "canny", "preprocess": "canny", "weight": 0.8, "end": 0.5}]))
+    unit = "Module: canny, Model: canny, Weight: 0.8, Resize Mode: Crop and Resize,"
+    unit += " Guidance Start: 0, Guidance End: 0.5"
+    assert f'RNG: CPU, ControlNet 0: "{unit}", Version' in text
+    recipe = parse(text)
+    assert recipe is not None
+    assert recipe.settings["ControlNet 0"] == unit
+
+
 def test_a_variation_names_its_own_seed_and_strength() -> None:
     request = ask(variation_seed=7, variation_strength=0.2)
     text = infotext(request, seed=123, variation_seed=8, model_hash="h", version="0.1.0")

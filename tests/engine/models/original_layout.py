@@ -112,12 +112,12 @@ def _text_encoder(family: str) -> Any:
 def original_unet(unet: Any) -> Tensors:
     first_attends = hasattr(unet.up_blocks[0], "attentions")
     return {
-        f"model.diffusion_model.{_unet_name(name, first_attends)}": it
+        f"model.diffusion_model.{unet_name(name, first_attends)}": it
         for name, it in unet.state_dict().items()
     }
 
 
-def _unet_name(name: str, first_attends: bool) -> str:
+def unet_name(name: str, first_attends: bool = False) -> str:
     for new, old in _ENDS:
         if name.startswith(f"{new}."):
             return name.replace(new, old, 1)

@@ -19,8 +19,12 @@ def model_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture(scope="session")
-def model(model_folder: Path) -> StableDiffusion:
-    exact = Device(place=torch.device("cpu"), dtype=torch.float32, reason="equality is proved in float32")
+def exact() -> Device:
+    return Device(place=torch.device("cpu"), dtype=torch.float32, reason="equality is proved in float32")
+
+
+@pytest.fixture(scope="session")
+def model(model_folder: Path, exact: Device) -> StableDiffusion:
     return load_stable_diffusion(model_folder.name, model_folder, exact)
 
 
