@@ -2,7 +2,7 @@
 
 from pydantic import ValidationError
 
-from engine import masks, violations
+from engine import masks, own_pipelines, violations
 from engine.errors import Refusal
 from engine.prompts import loras
 from engine.samplers import SAMPLERS, SCHEDULE_LABELS
@@ -51,6 +51,7 @@ def validate(
     _check_input(request, has_image=has_image)
     masks.check(request, has_mask=has_mask)
     _check_variation(request)
+    own_pipelines.check(request, model)
     loras.check(request.prompt, known=capabilities.loras, field="prompt")
     loras.check(request.negative_prompt, known=capabilities.loras, field="negative_prompt")
 

@@ -255,7 +255,11 @@ class Defaults(WireModel):
 
 
 class ModelInfo(WireModel):
-    """A model as a person may choose it. `notice` is shown with every picture it draws, e.g. that it is untrained."""
+    """A model as a person may choose it. `notice` is shown with every picture it draws, e.g. that it is untrained.
+
+    One with its `own_pipeline` keeps the sampler and schedule of its defaults; its sides are multiples of
+    `side_multiple`.
+    """
 
     name: str
     title: str
@@ -263,6 +267,8 @@ class ModelInfo(WireModel):
     tasks: tuple[Task, ...]
     defaults: Defaults
     max_side: int = MAX_SIDE
+    side_multiple: int = SIDE_MULTIPLE
+    own_pipeline: bool = False
     notice: str = ""
 
 

@@ -1,7 +1,8 @@
 """The models of this engine: names, the folders and files behind them, and what a person may choose. No torch.
 
 A model is a subfolder of the models folder in diffusers' layout, with a `model_index.json` of a class that
-`engine/models/layout.py` names, or a single `.safetensors` file with a whole checkpoint.
+`engine/models/layout.py` or `engine/models/own_pipeline.py` names, or a single `.safetensors` file with a whole
+checkpoint.
 Its card says more about it (`engine/models/card.py`). Blocking: call from a thread.
 """
 
@@ -20,6 +21,7 @@ from engine.models.checkpoint import SUFFIX, Checkpoint, read_checkpoint
 from engine.models.fault import NotAModel, Unsafe, WrongKind
 from engine.models.json_file import read_json
 from engine.models.layout import read_layout
+from engine.models.own_pipeline import is_own_pipeline, read_own_pipeline
 from engine.wire import (
     SIDE_MULTIPLE,
     Defaults,
@@ -187,6 +189,8 @@ def _info(name: str, checkpoint: Checkpoint) -> ModelInfo:
 
 
 def _read(folder: Path, name: str) -> ModelInfo:
+    if is_own_pipeline(folder):
+        return _own(folder, name)
     layout = read_layout(folder)
     for part in layout.parts:
         weight_files(folder, part)
@@ -203,6 +207,27 @@ def _read(folder: Path, name: str) -> ModelInfo:
         family=family,
         tasks=tasks,
         defaults=_defaults(_native_side(unet, vae), _of_family(family) | _of_tasks(tasks) | card.defaults),
+        notice=card.notice,
+    )
+
+
+def _own(folder: Path, name: str) -> ModelInfo:
+    pipeline, card = read_own_pipeline(folder), read_card(folder)
+    family = pipeline.family
+    changes = {
+        "steps": family.steps,
+        "guidance_scale": family.guidance,
+        "sampler": pipeline.sampler,
+        **card.defaults,
+    }
+    return ModelInfo(
+        name=name,
+        title=card.title or name,
+        family=family.name,
+        tasks=family.tasks,
+        defaults=_defaults(family.side, changes),
+        side_multiple=family.multiple,
+        own_pipeline=True,
         notice=card.notice,
     )
 

@@ -20,12 +20,13 @@ from engine import frames
 from engine.errors import Misconfigured
 from engine.images import signing_key
 from engine.images.finishing import Finisher
-from engine.models.loading import StableDiffusion, load_stable_diffusion
+from engine.models.pipeline_loading import load_model
 from engine.models.registry import Registry
 from engine.prompts.wildcards import WildcardFolder
 from engine.worker.cap_book import CapBook, machine_of
 from engine.worker.device import Device, choose_device
 from engine.worker.process import Inbox, Worker
+from engine.worker.shelf import Model
 
 NICENESS = 5  # on a CPU the pictures may wait a moment for the people, never the other way round
 
@@ -102,8 +103,8 @@ def _beat(send: partial[None]) -> None:
         send(frames.Heartbeat())
 
 
-def _load(registry: Registry, device: Device, name: str) -> StableDiffusion:
-    return load_stable_diffusion(name, registry.lookup(name), device)
+def _load(registry: Registry, device: Device, name: str) -> Model:
+    return load_model(name, registry.lookup(name), device)
 
 
 if __name__ == "__main__":

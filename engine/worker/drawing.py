@@ -1,15 +1,18 @@
 """One job while the worker draws it: its request, its images and how far they are."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.frames import Finished
 from engine.wire import GenerationRequest, ImageInfo
 from engine.worker.flight import ImageInFlight
+from engine.worker.pipeline_image import PipelineImage
 
 REPORT_EVERY_S = 0.1  # a fast GPU takes fifty steps a second; nobody reads so fast
 PREVIEW_EVERY_S = 1.0
+
+Picture = ImageInFlight | PipelineImage  # by the step loop, or by diffusers' own pipeline
 
 
 @dataclass(kw_only=True)
@@ -19,7 +22,7 @@ class Drawing:
     job_id: str
     request: GenerationRequest
     folder: Path
-    images: list[ImageInFlight]
+    images: Sequence[Picture]
     notices: tuple[str, ...]
     clock: Callable[[], float]
     infos: dict[int, ImageInfo] = field(default_factory=dict)

@@ -9,7 +9,7 @@ import functools
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -32,20 +32,22 @@ from engine.frames import (
 from engine.images.finishing import Finisher
 from engine.images.previews import STABLE_DIFFUSION, preview_jpeg
 from engine.models.loading import StableDiffusion
+from engine.models.pipeline_loading import LoadedPipeline
 from engine.prompts import loras
 from engine.prompts.conditioning import Conditioning
-from engine.prompts.wildcards import Lines, no_lines, words_of
+from engine.prompts.wildcards import Lines, Words, no_lines, words_of
+from engine.tasks.own_pipeline import pipeline_images, pipeline_notices
 from engine.tasks.starting import start_images
 from engine.wire import GenerationRequest, ImageInfo
 from engine.worker.cap_book import CapBook
 from engine.worker.device import Device, free_memory
-from engine.worker.drawing import Drawing
+from engine.worker.drawing import Drawing, Picture
 from engine.worker.failures import meaning
 from engine.worker.flight import ImageInFlight
 from engine.worker.notices import notices_of
+from engine.worker.pipeline_image import PipelineImage
 from engine.worker.pixels import decode_latents
-from engine.worker.shelf import Shelf
-from engine.worker.step_loop import StepLoop
+from engine.worker.shelf import Loop, Model, Shelf
 from engine.worker.writing import write_image
 
 log = logging.getLogger(__name__)
@@ -75,7 +77,7 @@ class Worker:
     def __init__(
         self,
         *,
-        load: Callable[[str], StableDiffusion],
+        load: Callable[[str], Model],
         device: Device,
         caps: CapBook,
         inbox: Inbox,
@@ -95,7 +97,7 @@ class Worker:
         self._clock = clock
         self._shelf = Shelf(load=load, caps=caps)
         self._drawings: dict[str, Drawing] = {}
-        self._undecoded: deque[ImageInFlight] = deque()
+        self._undecoded: deque[Picture] = deque()
 
     def run(self) -> None:
         """Work until `stop`. Raises what makes the device unusable, such as a sticky CUDA error."""
@@ -149,24 +151,34 @@ class Worker:
         request = command.request
         model = self._loop_of(request.model, command.job).model
         lines = functools.cache(self._wildcards)  # a file is read once for a job
-        conditionings = [self._conditioning(model, request, index, lines) for index in range(request.count)]
-        images = start_images(model, command, conditionings)
+        words = [self._words(request, index, lines) for index in range(request.count)]
+        images, notices = self._started(model, command, words)
         return Drawing(
             job_id=command.job,
             request=request,
             folder=command.folder,
             images=images,
-            notices=notices_of(model, images),
+            notices=notices,
             clock=self._clock,
         )
 
-    def _conditioning(
-        self, model: StableDiffusion, request: GenerationRequest, index: int, lines: Lines
-    ) -> Conditioning:
+    def _started(
+        self, model: Model, command: Start, words: list[Words]
+    ) -> tuple[Sequence[Picture], tuple[str, ...]]:
+        """The images of a job, and what the person is told beside them."""
+        if isinstance(model, LoadedPipeline):
+            return pipeline_images(model, command, words), pipeline_notices(model, command.request)
+        images = start_images(model, command, [self._conditioning(model, command.request, w) for w in words])
+        return images, notices_of(model, images)
+
+    def _words(self, request: GenerationRequest, index: int, lines: Lines) -> Words:
         """What image `index` is drawn from. Wildcards may have put a LoRA in that the front has not seen."""
         words = words_of(request, index, lines=lines)
         loras.check(words.prompt, known=(), field="prompt")
         loras.check(words.negative_prompt, known=(), field="negative_prompt")
+        return words
+
+    def _conditioning(self, model: StableDiffusion, request: GenerationRequest, words: Words) -> Conditioning:
         return model.prompts.encode(
             words.prompt,
             words.negative_prompt,
@@ -174,13 +186,13 @@ class Worker:
             clip_skip=request.clip_skip or 1,
         )
 
-    def _loop_of(self, model: str, job_id: str) -> StepLoop:
+    def _loop_of(self, model: str, job_id: str) -> Loop:
         if not self._shelf.holds(model):
             self._send(Loading(job=job_id, model=model))
         return self._shelf.loop_of(model)
 
     @property
-    def _loop(self) -> StepLoop | None:
+    def _loop(self) -> Loop | None:
         return self._shelf.loop
 
     def _cancel(self, job_id: str) -> None:
@@ -206,8 +218,10 @@ class Worker:
                 self._report(drawing, next(i for i in tick.advanced if i.job_id == job_id))
         self._undecoded.extend(i for i in tick.advanced if i.done and i.job_id in self._drawings)
 
-    def _report(self, drawing: Drawing, image: ImageInFlight) -> None:
-        preview = self._preview(image) if drawing.preview_due() else None
+    def _report(self, drawing: Drawing, image: Picture) -> None:
+        preview = None
+        if isinstance(image, ImageInFlight) and drawing.preview_due():
+            preview = self._preview(image)
         self._send(Progress(job=drawing.job_id, step=drawing.step, steps=drawing.steps, preview=preview))
 
     def _preview(self, image: ImageInFlight) -> str:
@@ -223,13 +237,19 @@ class Worker:
         image = self._undecoded.popleft()
         drawing = self._drawings[image.job_id]
         try:
-            pixels = decode_latents(self._loop.model, image.latents)
+            pixels = self._pixels(image)
         except Exception as error:
             self._fail_drawing(image.job_id, error)
         else:
             self._write(drawing, image, pixels)
 
-    def _write(self, drawing: Drawing, image: ImageInFlight, pixels: npt.NDArray[np.uint8]) -> None:
+    def _pixels(self, image: Picture) -> npt.NDArray[np.uint8]:
+        assert self._loop is not None
+        if isinstance(image, PipelineImage):  # decoded already
+            return image.pixels()
+        return decode_latents(self._loop.model, image.latents)
+
+    def _write(self, drawing: Drawing, image: Picture, pixels: npt.NDArray[np.uint8]) -> None:
         assert self._loop is not None
         hash_ = self._loop.model.hash
         future = self._writer.submit(write_image, self._finisher, drawing, image, pixels, hash_)

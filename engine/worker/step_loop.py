@@ -12,7 +12,7 @@ and it equals the one that diffusers' own pipeline draws from the same weights, 
 import copy
 import logging
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -20,6 +20,7 @@ import torch
 from engine.models.loading import StableDiffusion
 from engine.worker.batching import RowCap, choose
 from engine.worker.device import free_memory, wait_for
+from engine.worker.drawing import Picture
 from engine.worker.flight import ImageInFlight
 from engine.worker.turns import in_turn
 
@@ -32,8 +33,8 @@ PROBE_S = 1.0  # measuring while nothing is to be drawn must not keep the next p
 class Tick:
     """What one tick did: the images that advanced, and those that failed with the error that stopped them."""
 
-    advanced: list[ImageInFlight] = field(default_factory=list)
-    failed: list[tuple[ImageInFlight, Exception]] = field(default_factory=list)
+    advanced: list[Picture] = field(default_factory=list)
+    failed: list[tuple[Picture, Exception]] = field(default_factory=list)
 
 
 class StepLoop:
@@ -150,7 +151,7 @@ class StepLoop:
         self._remove(batch)
         return Tick(failed=[(image, error) for image in batch])
 
-    def _remove(self, leaving: list[ImageInFlight]) -> None:
+    def _remove(self, leaving: Sequence[Picture]) -> None:
         self.images = [image for image in self.images if image not in leaving]
 
     def _make_room(self, batch: list[ImageInFlight], error: Exception) -> Tick:

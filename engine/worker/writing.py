@@ -5,22 +5,19 @@ import numpy.typing as npt
 
 from engine.images.encoding import write
 from engine.images.finishing import Finisher
-from engine.prompts.wildcards import Words
 from engine.wire import MEDIA_TYPES, ImageInfo
-from engine.worker.drawing import Drawing
-from engine.worker.flight import ImageInFlight
+from engine.worker.drawing import Drawing, Picture
 
 
 def write_image(
     finisher: Finisher,
     drawing: Drawing,
-    image: ImageInFlight,
+    image: Picture,
     pixels: npt.NDArray[np.uint8],
     model_hash: str,
 ) -> ImageInfo:
     """Finish and write one picture of RGB pixels [H, W, 3]. Raises OSError."""
     request = drawing.request
-    words = Words(image.conditioning.prompt, image.conditioning.negative_prompt)
     if image.canvas is not None:
         pixels = image.canvas.finished(pixels)
     content, text = finisher.finish(
@@ -29,7 +26,7 @@ def write_image(
         seed=image.seed,
         variation_seed=request.image_variation_seed(image.index),
         model_hash=model_hash,
-        words=words,
+        words=image.words,
         kept=None if image.canvas is None else image.canvas.kept,
     )
     sha256, size = write(drawing.folder / f"{image.index}.{request.format}", content)
