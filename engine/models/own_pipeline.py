@@ -60,7 +60,7 @@ FAMILIES = {
     "PixArtSigmaPipeline": Family(name="pixart", steps=20, guidance=4.5),
     "QwenImagePipeline": Family(name="qwen-image", steps=50, guidance=4.0, tasks=ALL),
     "SanaPipeline": Family(name="sana", steps=20, guidance=4.5, multiple=32),
-    "SanaSprintPipeline": Family(name="sana", steps=2, guidance=4.5, multiple=32, tasks=REDRAWS),
+    "SanaSprintPipeline": Family(name="sana", steps=2, guidance=4.5, multiple=32),
     "StableDiffusion3Pipeline": Family(name="sd3", steps=28, guidance=7.0, tasks=ALL),
     "ZImagePipeline": Family(name="z-image", steps=50, guidance=5.0, tasks=ALL),
 }

@@ -275,7 +275,9 @@ def test_a_file_that_the_hub_describes_otherwise_is_refused_and_the_rest_is_kept
 ) -> None:
     site.serve_folder(folder)
     site.lfs["vae/diffusion_pytorch_model.safetensors"] = "0" * 64
-    with pytest.raises(Corrupt, match="its vae/diffusion_pytorch_model.safetensors is not what the hub says"):
+    with pytest.raises(
+        Corrupt, match=r"its vae/diffusion_pytorch_model\.safetensors is not what the hub says"
+    ):
         fetcher.fetch(REPO)
     assert names(root) == set()
     site.lfs.clear()
@@ -292,7 +294,7 @@ def test_a_gated_model_says_what_to_do(fetcher: Fetcher, site: Site, status: int
 
 def test_a_repository_without_a_pipeline_is_told_from_one(fetcher: Fetcher, site: Site) -> None:
     site.repo["model.safetensors"] = b"x"
-    with pytest.raises(Missing, match="it has no model_index.json"):
+    with pytest.raises(Missing, match=r"it has no model_index\.json"):
         fetcher.fetch(REPO)
 
 
