@@ -20,6 +20,7 @@ from engine.wire import (
     GenerationRequest,
     Limits,
     ModelInfo,
+    Refiner,
     SamplerInfo,
     Schedule,
     Task,
@@ -57,6 +58,7 @@ class Options:
     redraw: Redraw = field(default_factory=Redraw)
     variation_seed: int | None = None
     variation_strength: float | None = None
+    refiner: Refiner | None = None
 
 
 def build(options: Options, capabilities: Capabilities, *, owner: str, random_seed: int) -> GenerationRequest:
@@ -88,6 +90,7 @@ def build(options: Options, capabilities: Capabilities, *, owner: str, random_se
         format=options.format,
         variation_seed=_variation_seed(options),
         variation_strength=_between("variation_strength", options.variation_strength, 0, 0, 1),
+        refiner=options.refiner,
         **options.redraw.fields(limits),
     )
 

@@ -61,6 +61,8 @@ def infotext(
         "Clip skip": request.clip_skip if (request.clip_skip or 1) > 1 else None,
         "RNG": "CPU",
         **_mask_pairs(request),
+        "Refiner": None if request.refiner is None else request.refiner.model,
+        "Refiner switch at": None if request.refiner is None else _number(request.refiner.switch_at),
         "Template": request.prompt if templates[0] else None,
         "Negative Template": request.negative_prompt if templates[1] else None,
         PROMPT_LINES: len(prompt) if any(line.startswith(NEGATIVE) for line in prompt) else None,

@@ -1,6 +1,6 @@
 """One job while the worker draws it: its request, its images and how far they are."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,8 +22,9 @@ class Drawing:
     job_id: str
     request: GenerationRequest
     folder: Path
-    images: Sequence[Picture]
+    images: list[Picture]
     notices: tuple[str, ...]
+    model_hash: str
     clock: Callable[[], float]
     infos: dict[int, ImageInfo] = field(default_factory=dict)
     began: float = field(init=False)
@@ -35,11 +36,11 @@ class Drawing:
 
     @property
     def step(self) -> int:
-        return sum(image.position for image in self.images)
+        return sum(image.before + image.position for image in self.images)
 
     @property
     def steps(self) -> int:
-        return sum(image.steps for image in self.images)
+        return sum(image.all_steps for image in self.images)
 
     @property
     def seconds(self) -> float:

@@ -30,7 +30,12 @@ class PipelineImage:
     steps: int
     canvas: Canvas | None = None
     position: int = 0
+    before: int = 0  # no other model has a part in it
     drawn: npt.NDArray[np.float32] | None = None
+
+    @property
+    def all_steps(self) -> int:
+        return self.steps
 
     @property
     def done(self) -> bool:

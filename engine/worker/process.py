@@ -5,11 +5,10 @@ decode. Commands are obeyed between two pieces, so a cancel takes effect within 
 """
 
 import base64
-import functools
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -31,20 +30,16 @@ from engine.frames import (
 )
 from engine.images.finishing import Finisher
 from engine.images.previews import STABLE_DIFFUSION, preview_jpeg
-from engine.models.loading import StableDiffusion
-from engine.models.pipeline_loading import LoadedPipeline
-from engine.prompts import loras
-from engine.prompts.conditioning import Conditioning
-from engine.prompts.wildcards import Lines, Words, no_lines, words_of
-from engine.tasks.own_pipeline import pipeline_images, pipeline_notices
-from engine.tasks.starting import start_images
-from engine.wire import GenerationRequest, ImageInfo
+from engine.prompts.wildcards import Lines, no_lines
+from engine.tasks.refine import start_refinement
+from engine.wire import ImageInfo
+from engine.worker.beginning import begin
 from engine.worker.cap_book import CapBook
+from engine.worker.changeover import Changeover
 from engine.worker.device import Device, free_memory
 from engine.worker.drawing import Drawing, Picture
 from engine.worker.failures import meaning
 from engine.worker.flight import ImageInFlight
-from engine.worker.notices import notices_of
 from engine.worker.pipeline_image import PipelineImage
 from engine.worker.pixels import decode_latents
 from engine.worker.shelf import Loop, Model, Shelf
@@ -98,6 +93,7 @@ class Worker:
         self._shelf = Shelf(load=load, caps=caps)
         self._drawings: dict[str, Drawing] = {}
         self._undecoded: deque[Picture] = deque()
+        self._changeover = Changeover()
 
     def run(self) -> None:
         """Work until `stop`. Raises what makes the device unusable, such as a sticky CUDA error."""
@@ -106,6 +102,7 @@ class Worker:
             while self._obey():
                 self._tick()
                 self._decode_one()
+                self._change_over()
             self._caps.save()
 
     # -- commands ---------------------------------------------------------------------------------
@@ -135,9 +132,17 @@ class Worker:
 
     @property
     def _idle(self) -> bool:
-        return not self._undecoded and not (self._loop and self._loop.images)
+        return not self._busy and not self._changeover
+
+    @property
+    def _busy(self) -> bool:
+        return bool(self._undecoded or (self._loop and self._loop.images))
 
     def _start(self, command: Start) -> None:
+        elsewhere = self._loop is not None and self._loop.model.name != command.request.model
+        if self._changeover.images or (self._busy and elsewhere):
+            self._changeover.jobs.append(command)
+            return
         try:
             drawing = self._prepare(command)
         except Exception as error:
@@ -148,42 +153,16 @@ class Worker:
             self._loop_of(drawing.request.model, command.job).join(image, command.request.owner)
 
     def _prepare(self, command: Start) -> Drawing:
-        request = command.request
-        model = self._loop_of(request.model, command.job).model
-        lines = functools.cache(self._wildcards)  # a file is read once for a job
-        words = [self._words(request, index, lines) for index in range(request.count)]
-        images, notices = self._started(model, command, words)
+        model = self._loop_of(command.request.model, command.job).model
+        images, notices = begin(model, command, self._wildcards)
         return Drawing(
             job_id=command.job,
-            request=request,
+            request=command.request,
             folder=command.folder,
             images=images,
             notices=notices,
+            model_hash=model.hash,
             clock=self._clock,
-        )
-
-    def _started(
-        self, model: Model, command: Start, words: list[Words]
-    ) -> tuple[Sequence[Picture], tuple[str, ...]]:
-        """The images of a job, and what the person is told beside them."""
-        if isinstance(model, LoadedPipeline):
-            return pipeline_images(model, command, words), pipeline_notices(model, command.request)
-        images = start_images(model, command, [self._conditioning(model, command.request, w) for w in words])
-        return images, notices_of(model, images)
-
-    def _words(self, request: GenerationRequest, index: int, lines: Lines) -> Words:
-        """What image `index` is drawn from. Wildcards may have put a LoRA in that the front has not seen."""
-        words = words_of(request, index, lines=lines)
-        loras.check(words.prompt, known=(), field="prompt")
-        loras.check(words.negative_prompt, known=(), field="negative_prompt")
-        return words
-
-    def _conditioning(self, model: StableDiffusion, request: GenerationRequest, words: Words) -> Conditioning:
-        return model.prompts.encode(
-            words.prompt,
-            words.negative_prompt,
-            guided=request.guidance_scale > 1 and model.unet.config.time_cond_proj_dim is None,
-            clip_skip=request.clip_skip or 1,
         )
 
     def _loop_of(self, model: str, job_id: str) -> Loop:
@@ -203,7 +182,8 @@ class Worker:
         if self._loop is not None:
             self._loop.leave(job_id)
         self._undecoded = deque(image for image in self._undecoded if image.job_id != job_id)
-        return self._drawings.pop(job_id, None) is not None
+        waited = self._changeover.leave(job_id)
+        return self._drawings.pop(job_id, None) is not None or waited
 
     # -- drawing ----------------------------------------------------------------------------------
 
@@ -216,7 +196,12 @@ class Worker:
         for job_id in dict.fromkeys(image.job_id for image in tick.advanced):
             if (drawing := self._drawings.get(job_id)) is not None and drawing.report_due():
                 self._report(drawing, next(i for i in tick.advanced if i.job_id == job_id))
-        self._undecoded.extend(i for i in tick.advanced if i.done and i.job_id in self._drawings)
+        done = [image for image in tick.advanced if image.done and image.job_id in self._drawings]
+        for image in done:
+            if isinstance(image, ImageInFlight) and image.after:
+                self._changeover.images.append(image)
+            else:
+                self._undecoded.append(image)
 
     def _report(self, drawing: Drawing, image: Picture) -> None:
         preview = None
@@ -249,10 +234,32 @@ class Worker:
             return image.pixels()
         return decode_latents(self._loop.model, image.latents)
 
+    def _change_over(self) -> None:
+        """Once nothing is left to draw: pictures go on with their refiner, or the jobs that waited begin."""
+        if self._busy:
+            return
+        for image in self._changeover.take_images():
+            try:
+                self._refine(image)
+            except Exception as error:
+                self._fail_drawing(image.job_id, error)
+        if not self._busy:
+            for command in self._changeover.take_jobs():
+                self._start(command)
+
+    def _refine(self, image: ImageInFlight) -> None:
+        drawing = self._drawings.get(image.job_id)
+        if (
+            drawing is None or (refiner := drawing.request.refiner) is None
+        ):  # another of its images has failed
+            return
+        loop = self._loop_of(refiner.model, image.job_id)
+        refined = start_refinement(loop.model, drawing.request, image)
+        drawing.images[drawing.images.index(image)] = refined
+        loop.join(refined, drawing.request.owner)
+
     def _write(self, drawing: Drawing, image: Picture, pixels: npt.NDArray[np.uint8]) -> None:
-        assert self._loop is not None
-        hash_ = self._loop.model.hash
-        future = self._writer.submit(write_image, self._finisher, drawing, image, pixels, hash_)
+        future = self._writer.submit(write_image, self._finisher, drawing, image, pixels)
         future.add_done_callback(lambda done: self._inbox.put(Written(image.job_id, image.index, done)))
 
     def _file_written(self, written: Written) -> None:

@@ -14,7 +14,6 @@ def write_image(
     drawing: Drawing,
     image: Picture,
     pixels: npt.NDArray[np.uint8],
-    model_hash: str,
 ) -> ImageInfo:
     """Finish and write one picture of RGB pixels [H, W, 3]. Raises OSError."""
     request = drawing.request
@@ -25,7 +24,7 @@ def write_image(
         request,
         seed=image.seed,
         variation_seed=request.image_variation_seed(image.index),
-        model_hash=model_hash,
+        model_hash=drawing.model_hash,
         words=image.words,
         kept=None if image.canvas is None else image.canvas.kept,
     )
