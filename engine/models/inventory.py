@@ -14,6 +14,7 @@ from engine.models.header import read_header
 from engine.models.layout import read_layout
 from engine.models.own_pipeline import is_own_pipeline, read_own_pipeline, weights
 from engine.models.publishing import publish
+from engine.models.quantised import GGUF
 from engine.models.registry import PICKLES, Entry, Registry, weight_files
 
 HEADINGS = ("NAME", "FAMILY", "KIND", "PREDICTS", "SIZE", "SHA-256", "USABLE")
@@ -69,6 +70,8 @@ class Inventory:
         entry = self._entry(name)
         if entry.fault is not None:
             raise entry.fault
+        if entry.place.suffix == GGUF:
+            return [f"{name} is whole: {_size(entry.place)}.", f"SHA-256: {self._digests.read(entry.place)}"]
         if entry.checkpoint is None:
             count = len(self._weights(entry.place))
             return [f"{name} is whole: {count} files of weights, {_size(entry.place)}."]

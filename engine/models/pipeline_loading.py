@@ -24,6 +24,7 @@ from engine.models.own_pipeline import (
     read_own_pipeline,
     variant,
 )
+from engine.models.quantised import GGUF, PART, Quantised, read_quantised
 from engine.wire import Task
 from engine.worker.device import Device
 
@@ -71,23 +72,32 @@ def parameters(pipeline: Any) -> Mapping[str, inspect.Parameter]:
 def load_model(name: str, place: Path, device: Device) -> StableDiffusion | LoadedPipeline:
     """Load what is at a place of the registry, for whichever loop draws it. Raises ModelBroken."""
     try:
-        own = is_own_pipeline(place)
+        own = place.suffix == GGUF or is_own_pipeline(place)
     except NotAModel as error:
         raise ModelBroken(f"Model {name!r} cannot be used: {error}.") from error
     return (load_pipeline if own else load_stable_diffusion)(name, place, device)
 
 
-def load_pipeline(name: str, folder: Path, device: Device) -> LoadedPipeline:
-    """Load a folder as its `model_index.json` says. Raises ModelBroken naming what is wrong."""
+def load_pipeline(name: str, place: Path, device: Device) -> LoadedPipeline:
+    """Load a folder as its `model_index.json` says, or a GGUF file with its base.
+
+    Raises ModelBroken naming what is wrong.
+    """
     began = time.monotonic()
+    quantised = None
     try:
-        index = read_own_pipeline(folder)
-        card = read_card(folder)
-        digest = _digest(folder, index)
+        if place.suffix == GGUF and not place.is_dir():
+            quantised = read_quantised(place)
+            folder, index, card = quantised.base, quantised.pipeline, quantised.card
+            digest = Digests(place.parent).of(place)
+        else:
+            folder, index, card = place, read_own_pipeline(place), read_card(place)
+            digest = _digest(folder, index)
     except NotAModel as error:
         raise ModelBroken(f"Model {name!r} cannot be used: {error}.") from error
     _check_class(name, index.kind)
-    pipeline = _load(name, folder, index, device)
+    network = {PART: _network(name, quantised, device)} if quantised else {}
+    pipeline = _load(name, folder, index, device, **network)
     log.info("model %s loaded in %.1f s on %s", name, time.monotonic() - began, device)
     return LoadedPipeline(name=name, hash=digest[:10], device=device, card=card, text_to_image=pipeline)
 
@@ -116,7 +126,26 @@ def _check_class(name: str, kind: str) -> None:
         raise ModelBroken(f"Model {name!r} is a {kind}, which draws from more than words: {required[0]}.")
 
 
-def _load(name: str, folder: Path, index: OwnPipeline, device: Device) -> Any:
+def _network(name: str, quantised: Quantised, device: Device) -> Any:
+    """The network of a GGUF file: its weights stay quantised, and are computed with in the device's format."""
+    try:
+        return getattr(diffusers, quantised.network).from_single_file(
+            str(quantised.path),
+            config=str(quantised.base / PART),
+            quantization_config=diffusers.GGUFQuantizationConfig(compute_dtype=device.dtype),
+            dtype=device.dtype,
+            local_files_only=True,
+        )
+    except torch.OutOfMemoryError:
+        raise
+    except Exception as error:  # whatever a broken file provokes
+        log.exception("model %s could not be loaded", name)
+        raise ModelBroken(
+            f"Model {name!r} is damaged: its {quantised.network} could not be loaded."
+        ) from error
+
+
+def _load(name: str, folder: Path, index: OwnPipeline, device: Device, **given: Any) -> Any:
     expected, _ = DiffusionPipeline._get_signature_keys(getattr(diffusers, index.kind))
     without = [part for part in OPTIONAL if part in expected and part not in index.parts]
     without += [
@@ -131,6 +160,7 @@ def _load(name: str, folder: Path, index: OwnPipeline, device: Device) -> Any:
             dtype=device.dtype,
             variant=variant(folder, index),
             **dict.fromkeys(without),
+            **given,
         )
         pipeline.to(device.place)
     except torch.OutOfMemoryError:

@@ -17,12 +17,13 @@ from pydantic import ValidationError
 from engine import violations
 from engine.errors import Refusal
 from engine.models import few_steps
-from engine.models.card import read_card
+from engine.models.card import Card, read_card
 from engine.models.checkpoint import SUFFIX, Checkpoint, read_checkpoint
 from engine.models.fault import NotAModel, Unsafe, WrongKind
 from engine.models.json_file import read_json
 from engine.models.layout import read_layout
-from engine.models.own_pipeline import is_own_pipeline, read_own_pipeline
+from engine.models.own_pipeline import OwnPipeline, is_own_pipeline, read_own_pipeline
+from engine.models.quantised import GGUF, read_quantised
 from engine.wire import (
     SIDE_MULTIPLE,
     Defaults,
@@ -121,10 +122,10 @@ class Registry:
         """All that is in the models folder, by name, with what speaks against it; hidden files are not looked at."""
         entries: dict[str, Entry] = {}
         for place in sorted(self._root.iterdir()) if self._root.is_dir() else ():
-            is_file = place.suffix in (SUFFIX, *PICKLES) and not place.is_dir()
+            is_file = place.suffix in (SUFFIX, GGUF, *PICKLES) and not place.is_dir()
             if place.name.startswith(".") or not (is_file or (place / "model_index.json").is_file()):
                 continue
-            name = place.stem if is_file and place.suffix == SUFFIX else place.name
+            name = place.stem if is_file and place.suffix in (SUFFIX, GGUF) else place.name
             if name in entries:
                 fault = WrongKind("another model has this name: rename one of them")
                 entries[place.name] = Entry(name=place.name, place=place, fault=fault)
@@ -161,6 +162,9 @@ class Registry:
             self._check_place(name, place)
             if place.is_dir():
                 return Entry(name=name, place=place, info=_read(place, name))
+            if place.suffix == GGUF:
+                quantised = read_quantised(place)
+                return Entry(name=name, place=place, info=_own(name, quantised.pipeline, quantised.card))
             if place.suffix != SUFFIX:
                 raise Unsafe(f"it is a pickle: make a model of it with: darkroom models convert {place.name}")
             checkpoint = read_checkpoint(place)
@@ -194,7 +198,7 @@ def _info(name: str, checkpoint: Checkpoint) -> ModelInfo:
 
 def _read(folder: Path, name: str) -> ModelInfo:
     if is_own_pipeline(folder):
-        return _own(folder, name)
+        return _own(name, read_own_pipeline(folder), read_card(folder))
     layout = read_layout(folder)
     for part in layout.parts:
         weight_files(folder, part)
@@ -221,8 +225,7 @@ def _read(folder: Path, name: str) -> ModelInfo:
     )
 
 
-def _own(folder: Path, name: str) -> ModelInfo:
-    pipeline, card = read_own_pipeline(folder), read_card(folder)
+def _own(name: str, pipeline: OwnPipeline, card: Card) -> ModelInfo:
     family = pipeline.family
     changes = {
         "steps": family.steps,
