@@ -152,7 +152,7 @@ def _size(options: Options, model: ModelInfo, limits: Limits) -> tuple[int, int]
         if options.image is not None:
             size, drawable = options.redraw.size(options.image, model, limits)
             return (
-                size if drawable else _fit(size, model, limits, limits.side_multiple)
+                size if drawable else _fit(size, model, limits, model.side_multiple)
             )  # its shape, not one nearby
         return model.defaults.width, model.defaults.height
     name = options.size.strip().casefold()
@@ -176,8 +176,8 @@ def _size(options: Options, model: ModelInfo, limits: Limits) -> tuple[int, int]
 
 def _check_side(field: str, value: int, model: ModelInfo, limits: Limits) -> None:
     _between(field, value, value, limits.min_side, _longest(model, limits))
-    if below := value % limits.side_multiple:
-        step = limits.side_multiple
+    if below := value % model.side_multiple:
+        step = model.side_multiple
         raise Refused(
             f"{field} must be a multiple of {step}, such as {value - below} or {value - below + step}; "
             f"it was {value}."
@@ -186,7 +186,7 @@ def _check_side(field: str, value: int, model: ModelInfo, limits: Limits) -> Non
 
 def _longest(model: ModelInfo, limits: Limits) -> int:
     longest = min(model.max_side, limits.max_side)
-    return longest - longest % limits.side_multiple
+    return longest - longest % model.side_multiple
 
 
 def _check_task(task: Task, model: ModelInfo) -> None:
