@@ -10,10 +10,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from engine.models.card import Card
 from engine.models.fault import Corrupt, NotAModel, Unsafe
 from engine.models.header import read_header
 from engine.models.json_file import read_json
-from engine.wire import Sampler, Task
+from engine.wire import Defaults, ModelInfo, Sampler, Task
 
 WORDS = (Task.TXT2IMG,)
 REDRAWS = (Task.TXT2IMG, Task.IMG2IMG)
@@ -93,6 +94,25 @@ class OwnPipeline:
     def sampler(self) -> Sampler:
         """Its scheduler's name in our menu, or the first of the menu where it has none there."""
         return SAMPLERS.get(self.scheduler, Sampler.EULER)
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """The fields of `wire.Defaults` that its family and scheduler decide, but for the size."""
+        family = self.family
+        return {"steps": family.steps, "guidance_scale": family.guidance, "sampler": self.sampler}
+
+    def info(self, name: str, card: Card, defaults: Defaults) -> ModelInfo:
+        """What a person may choose of it."""
+        return ModelInfo(
+            name=name,
+            title=card.title or name,
+            family=self.family.name,
+            tasks=self.family.tasks,
+            defaults=defaults,
+            side_multiple=self.family.multiple,
+            own_pipeline=True,
+            notice=card.notice,
+        )
 
 
 def is_own_pipeline(place: Path) -> bool:
