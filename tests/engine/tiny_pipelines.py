@@ -1,6 +1,7 @@
 """Tiny untrained pipelines of families that the step loop does not know: real classes and layouts, random weights."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +34,19 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 def make_tiny_pipeline(kind: str, folder: Path) -> None:
-    """Write a model to `folder`. `kind` is "sd3", "flux" or "pixart"; sides are multiples of 16 pixels."""
-    makers: dict[str, Callable[[], Any]] = {"sd3": _sd3, "flux": _flux, "pixart": _pixart}
+    """Write a model to `folder`. `kind` is "sd3", "flux", "schnell" or "pixart"; sides are multiples of 16 pixels."""
+    makers: dict[str, Callable[[], Any]] = {
+        "sd3": _sd3,
+        "flux": _flux,
+        "schnell": partial(_flux, guided=False),
+        "pixart": _pixart,
+    }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(_SEED)
         makers[kind]().save_pretrained(folder)
 
 
-def tiny_flux_transformer() -> Any:
+def _flux_transformer(*, guided: bool) -> Any:
     return FluxTransformer2DModel(
         in_channels=16,
         num_layers=1,
@@ -50,7 +56,7 @@ def tiny_flux_transformer() -> Any:
         joint_attention_dim=WIDTH,
         pooled_projection_dim=WIDTH,
         axes_dims_rope=(4, 4, 8),
-        guidance_embeds=True,
+        guidance_embeds=guided,
     )
 
 
@@ -81,9 +87,9 @@ def _sd3() -> Any:
     )
 
 
-def _flux() -> Any:
+def _flux(*, guided: bool = True) -> Any:
     return FluxPipeline(
-        transformer=tiny_flux_transformer(),
+        transformer=_flux_transformer(guided=guided),
         scheduler=FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True),
         vae=_vae(),
         text_encoder=_clip(CLIPTextModel),

@@ -1,5 +1,6 @@
 """Families that the step loop does not know: what diffusers' own pipeline draws, with the worker's manners."""
 
+import dataclasses
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,8 +13,10 @@ import pytest
 import torch
 from diffusers import (
     DiffusionPipeline,
+    FlowMatchHeunDiscreteScheduler,
     FluxImg2ImgPipeline,
     FluxInpaintPipeline,
+    FluxPipeline,
     StableDiffusion3Img2ImgPipeline,
     StableDiffusion3InpaintPipeline,
 )
@@ -33,6 +36,7 @@ from engine.frames import (
 )
 from engine.images.finishing import Finisher
 from engine.models.pipeline_loading import LoadedPipeline, load_model
+from engine.tasks.own_pipeline import pipeline_notices
 from engine.wire import GenerationRequest, Sampler, Task
 from engine.worker.cap_book import CapBook
 from engine.worker.device import Device
@@ -52,13 +56,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     for kind in KINDS:
         make_tiny_pipeline(kind, folder / kind)
+    make_tiny_pipeline("schnell", folder / "schnell")
     make_tiny_model(folder / "plain", width=16, latent_side=8)
     return folder
 
 
 @pytest.fixture(scope="module")
 def loaded(root: Path) -> dict[str, Model]:
-    return {name: load_model(name, root / name, EXACT) for name in (*KINDS, "plain")}
+    return {name: load_model(name, root / name, EXACT) for name in (*KINDS, "schnell", "plain")}
 
 
 class Front:
@@ -266,21 +271,22 @@ def test_clip_skip_counts_from_one_as_everywhere(front: Front, directly: Direct,
     assert np.array_equal(front.drawn("job"), directly("sd3", clip_skip=1))
 
 
-def test_guidance_that_a_network_was_distilled_without_is_said(
-    front: Front, want: Ask, loaded: dict[str, Model]
-) -> None:
+def test_guidance_that_a_network_was_distilled_without_is_said(front: Front, want: Ask) -> None:
+    front.start("job", want("schnell"))
+    finished = front.until(Finished)
+    assert isinstance(finished, Finished)
+    assert finished.notices == ("This model has no guidance scale; the one of the request was not used.",)
+
+
+def test_a_sampler_that_no_menu_names_is_said(loaded: dict[str, Model], want: Ask) -> None:
     flux = loaded["flux"]
     assert isinstance(flux, LoadedPipeline)
-    config = flux.text_to_image.transformer.config
-    flux.text_to_image.transformer.register_to_config(guidance_embeds=False)
-    try:
-        front.start("job", want("flux"))
-        frame = front.until(Failed, Finished)
-    finally:
-        flux.text_to_image.transformer.register_to_config(**config)
-    notice = "This model has no guidance scale; the one of the request was not used."
-    if isinstance(frame, Finished):
-        assert notice in frame.notices
+    assert pipeline_notices(flux, want("flux")) == ()
+    pipeline = FluxPipeline(**flux.text_to_image.components | {"scheduler": FlowMatchHeunDiscreteScheduler()})
+    other = dataclasses.replace(flux, text_to_image=pipeline)
+    assert pipeline_notices(other, want("flux")) == (
+        "This model draws with a sampler of its own, FlowMatchHeunDiscreteScheduler.",
+    )
 
 
 def test_a_picture_of_no_numbers_fails_its_job_alone(
