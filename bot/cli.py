@@ -1,5 +1,5 @@
-"""The command line: `darkroom try | run | bot | engine | playground | generate | verify | models | bench | doctor |
-version`.
+"""The command line: `darkroom try | run | bot | engine | playground | generate | describe | verify | models |
+bench | doctor | version`.
 
 Results go to stdout, everything else to stderr. Exit codes as in sysexits.h: 69 something is not
 available, 78 a setting is wrong; 1 when a picture was asked for and not made, 2 for a wrong option.
@@ -21,11 +21,13 @@ import typer
 import bot.__main__
 from bot import log as logs
 from bot.config import Settings, discord_token, load
+from bot.describe import describe_alone
 from bot.doctor import examine
 from bot.errors import Misconfigured, Refused
 from bot.generate import format_of, generate_alone
 from bot.given import Given
 from bot.jobs.ports import EngineError
+from bot.judging import Judging
 from bot.launcher import ChildGaveUp, Launcher, bot_child, engine_child
 from bot.redraw import Redraw
 from bot.refiner import refiner_of
@@ -143,6 +145,10 @@ def generate(
     variation_seed: Annotated[int | None, typer.Option(help="A seed to go towards.")] = None,
     variation_strength: Annotated[float | None, typer.Option(help="How far, 0 to 1.")] = None,
     count: Annotated[int | None, typer.Option(help="Pictures, 1 to 4.")] = None,
+    best_of: Annotated[
+        int | None, typer.Option(help="Draw so many, up to 16, and keep those nearest to the prompt.")
+    ] = None,
+    safety: Annotated[str | None, typer.Option(help="Check pictures: off, pass, blur or block.")] = None,
     sampler: Annotated[str | None, typer.Option(help="Such as euler_a or 'DPM++ 2M'.")] = None,
     schedule: Annotated[str | None, typer.Option(help="Such as karras.")] = None,
     model: Annotated[str | None, typer.Option(help="The model's name.")] = None,
@@ -175,6 +181,7 @@ def generate(
         guidance=guidance,
         seed=seed,
         count=count,
+        judging=Judging(best_of=best_of, safety=safety),
         sampler=sampler,
         schedule=schedule,
         model=model,
@@ -185,12 +192,33 @@ def generate(
         models=_models(settings),
         signing_key=_signing_key(settings),
         config=config,
+        environment=_companions(settings),
         options=options,
         given=Given(init_image, mask, depth=depth),
         out=out,
     )
     for path in _run(drawing):
         print(path)
+
+
+@app.command()
+def describe(
+    file: Annotated[Path, typer.Argument(help="A PNG, JPEG or WebP.")],
+    model: Annotated[str | None, typer.Option(help="The model whose CLIP looks at it.")] = None,
+    config: Config = None,
+) -> None:
+    """Say what is in a picture, in a few words."""
+    settings = _settings(config)
+    logs.set_up(TRIAL_QUIET, ())
+    looking = describe_alone(
+        models=_models(settings),
+        signing_key=_signing_key(settings),
+        config=config,
+        environment=_companions(settings),
+        file=file,
+        model=model,
+    )
+    print(_run(looking))
 
 
 @app.command()
@@ -249,7 +277,10 @@ async def _try_in_browser(settings: Settings, config: Path | None) -> None:
             data=Path(data),
             models=_models(settings),
             config=config,
-            environment={"DARKROOM_ENGINE__SIGNING_KEY": str(_signing_key(settings).absolute())},
+            environment={
+                "DARKROOM_ENGINE__SIGNING_KEY": str(_signing_key(settings).absolute()),
+                **_companions(settings),
+            },
         ) as trial:
             print("Starting …", file=sys.stderr)
             await trial.ready()
@@ -270,7 +301,10 @@ async def _try_once(settings: Settings, config: Path | None, text: str, out: Pat
             data=Path(data),
             models=_models(settings),
             config=config,
-            environment={"DARKROOM_ENGINE__SIGNING_KEY": str(_signing_key(settings).absolute())},
+            environment={
+                "DARKROOM_ENGINE__SIGNING_KEY": str(_signing_key(settings).absolute()),
+                **_companions(settings),
+            },
         ) as trial:
             await trial.ready()
             async with Person(trial.playground.base) as person:
@@ -305,6 +339,17 @@ def _models(settings: Settings) -> Path:
 
 def _signing_key(settings: Settings) -> Path:
     return Path(str(settings.engine.get("signing_key") or settings.paths.data / "signing.pem"))
+
+
+def _companions(settings: Settings) -> dict[str, str]:
+    """Where what looks at pictures is, for an engine of our own, which has another data folder."""
+    folders = {"clip": "clip", "safety_checker": "safety"}
+    return {
+        f"DARKROOM_ENGINE__{name.upper()}": str(
+            Path(str(settings.engine.get(name) or settings.paths.data / folder)).absolute()
+        )
+        for name, folder in folders.items()
+    }
 
 
 def _run(work: Coroutine[Any, Any, Any]) -> Any:

@@ -15,6 +15,7 @@ MEANING = {
     Task.OUTPAINT: "extend an image",
     Task.DEPTH2IMG: "draw over the depth of an image",
     Task.UPSCALE: "upscale an image",
+    Task.DESCRIBE: "describe an image",
 }
 ROOMY = 2  # times the area that a model was trained on: up to there a picture is drawn at its own size
 # What a request without a mask and without a variation says of them.

@@ -13,6 +13,7 @@ from rapidfuzz import fuzz, process
 
 from bot import tasks
 from bot.errors import Refused
+from bot.judging import Judging
 from bot.redraw import MEANING, OUTPAINT_STRENGTH, PLAIN, Redraw
 from engine.wire import (
     MAX_SEED,
@@ -60,6 +61,7 @@ class Options:
     redraw: Redraw = field(default_factory=Redraw)
     variation_seed: int | None = None
     variation_strength: float | None = None
+    judging: Judging = field(default_factory=Judging)
     refiner: Refiner | None = None
     task: str | None = None
     depth: tuple[int, int] | None = None
@@ -75,6 +77,7 @@ def build(options: Options, capabilities: Capabilities, *, owner: str, random_se
     sampler = _sampler(options.sampler, model, capabilities)
     steps = _steps(options.steps, model, sampler, limits)
     width, height = _size(options, task, model, limits)
+    count = int(_between("count", options.count, 1, 1, limits.count))
     return GenerationRequest(
         owner=owner,
         task=task,
@@ -90,7 +93,7 @@ def build(options: Options, capabilities: Capabilities, *, owner: str, random_se
         sampler=sampler.name,
         schedule=_schedule(options.schedule, model, sampler, capabilities),
         seed=int(_between("seed", options.seed, random_seed, 0, MAX_SEED)),
-        count=int(_between("count", options.count, 1, 1, limits.count)),
+        count=count,
         strength=_strength(options, task, model, steps),
         format=options.format,
         variation_seed=_variation_seed(options),
@@ -98,6 +101,7 @@ def build(options: Options, capabilities: Capabilities, *, owner: str, random_se
         refiner=options.refiner,
         noise_level=tasks.noise_level(options.noise_level, task, limits),
         **options.redraw.fields(limits),
+        **options.judging.fields(count, limits),
     )
 
 

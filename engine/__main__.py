@@ -24,6 +24,7 @@ from engine.errors import EngineError, Unavailable
 from engine.front import Front
 from engine.images import signing_key
 from engine.log import set_up_logging
+from engine.models.companions import Companions
 from engine.models.registry import Registry
 from engine.queue import FairQueue
 from engine.server import create_app
@@ -67,6 +68,8 @@ def worker_argv(settings: config.Settings) -> list[str]:
         *(sys.executable, "-m", "engine.worker"),
         *("--models", str(settings.models_folder.resolve())),
         *("--wildcards", str(settings.wildcards_folder.resolve())),
+        *("--clip", str(settings.clip_folder.resolve())),
+        *("--safety-checker", str(settings.safety_folder.resolve())),
         *("--device", engine.device),
         *("--dtype", engine.dtype),
         *("--threads", str(engine.threads)),
@@ -97,8 +100,12 @@ async def serve(settings: config.Settings, *, token: str, worker_argv: Sequence[
         load_timeout_s=settings.engine.load_timeout_s,
         clock=time.monotonic,
     )
+    companions = Companions(clip=settings.clip_folder, safety=settings.safety_folder)
     catalogue = Catalogue(
-        registry=Registry(settings.models_folder), executor=worker, queue_capacity=settings.engine.queue
+        registry=Registry(settings.models_folder, companions=companions),
+        executor=worker,
+        queue_capacity=settings.engine.queue,
+        safety=settings.engine.safety,
     )
     front = Front(
         executor=worker,

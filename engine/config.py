@@ -24,6 +24,7 @@ from pydantic import (
 
 from engine import private_file, violations
 from engine.errors import Misconfigured
+from engine.wire import Safety
 
 ENV_PREFIX = "DARKROOM_"
 DEFAULT_FILE = Path("config.toml")
@@ -58,6 +59,9 @@ class Log(Table):
 class Engine(Table):
     models: str = ""  # empty: the folder models in the data folder
     wildcards: str = ""  # empty: the folder wildcards in the data folder
+    clip: str = ""  # of CLIP models; empty: the folder clip in the data folder
+    safety_checker: str = ""  # its folder; empty: the folder safety in the data folder
+    safety: Safety = Safety.OFF  # the least that every request gets
     device: str = "auto"  # cpu, cuda, cuda:1, mps
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     threads: int = Field(0, ge=0, le=1024)  # of the CPU; 0: what the machine has
@@ -135,6 +139,14 @@ class Settings(Table):
     @property
     def wildcards_folder(self) -> Path:
         return Path(self.engine.wildcards) if self.engine.wildcards else self.paths.data / "wildcards"
+
+    @property
+    def clip_folder(self) -> Path:
+        return Path(self.engine.clip) if self.engine.clip else self.paths.data / "clip"
+
+    @property
+    def safety_folder(self) -> Path:
+        return Path(self.engine.safety_checker) if self.engine.safety_checker else self.paths.data / "safety"
 
     @property
     def spool_folder(self) -> Path:

@@ -39,6 +39,10 @@ CODES = {
     "unknown_model": Code(422, False, "No model has this name."),
     "unknown_lora": Code(422, False, "The prompt names a LoRA that the engine does not have."),
     "unsupported_task": Code(422, False, "The model cannot do this task."),
+    "clip_missing": Code(422, False, "best_of needs a CLIP, and the engine has none for this model."),
+    "safety_unavailable": Code(
+        422, False, "A check was asked for, and the safety checker is missing or failed."
+    ),
     "image_missing": Code(422, False, "The task needs an input image and none was sent."),
     "image_unreadable": Code(422, False, "The input image is empty, cut off, animated or of another format."),
     "mask_missing": Code(422, False, "The task needs a mask and none was sent."),
@@ -53,6 +57,7 @@ CODES = {
     "worker_hung": Code(500, True, "The process that draws made no progress and was stopped."),
     "out_of_memory": Code(500, False, "The picture does not fit in the device's memory."),
     "nan_output": Code(500, False, "The model produced no numbers, which would be a black picture."),
+    "unsafe_image": Code(500, False, "The safety checker held every picture back."),
     "model_broken": Code(500, False, "The model's files are damaged or incomplete."),
 }
 

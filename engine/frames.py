@@ -1,8 +1,8 @@
 """What the front and its worker say to each other: a JSON object per line over the worker's stdin and stdout.
 
 The front starts `python -m engine.worker --models FOLDER --wildcards FOLDER --device D --dtype T --threads N
---max-rows N --speed S --caps FILE --watermark TEXT --signing-key FILE` (values as in the [engine] table of the
-configuration; without the last nothing is signed). The worker
+--max-rows N --speed S --caps FILE --watermark TEXT --clip FOLDER --safety-checker FOLDER --signing-key FILE` (values as
+in the [engine] table of the configuration; without the last nothing is signed). The worker
 
 * says `ready` once, then `heartbeat` every `HEARTBEAT_S` from a thread of its own;
 * answers each `start` with any number of `loading` and `progress`, then exactly one of `finished`, `failed`
@@ -83,13 +83,17 @@ class Progress(WireModel):
 
 
 class Finished(WireModel):
-    """Every image of the job lies in its folder. `seconds` is what drawing took, without waiting."""
+    """Every image of the job lies in its folder. `seconds` is what drawing took, without waiting.
+
+    `description` is the answer to `describe`, which has no images.
+    """
 
     type: Literal["finished"] = "finished"
     job: str
     images: tuple[ImageInfo, ...]
     seconds: Annotated[float, Field(ge=0)]
     notices: tuple[str, ...] = ()
+    description: str | None = None
 
 
 class Failed(WireModel):

@@ -221,7 +221,12 @@ class Front:
 
     async def _finish(self, job: Job, event: frames.Finished) -> None:
         """Commit, then tell."""
-        finished = wire.Finished(images=event.images, seconds=event.seconds, notices=event.notices)
+        finished = wire.Finished(
+            images=event.images,
+            seconds=event.seconds,
+            notices=event.notices,
+            description=event.description,
+        )
         result = Result(
             request=job.request,
             fingerprint=job.fingerprint,
@@ -308,8 +313,8 @@ class Front:
         health = self._executor.health
         if not self._running or not health.ready:
             return health.ready
-        images = sum(job.request.count for job in self._running.values())
-        count = self._jobs[ticket.job_id].request.count
+        images = sum(job.request.candidates for job in self._running.values())
+        count = self._jobs[ticket.job_id].request.candidates
         return ticket.model == self._loaded and images + count <= health.in_flight
 
     def _announce(self) -> None:

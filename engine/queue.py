@@ -149,13 +149,15 @@ class FairQueue:
 
 
 def cost_of(request: GenerationRequest) -> int:
-    """What drawing a request costs, in pixels × steps × images.
+    """What drawing a request costs, in pixels × steps × images, candidates of `best_of` included.
 
     img2img runs only `strength` of its steps. A prompt of several parts (AND) costs a row more for each, where
     the usual image has two; the parts that a wildcard's file brings are not known here. Of what is upscaled the
     pixels of the result count.
     """
+    if request.task is Task.DESCRIBE:
+        return request.width * request.height  # about what one step of a drawing costs
     steps = request.steps if request.strength is None else max(1, int(request.steps * request.strength))
     rows = 1 + len(parts(words_of(request, 0, lines=no_lines).prompt))
     larger = UPSCALE_FACTOR**2 if request.task is Task.UPSCALE else 1
-    return larger * request.width * request.height * steps * request.count * rows // 2
+    return larger * request.width * request.height * steps * request.candidates * rows // 2

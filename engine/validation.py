@@ -2,7 +2,16 @@
 
 from pydantic import ValidationError
 
-from engine import depths, masks, own_pipelines, refiners, upscaling, violations
+from engine import (
+    depths,
+    masks,
+    own_pipelines,
+    policy,
+    ranking,
+    refiners,
+    upscaling,
+    violations,
+)
 from engine.errors import Refusal
 from engine.prompts import loras
 from engine.samplers import SAMPLERS, SCHEDULE_LABELS
@@ -40,7 +49,7 @@ def validate(
     has_depth: bool = False,
 ) -> None:
     """Raises Refusal naming the field: unknown_model, unsupported_task, image_missing, mask_missing, depth_missing,
-    invalid_field, unknown_lora.
+    invalid_field, unknown_lora, clip_missing, safety_unavailable.
     """
     model = _model(request.model, capabilities)
     if request.task not in model.tasks:
@@ -57,6 +66,8 @@ def validate(
     _check_input(request, has_image=has_image, may_lack_image=has_depth)
     upscaling.check(request)
     masks.check(request, has_mask=has_mask)
+    ranking.check(request, model)
+    policy.check(request, model, least=capabilities.safety)
     refiners.check(request, model, capabilities)
     _check_variation(request)
     own_pipelines.check(request, model)
@@ -65,7 +76,8 @@ def validate(
 
 
 def completed(request: GenerationRequest, capabilities: Capabilities) -> GenerationRequest:
-    """A valid request with its model's own defaults where it says nothing."""
+    """A valid request with its model's own defaults where it says nothing, and the operator's policy where stricter."""
+    request = request.model_copy(update={"safety": policy.stricter(request.safety, capabilities.safety)})
     if request.clip_skip is not None:
         return request
     defaults = _model(request.model, capabilities).defaults

@@ -16,6 +16,7 @@ VERSION: Final = 1
 MAX_PROMPT_CHARS = 2000
 MAX_STEPS = 150
 MAX_COUNT = 4
+MAX_BEST_OF = 16
 MIN_SIDE = 64
 MAX_SIDE = 2048
 SIDE_MULTIPLE = 8  # the autoencoder's factor: a latent cell is 8 × 8 pixels
@@ -51,6 +52,7 @@ class Task(StrEnum):
     OUTPAINT = "outpaint"
     DEPTH2IMG = "depth2img"
     UPSCALE = "upscale"
+    DESCRIBE = "describe"  # a picture to a text: nothing is drawn
 
     @property
     def takes_image(self) -> bool:
@@ -60,7 +62,7 @@ class Task(StrEnum):
     @property
     def has_strength(self) -> bool:
         """Whether it keeps something of the picture, so that one says how much."""
-        return self.takes_image and self is not Task.UPSCALE
+        return self.takes_image and self not in (Task.UPSCALE, Task.DESCRIBE)
 
 
 class Sampler(StrEnum):
@@ -102,6 +104,20 @@ class Fill(StrEnum):
     FILL = "fill"  # the colours around it, blurred
     NOISE = "noise"
     NOTHING = "nothing"
+
+
+class Safety(StrEnum):
+    """What becomes of a picture that a safety checker flags, laxest first."""
+
+    OFF = "off"  # nothing is checked
+    PASS = "pass"  # it is shown, with the verdict
+    BLUR = "blur"
+    BLOCK = "block"  # it is not written at all
+
+    @property
+    def hides(self) -> bool:
+        """Whether a flagged picture is kept from people."""
+        return self in (Safety.BLUR, Safety.BLOCK)
 
 
 class Margins(WireModel):
@@ -151,6 +167,8 @@ class GenerationRequest(WireModel):
     `mask_blur`, in pixels, softens the edge of what is put back: the deviation of a Gaussian.
     For upscale they are what `upscaled_size` says of the picture, and `noise_level`, in the upscaler's own 1000
     steps, is how noisy it is shown to the network: more noise, more that is made up.
+    With `best_of`, so many candidates are drawn, each as image i of the request, and the `count` that a CLIP finds
+    nearest to the prompt are kept, best first.
     The prompts are in the language of docs/commands.md. `clip_skip` counts as A1111: 1 is the text encoder's last
     layer, each more is one layer earlier; None is the model's default.
     """
@@ -179,8 +197,15 @@ class GenerationRequest(WireModel):
     only_masked: Annotated[bool, Field(strict=True)] = False
     padding: Annotated[int, Field(strict=True, ge=0, le=MAX_PADDING)] = DEFAULT_PADDING
     extend: Margins | None = None
+    best_of: Annotated[int, Field(strict=True, ge=1, le=MAX_BEST_OF)] | None = None
+    safety: Safety = Safety.OFF
     refiner: Refiner | None = None
     noise_level: Annotated[int, Field(strict=True, ge=0, le=MAX_NOISE_LEVEL)] = DEFAULT_NOISE_LEVEL
+
+    @property
+    def candidates(self) -> int:
+        """How many images are drawn, of which `count` are kept."""
+        return self.best_of or self.count
 
     def image_seed(self, index: int) -> int:
         """The seed that draws image `index` of this request alone."""
@@ -209,8 +234,19 @@ class ErrorBody(WireModel):
     retryable: bool = False
 
 
+class SafetyVerdict(WireModel):
+    """What the safety checkers found. `score` is how far the likeliest `concept` is over its limit: flagged over 0."""
+
+    flagged: bool
+    score: float
+    concept: str | None = None
+
+
 class ImageInfo(WireModel):
-    """One finished image; its bytes are at `/v1/jobs/{id}/images/{index}`."""
+    """One finished image; its bytes are at `/v1/jobs/{id}/images/{index}`.
+
+    `score` is the cosine, in [-1, 1], between picture and prompt by a CLIP, where `best_of` asked for it.
+    """
 
     index: int
     seed: int
@@ -220,6 +256,8 @@ class ImageInfo(WireModel):
     bytes: int
     sha256: str
     infotext: str
+    score: float | None = None
+    safety: SafetyVerdict | None = None
 
     @property
     def file_name(self) -> str:
@@ -253,12 +291,16 @@ class Progress(WireModel):
 
 
 class Finished(WireModel):
-    """All images are in the engine's spool. `notices` are sentences for the person, e.g. that a prompt was cut."""
+    """All images are in the engine's spool. `notices` are sentences for the person, e.g. that a prompt was cut.
+
+    `description` is what `describe` found, which has no images.
+    """
 
     type: Literal["finished"] = "finished"
     images: tuple[ImageInfo, ...]
     seconds: float
     notices: tuple[str, ...] = ()
+    description: str | None = None
 
 
 class Failed(WireModel):
@@ -294,6 +336,7 @@ class ModelInfo(WireModel):
     One with its `own_pipeline` keeps the sampler and schedule of its defaults; its sides are multiples of
     `side_multiple`.
     `estimates_depth`: whether depth2img needs no depth image, since the model finds the depth of the input itself.
+    `ranked` says whether a CLIP is there for `best_of`, `checked` whether a safety checker is.
     """
 
     name: str
@@ -306,6 +349,8 @@ class ModelInfo(WireModel):
     own_pipeline: bool = False
     notice: str = ""
     estimates_depth: bool = False
+    ranked: bool = False
+    checked: bool = False
 
 
 class SamplerInfo(WireModel):
@@ -326,6 +371,7 @@ class Limits(WireModel):
     prompt_chars: int = MAX_PROMPT_CHARS
     steps: int = MAX_STEPS
     count: int = MAX_COUNT
+    best_of: int = MAX_BEST_OF
     min_side: int = MIN_SIDE
     max_side: int = MAX_SIDE
     side_multiple: int = SIDE_MULTIPLE
@@ -349,7 +395,8 @@ STARTING = "starting"  # the device, while the worker has not said what it is
 class Capabilities(WireModel):
     """What this engine can draw. `boot_id` changes with every start of the front.
 
-    The first of `models` is the default. `device` says what draws, in words.
+    The first of `models` is the default. `device` says what draws, in words. `safety` is the least that every
+    request gets, whatever it asks for.
     """
 
     version: Literal[1] = VERSION
@@ -361,4 +408,5 @@ class Capabilities(WireModel):
     loras: tuple[str, ...] = ()
     embeddings: tuple[str, ...] = ()
     upscalers: tuple[str, ...] = ()
+    safety: Safety = Safety.OFF
     limits: Limits = Limits()

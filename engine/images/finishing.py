@@ -39,6 +39,7 @@ class Finisher:
         words: Words | None = None,
         variation_seed: int | None = None,
         kept: npt.NDArray[np.bool_] | None = None,
+        score: float | None = None,
     ) -> tuple[bytes, str]:
         """The file of one picture, of RGB pixels [H, W, 3], and its infotext.
 
@@ -55,6 +56,7 @@ class Finisher:
             model_hash=model_hash,
             version=self.version,
             watermark=mark,
+            score=score,
         )
         text = about.infotext()
         content = encode(pixels, text, about)

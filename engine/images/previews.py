@@ -7,6 +7,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from engine.images.veil import veiled
+
 PREVIEW_SIDE = 256
 JPEG_QUALITY = 80
 
@@ -22,13 +24,19 @@ STABLE_DIFFUSION = (
 
 
 def preview_jpeg(
-    latents: npt.NDArray[np.float32], latent_to_rgb: Sequence[Sequence[float]] = STABLE_DIFFUSION
+    latents: npt.NDArray[np.float32],
+    latent_to_rgb: Sequence[Sequence[float]] = STABLE_DIFFUSION,
+    *,
+    hidden: bool = False,
 ) -> bytes:
-    """A JPEG, longest side 256 pixels, of latents [4, h, w] in the network's scale. The matrix is [5, 3]."""
+    """A JPEG, longest side 256 pixels, of latents [4, h, w] in the network's scale. The matrix is [5, 3].
+
+    A `hidden` one only shows that something is being drawn.
+    """
     matrix = np.array(latent_to_rgb, np.float32)
     rgb = np.einsum("chw,cr->hwr", latents, matrix[:-1]) + matrix[-1]
     pixels = np.nan_to_num((rgb / 2 + 0.5).clip(0, 1) * 255).astype(np.uint8)
-    image = Image.fromarray(pixels)
+    image = veiled(Image.fromarray(pixels)) if hidden else Image.fromarray(pixels)
     scale = PREVIEW_SIDE / max(image.size)
     size = (round(image.width * scale), round(image.height * scale))
     stream = io.BytesIO()

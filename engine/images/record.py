@@ -13,7 +13,8 @@ CHUNK = "darkroom"  # the keyword of the PNG chunk
 
 class Record(BaseModel):
     """`words` are the prompts with every wildcard chosen, where they are not the request's; `seed` and
-    `variation_seed` are this picture's own; `watermark` what was woven into it, empty for nothing.
+    `variation_seed` are this picture's own; `watermark` what was woven into it, empty for nothing; `score` how near
+    it is to its prompt, where `best_of` chose it.
 
     A newer Darkroom may say more: what is not known here is skipped.
     """
@@ -27,6 +28,7 @@ class Record(BaseModel):
     model_hash: str
     version: str
     watermark: str = ""
+    score: float | None = None
 
     def to_json(self, *, ascii_only: bool = True) -> str:
         """ASCII, so that every reader of PNG text agrees. Without the owner: pictures travel, people need not."""

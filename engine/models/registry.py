@@ -19,6 +19,7 @@ from engine.errors import Refusal
 from engine.models import few_steps
 from engine.models.card import Card, read_card
 from engine.models.checkpoint import SUFFIX, Checkpoint, read_checkpoint
+from engine.models.companions import Companions
 from engine.models.fault import NotAModel, Unsafe, WrongKind
 from engine.models.json_file import read_json
 from engine.models.layout import (
@@ -112,11 +113,12 @@ def weight_files(folder: Path, part: str) -> tuple[str, list[Path]]:
 class Registry:
     """The models under `root`, looked up anew at each call: a model may be added while the engine runs.
 
-    `demo` is the folder of the model that ships with Darkroom.
+    `demo` is the folder of the model that ships with Darkroom, `companions` what looks at pictures beside the models.
     """
 
-    def __init__(self, root: Path, *, demo: Path = DEMO_FOLDER) -> None:
+    def __init__(self, root: Path, *, demo: Path = DEMO_FOLDER, companions: Companions | None = None) -> None:
         self._root = root
+        self._companions = companions
         self._demo = demo
         self._told: set[tuple[str, str]] = set()
 
@@ -125,7 +127,10 @@ class Registry:
 
         The demo is offered only as long as no other draws from words.
         """
-        return tuple(info for info, _ in self._found().values())
+        found = self._found().values()
+        if self._companions is None:
+            return tuple(info for info, _ in found)
+        return tuple(self._companions.complete(info, place) for info, place in found)
 
     def lookup(self, name: str) -> Path:
         """The folder or file of a model. Raises Refusal unknown_model, also for whatever looks like a path.

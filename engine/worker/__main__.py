@@ -20,11 +20,13 @@ from engine import frames
 from engine.errors import Misconfigured
 from engine.images import signing_key
 from engine.images.finishing import Finisher
+from engine.models.companions import Companions
 from engine.models.pipeline_loading import LoadedPipeline, load_model
 from engine.models.registry import Registry
 from engine.prompts.wildcards import WildcardFolder
 from engine.worker.cap_book import CapBook, machine_of
 from engine.worker.device import Device, choose_device
+from engine.worker.judges import Judges
 from engine.worker.process import Inbox, Worker
 from engine.worker.shelf import Model
 from engine.worker.speed import Speed, can_compile, sped_up
@@ -55,14 +57,19 @@ def main() -> None:
     inbox: Inbox = SimpleQueue()
     threading.Thread(target=_read, args=(inbox,), daemon=True, name="commands").start()
     threading.Thread(target=_beat, args=(send,), daemon=True, name="heartbeat").start()
+    registry = Registry(options.models)
+    companions = Companions(clip=options.clip, safety=options.safety_checker)
+    judges = Judges(companions=companions, place=registry.lookup)
     Worker(
-        load=partial(_load, Registry(options.models), device, options.speed),
+        load=partial(_load, registry, device, options.speed),
         device=device,
         caps=CapBook(file=options.caps, machine=machine_of(device), fixed=options.max_rows),
         inbox=inbox,
         send=send,
         finisher=Finisher(version=version("darkroom"), watermark=options.watermark, key=key),
         wildcards=WildcardFolder(options.wildcards).lines,
+        jury=judges.jury,
+        describer=judges.describer,
     ).run()
     out.flush()
     os._exit(0)  # the thread that reads commands cannot be asked to stop
@@ -72,6 +79,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m engine.worker", description=__doc__)
     parser.add_argument("--models", type=Path, required=True, help="folder of models")
     parser.add_argument("--wildcards", type=Path, required=True, help="folder of NAME.txt files for prompts")
+    parser.add_argument("--clip", type=Path, required=True, help="folder of open_clip models")
+    parser.add_argument("--safety-checker", type=Path, required=True, help="folder of the safety checker")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: as many as cores")

@@ -11,8 +11,8 @@ from engine.tasks.own_pipeline import pipeline_images, pipeline_notices
 from engine.tasks.refine import leave_to_refiner
 from engine.tasks.starting import start_images
 from engine.wire import GenerationRequest
-from engine.worker.drawing import Picture
 from engine.worker.notices import notices_of
+from engine.worker.picture import Picture
 from engine.worker.shelf import Model
 
 
@@ -20,7 +20,7 @@ def begin(model: Model, command: Start, wildcards: Lines) -> tuple[list[Picture]
     """Raises Refusal, SamplerDoesNotFit, ModelBroken, and OSError for a lost file."""
     request = command.request
     lines = functools.cache(wildcards)  # a file is read once for a job
-    words = [_words(request, index, lines) for index in range(request.count)]
+    words = [_words(request, index, lines) for index in range(request.candidates)]
     if isinstance(model, LoadedPipeline):
         return [*pipeline_images(model, command, words)], pipeline_notices(model, request)
     images = start_images(model, command, [condition(model, request, each) for each in words])

@@ -6,13 +6,12 @@ from pathlib import Path
 
 from engine.frames import Finished
 from engine.wire import GenerationRequest, ImageInfo
-from engine.worker.flight import ImageInFlight
-from engine.worker.pipeline_image import PipelineImage
+from engine.worker.judges import Jury
+from engine.worker.picture import Picture
+from engine.worker.selection import Selection
 
 REPORT_EVERY_S = 0.1  # a fast GPU takes fifty steps a second; nobody reads so fast
 PREVIEW_EVERY_S = 1.0
-
-Picture = ImageInFlight | PipelineImage  # by the step loop, or by diffusers' own pipeline
 
 
 @dataclass(kw_only=True)
@@ -22,16 +21,21 @@ class Drawing:
     job_id: str
     request: GenerationRequest
     folder: Path
-    images: list[Picture]
-    notices: tuple[str, ...]
-    model_hash: str
     clock: Callable[[], float]
+    model_hash: str = ""
+    images: list[Picture] = field(default_factory=list)
+    notices: tuple[str, ...] = ()
+    jury: Jury = field(default_factory=Jury)
     infos: dict[int, ImageInfo] = field(default_factory=dict)
+    developed: int = 0  # of the images: looked at, and written if they are to be
+    description: str | None = None
+    selection: Selection = field(init=False)
     began: float = field(init=False)
     _reported: float | None = None
     _previewed: float = field(init=False)
 
     def __post_init__(self) -> None:
+        self.selection = Selection(self.request)
         self.began = self._previewed = self.clock()
 
     @property
@@ -48,7 +52,15 @@ class Drawing:
 
     @property
     def complete(self) -> bool:
-        return len(self.infos) == self.request.count
+        return self.developed == (len(self.images) or 1)  # a description has no image
+
+    def keep(self, result: list[ImageInfo] | str) -> None:
+        """One more image was developed, and these pictures were written with it; or the input was described."""
+        self.developed += 1
+        if isinstance(result, str):
+            self.description = result
+        else:
+            self.infos.update({info.index: info for info in result})
 
     def report_due(self) -> bool:
         """Whether to say how far it is: at the first and the last step, in between now and then."""
@@ -68,4 +80,11 @@ class Drawing:
     def finished(self) -> Finished:
         """The last frame, once every picture's file is there."""
         images = tuple(self.infos[index] for index in sorted(self.infos))
-        return Finished(job=self.job_id, images=images, seconds=self.seconds, notices=self.notices)
+        notices = (*self.notices, *self.selection.notices())
+        return Finished(
+            job=self.job_id,
+            images=images,
+            seconds=self.seconds,
+            notices=notices,
+            description=self.description,
+        )

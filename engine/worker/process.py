@@ -31,15 +31,18 @@ from engine.frames import (
 from engine.images.finishing import Finisher
 from engine.images.previews import STABLE_DIFFUSION, preview_jpeg
 from engine.prompts.wildcards import Lines, no_lines
+from engine.tasks.describe import Describer, describe_file
 from engine.tasks.refine import start_refinement
-from engine.wire import ImageInfo
+from engine.wire import GenerationRequest, ImageInfo, Task
 from engine.worker.beginning import begin
 from engine.worker.cap_book import CapBook
 from engine.worker.changeover import Changeover
 from engine.worker.device import Device, free_memory
-from engine.worker.drawing import Drawing, Picture
+from engine.worker.drawing import Drawing
 from engine.worker.failures import meaning
 from engine.worker.flight import ImageInFlight
+from engine.worker.judges import Jury, no_describer, no_jury
+from engine.worker.picture import Picture
 from engine.worker.pipeline_image import PipelineImage
 from engine.worker.pixels import decode_latents
 from engine.worker.shelf import Loop, Model, Shelf
@@ -53,11 +56,10 @@ IN_FLIGHT_ELSEWHERE = 4
 
 @dataclass(frozen=True)
 class Written:
-    """A picture's file is complete, or could not be written."""
+    """A picture is judged and the files that followed are complete, or a picture is described; or it failed."""
 
     job_id: str
-    index: int
-    result: "Future[ImageInfo]"
+    result: "Future[list[ImageInfo]] | Future[str]"
 
 
 Inbox = SimpleQueue[Start | Cancel | Stop | Written]
@@ -66,7 +68,8 @@ Inbox = SimpleQueue[Start | Cancel | Stop | Written]
 class Worker:
     """Draws until it is told to stop.
 
-    `load` gives the networks of a model by name and may raise ModelBroken, `wildcards` the options of a file.
+    `load` gives the networks of a model by name and may raise ModelBroken, `wildcards` the options of a file, `jury`
+    and `describer` whoever looks at a request's pictures.
     """
 
     def __init__(
@@ -79,6 +82,8 @@ class Worker:
         send: Callable[[FromWorker], None],
         finisher: Finisher,
         wildcards: Lines = no_lines,
+        jury: Callable[[GenerationRequest], Jury] = no_jury,
+        describer: Callable[[GenerationRequest], Describer] = no_describer,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._place = device.place
@@ -89,6 +94,8 @@ class Worker:
         self._send = send
         self._finisher = finisher
         self._wildcards = wildcards
+        self._jury = jury
+        self._describer = describer
         self._clock = clock
         self._shelf = Shelf(load=load, caps=caps)
         self._drawings: dict[str, Drawing] = {}
@@ -144,6 +151,9 @@ class Worker:
             self._changeover.jobs.append(command)
             return
         try:
+            if command.request.task is Task.DESCRIBE:
+                self._look(command)
+                return
             drawing = self._prepare(command)
         except Exception as error:
             self._fail(command.job, error)
@@ -153,6 +163,7 @@ class Worker:
             self._loop_of(drawing.request.model, command.job).join(image, command.request.owner)
 
     def _prepare(self, command: Start) -> Drawing:
+        jury = self._jury(command.request)
         model = self._loop_of(command.request.model, command.job).model
         images, notices = begin(model, command, self._wildcards)
         return Drawing(
@@ -161,9 +172,20 @@ class Worker:
             folder=command.folder,
             images=images,
             notices=notices,
+            jury=jury,
             model_hash=model.hash,
             clock=self._clock,
         )
+
+    def _look(self, command: Start) -> None:
+        """Describe a picture, aside: nothing is drawn, and no model is needed that draws."""
+        assert command.input is not None  # the front refuses describe without it
+        job_id, describer = command.job, self._describer(command.request)
+        self._drawings[job_id] = Drawing(
+            job_id=job_id, request=command.request, folder=command.folder, clock=self._clock
+        )
+        future = self._writer.submit(describe_file, describer, command.input)
+        future.add_done_callback(lambda done: self._inbox.put(Written(job_id, done)))
 
     def _loop_of(self, model: str, job_id: str) -> Loop:
         if not self._shelf.holds(model):
@@ -206,19 +228,21 @@ class Worker:
     def _report(self, drawing: Drawing, image: Picture) -> None:
         preview = None
         if isinstance(image, ImageInFlight) and drawing.preview_due():
-            preview = self._preview(image)
+            preview = self._preview(drawing, image)
         self._send(Progress(job=drawing.job_id, step=drawing.step, steps=drawing.steps, preview=preview))
 
-    def _preview(self, image: ImageInFlight) -> str | None:
-        """A base64 JPEG; None for an upscaler, whose latents nobody has fitted colours to, unless its card has them."""
+    def _preview(self, drawing: Drawing, image: ImageInFlight) -> str | None:
+        """A base64 JPEG, hidden where a finished picture might be: nobody has checked it yet.
+
+        None for an upscaler, whose latents nobody has fitted colours to, unless its card has them.
+        """
         assert self._loop is not None
         estimate = image.latents if image.estimate is None else image.estimate
         matrix = self._loop.model.card.latent_to_rgb
         if matrix is None and self._loop.model.low_res_config is not None:
             return None
-        return base64.b64encode(
-            preview_jpeg(estimate[0].float().cpu().numpy(), matrix or STABLE_DIFFUSION)
-        ).decode()
+        latents, hidden = estimate[0].float().cpu().numpy(), drawing.request.safety.hides
+        return base64.b64encode(preview_jpeg(latents, matrix or STABLE_DIFFUSION, hidden=hidden)).decode()
 
     def _decode_one(self) -> None:
         """One picture at a time, so that a decode never holds up the others' steps for long."""
@@ -265,7 +289,7 @@ class Worker:
 
     def _write(self, drawing: Drawing, image: Picture, pixels: npt.NDArray[np.uint8]) -> None:
         future = self._writer.submit(write_image, self._finisher, drawing, image, pixels)
-        future.add_done_callback(lambda done: self._inbox.put(Written(image.job_id, image.index, done)))
+        future.add_done_callback(lambda done: self._inbox.put(Written(image.job_id, done)))
 
     def _file_written(self, written: Written) -> None:
         drawing = self._drawings.get(written.job_id)
@@ -274,7 +298,7 @@ class Worker:
         if (error := written.result.exception()) is not None:
             self._fail_drawing(written.job_id, error)
             return
-        drawing.infos[written.index] = written.result.result()
+        drawing.keep(written.result.result())
         if drawing.complete:
             del self._drawings[written.job_id]
             self._send(drawing.finished())

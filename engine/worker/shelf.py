@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from engine.models.loading import StableDiffusion
 from engine.models.pipeline_loading import LoadedPipeline
 from engine.worker.cap_book import CapBook
-from engine.worker.drawing import Picture
+from engine.worker.picture import Picture
 from engine.worker.pipeline_loop import PipelineLoop
 from engine.worker.step_loop import StepLoop, Tick
 

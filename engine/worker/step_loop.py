@@ -20,8 +20,8 @@ import torch
 from engine.models.loading import StableDiffusion
 from engine.worker.batching import RowCap, choose
 from engine.worker.device import free_memory, wait_for
-from engine.worker.drawing import Picture
 from engine.worker.flight import ImageInFlight
+from engine.worker.picture import Picture
 from engine.worker.turns import in_turn
 
 log = logging.getLogger(__name__)

@@ -6,7 +6,9 @@ import numpy.typing as npt
 from engine.images.encoding import write
 from engine.images.finishing import Finisher
 from engine.wire import MEDIA_TYPES, ImageInfo
-from engine.worker.drawing import Drawing, Picture
+from engine.worker.drawing import Drawing
+from engine.worker.picture import Picture
+from engine.worker.selection import Candidate
 
 
 def write_image(
@@ -14,28 +16,39 @@ def write_image(
     drawing: Drawing,
     image: Picture,
     pixels: npt.NDArray[np.uint8],
-) -> ImageInfo:
-    """Finish and write one picture of RGB pixels [H, W, 3]. Raises OSError."""
-    request = drawing.request
+) -> list[ImageInfo]:
+    """Have one picture of RGB pixels [H, W, 3] judged, then finish and write it: or none yet, or several.
+
+    Raises OSError, and Refusal where the picture must not be shown.
+    """
     if image.canvas is not None:
         pixels = image.canvas.finished(pixels)
+    candidate = drawing.jury.candidate(image, pixels)
+    return [_write(finisher, drawing, each) for each in drawing.selection.add(candidate)]
+
+
+def _write(finisher: Finisher, drawing: Drawing, chosen: Candidate) -> ImageInfo:
+    request, image = drawing.request, chosen.image
     content, text = finisher.finish(
-        pixels,
+        chosen.pixels,
         request,
         seed=image.seed,
         variation_seed=request.image_variation_seed(image.index),
         model_hash=drawing.model_hash,
         words=image.words,
         kept=None if image.canvas is None else image.canvas.kept,
+        score=chosen.score,
     )
-    sha256, size = write(drawing.folder / f"{image.index}.{request.format}", content)
+    sha256, size = write(drawing.folder / f"{chosen.place}.{request.format}", content)
     return ImageInfo(
-        index=image.index,
+        index=chosen.place,
         seed=image.seed,
-        width=pixels.shape[1],
-        height=pixels.shape[0],
+        width=chosen.pixels.shape[1],
+        height=chosen.pixels.shape[0],
         media_type=MEDIA_TYPES[request.format],
         bytes=size,
         sha256=sha256,
         infotext=text,
+        score=chosen.score,
+        safety=chosen.safety,
     )

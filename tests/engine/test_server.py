@@ -57,6 +57,27 @@ async def test_a_picture_is_served_as_the_format_that_was_asked_for(engine: Engi
         assert len(await response.read()) == finished.images[0].bytes
 
 
+async def test_a_picture_is_described_through_the_same_queue(engine: Engine) -> None:
+    assert (await engine.put("job", picture(), task="describe", prompt=""))[0] == 202
+    finished = await engine.until("job", "finished")
+    assert isinstance(finished, wire.Finished)
+    assert (finished.description, finished.images) == ("scripted", ())
+    status, body = await engine.put("job", picture(), task="describe", prompt="")
+    assert (status, body["description"]) == (200, "scripted")
+
+
+async def test_the_operators_policy_holds_for_requests_that_say_nothing(tmp_path: Path) -> None:
+    async with running(tmp_path, ENGINE__SAFETY="block") as engine:
+        status, body = await engine.put("job")
+        assert (status, body["code"], body["field"]) == (422, "safety_unavailable", "safety")
+        assert engine.drawn() == []
+        _, told = await engine.call("GET", "/v1/capabilities")
+        assert told["safety"] == "block"
+        (model,) = told["models"]
+        assert (model["ranked"], model["checked"]) == (True, False)
+        assert "describe" in model["tasks"]
+
+
 async def test_another_format_is_refused_in_one_sentence(engine: Engine) -> None:
     status, body = await engine.put("job", format="gif")
     assert (status, body["field"]) == (422, "format")
@@ -242,7 +263,7 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
         {"task": "enlarge"},
         "invalid_field",
         "task",
-        "task must be one of txt2img, img2img, inpaint, outpaint, depth2img or upscale; it was 'enlarge'.",
+        "task must be one of txt2img, img2img, inpaint, outpaint, depth2img, upscale or describe; it was 'enlarge'.",
     ),
 ]
 REFUSED_WITH_IMAGE: list[tuple[dict[str, Any], bytes, int, str]] = [

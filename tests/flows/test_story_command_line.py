@@ -118,6 +118,47 @@ def test_generate_draws_without_a_chat(tmp_path: Path) -> None:
         assert "Denoising strength: 0.5" in picture.info["parameters"]
 
 
+def test_the_best_of_several_is_kept_and_described(tmp_path: Path) -> None:
+    prompt = "a hamster on a blue background"
+    drawn = darkroom(
+        *("generate", "--prompt", prompt, "--seed", "5", "--steps", "8", "--best-of", "3", "--out", "a.png"),
+        folder=tmp_path,
+    )
+    assert drawn.returncode == 0, drawn.stderr
+    with Image.open(tmp_path / "a.png") as file:
+        record = json.loads(file.info["darkroom"])
+    assert record["seed"] in (5, 6, 7)
+    assert record["score"] > 0.3
+    told = darkroom("describe", "a.png", folder=tmp_path)
+    assert told.returncode == 0, told.stderr
+    assert "blue background" in told.stdout
+
+
+def test_what_nobody_can_check_is_not_drawn(tmp_path: Path) -> None:
+    refused = darkroom(
+        "generate", "--prompt", "a cat", "--safety", "block", "--out", "a.png", folder=tmp_path
+    )
+    assert refused.returncode == 1
+    assert "there is no safety checker for demo: nothing is shown unchecked." in refused.stderr
+    assert not (tmp_path / "a.png").exists()
+
+
+def test_an_operators_words_hold_back_what_they_name(tmp_path: Path) -> None:
+    (tmp_path / "data" / "safety").mkdir(parents=True)
+    (tmp_path / "data" / "safety" / "unsafe.txt").write_text("a blue background\n")
+    (tmp_path / "data" / "safety" / "safe.txt").write_text("a red background\n")
+    for colour, code in (("blue", 1), ("red", 0)):
+        drawn = darkroom(
+            *("generate", "--prompt", f"a {colour} background", "--seed", "5", "--steps", "8"),
+            *("--out", f"{colour}.png"),
+            folder=tmp_path,
+            environment={"DARKROOM_ENGINE__SAFETY": "block"},
+        )
+        assert drawn.returncode == code, drawn.stderr
+        assert (tmp_path / f"{colour}.png").exists() is (code == 0)
+        assert ("held every picture back" in drawn.stderr) is (code == 1)
+
+
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp"])
 def test_verify_tells_where_a_picture_comes_from(tmp_path: Path, name: str) -> None:
     prompt = "a hamster on a blue background"  # an unfinished or a white picture leaves a watermark no room
@@ -154,7 +195,7 @@ def test_generate_refuses_in_words(tmp_path: Path, arguments: tuple[str, ...], s
 
 
 def test_every_command_explains_itself(tmp_path: Path) -> None:
-    for name in ("try", "run", "bot", "engine", "generate", "verify", "doctor", "version"):
+    for name in ("try", "run", "bot", "engine", "generate", "describe", "verify", "doctor", "version"):
         told = darkroom(name, "--help", folder=tmp_path)
         assert told.returncode == 0, told.stderr
         assert f" {name} [OPTIONS]" in told.stdout

@@ -11,11 +11,21 @@ import torch
 from diffusers import DDIMScheduler
 
 from engine.demo.training.autoencoder import to_pixels
+from engine.demo.training.captions import with_article
 from engine.demo.training.clip import save_clip, text_encoder_of
 from engine.demo.training.corpus import Corpus
 from engine.demo.training.diffusion import NOISE, Latents
 from engine.demo.training.scenes import CANVAS
-from engine.demo.vocabulary import ADVICE, Kind, harmless_words, known_words
+from engine.demo.vocabulary import (
+    ADVICE,
+    COLOURS,
+    LANDSCAPES,
+    PLACES,
+    STYLES,
+    Kind,
+    harmless_words,
+    known_words,
+)
 
 SAMPLE = 512  # canvases that the previews' matrix is fitted to
 FORMAT = torch.float16  # of the weights that ship
@@ -56,8 +66,22 @@ def export(
     DDIMScheduler(**NOISE).save_pretrained(folder / "scheduler")
     save_clip(clip, tokenizer, folder / "clip")
     (folder / "model_index.json").write_text(json.dumps(_INDEX, indent=2) + "\n")
+    save_phrases(corpus.kinds, folder / "phrases")
     card = _card(corpus.kinds, latent_to_rgb(latents * factor, corpus))
     (folder / "darkroom.json").write_text(json.dumps(card, indent=2) + "\n")
+
+
+def save_phrases(kinds: Sequence[Kind], folder: Path) -> None:
+    """The words by which the model's own CLIP describes a picture, a list for each sort."""
+    lists = {
+        "subjects": [with_article(kind.name) for kind in kinds] + [names[0] for names in LANDSCAPES.values()],
+        "places": [names[0] for names in PLACES.values()],
+        "styles": [names[0] for names in STYLES.values()],
+        "colours": [f"{colour} background" for colour in COLOURS],
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, phrases in lists.items():
+        (folder / f"{name}.txt").write_text("\n".join(phrases) + "\n")
 
 
 def scaling_factor(latents: Latents) -> float:
