@@ -110,7 +110,7 @@ class Redraw:
         if not self.asked:
             return whole, False
         longest = min(model.max_side, limits.max_side)
-        fits = all(limits.min_side <= side <= longest and side % limits.side_multiple == 0 for side in whole)
+        fits = all(limits.min_side <= side <= longest and side % model.side_multiple == 0 for side in whole)
         return whole, fits and whole[0] * whole[1] <= ROOMY * model.defaults.width * model.defaults.height
 
 

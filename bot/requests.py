@@ -179,7 +179,7 @@ def _size(options: Options, task: Task, model: ModelInfo, limits: Limits) -> tup
         if options.image is not None:
             size, drawable = options.redraw.size(options.image, model, limits)
             return (
-                size if drawable else _fit(size, model, limits, limits.side_multiple)
+                size if drawable else _fit(size, model, limits, model.side_multiple)
             )  # its shape, not one nearby
         if options.depth is not None:
             return _fit(options.depth, model, limits, limits.side_multiple)
@@ -205,8 +205,8 @@ def _size(options: Options, task: Task, model: ModelInfo, limits: Limits) -> tup
 
 def _check_side(field: str, value: int, model: ModelInfo, limits: Limits) -> None:
     _between(field, value, value, limits.min_side, _longest(model, limits))
-    if below := value % limits.side_multiple:
-        step = limits.side_multiple
+    if below := value % model.side_multiple:
+        step = model.side_multiple
         raise Refused(
             f"{field} must be a multiple of {step}, such as {value - below} or {value - below + step}; "
             f"it was {value}."
@@ -215,7 +215,7 @@ def _check_side(field: str, value: int, model: ModelInfo, limits: Limits) -> Non
 
 def _longest(model: ModelInfo, limits: Limits) -> int:
     longest = min(model.max_side, limits.max_side)
-    return longest - longest % limits.side_multiple
+    return longest - longest % model.side_multiple
 
 
 def _check_task(task: Task, model: ModelInfo) -> None:

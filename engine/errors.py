@@ -3,7 +3,7 @@
     EngineError
     ├── Refusal         a request or a job, answered as an `ErrorBody`
     ├── Misconfigured   a setting; the program does not start (exit code 78)
-    └── Unavailable     what the program needs from the machine is taken (exit code 69)
+    └── Unavailable     what the program needs is taken, or out of reach (exit code 69)
 
 `CODES` is the table of docs/api.md. A code, once released, keeps its meaning.
 """

@@ -5,7 +5,17 @@ from collections.abc import Collection
 from pydantic import ValidationError
 
 from engine import controls as steering
-from engine import depths, masks, memory, policy, ranking, refiners, upscaling, violations
+from engine import (
+    depths,
+    masks,
+    memory,
+    own_pipelines,
+    policy,
+    ranking,
+    refiners,
+    upscaling,
+    violations,
+)
 from engine.errors import Refusal
 from engine.prompts import loras
 from engine.samplers import SAMPLERS, SCHEDULE_LABELS
@@ -68,6 +78,7 @@ def validate(
     steering.check(request, model, known=capabilities.controls, sent=controls)
     refiners.check(request, model, capabilities)
     _check_variation(request)
+    own_pipelines.check(request, model)
     loras.check(request.prompt, known=capabilities.loras, field="prompt")
     loras.check(request.negative_prompt, known=capabilities.loras, field="negative_prompt")
 

@@ -387,6 +387,8 @@ class Memory(WireModel):
 class ModelInfo(WireModel):
     """A model as a person may choose it. `notice` is shown with every picture it draws, e.g. that it is untrained.
 
+    One with its `own_pipeline` keeps the sampler and schedule of its defaults; its sides are multiples of
+    `side_multiple`.
     `estimates_depth`: whether depth2img needs no depth image, since the model finds the depth of the input itself.
     `ranked` says whether a CLIP is there for `best_of`, `checked` whether a safety checker is.
     """
@@ -397,6 +399,8 @@ class ModelInfo(WireModel):
     tasks: tuple[Task, ...]
     defaults: Defaults
     max_side: int = MAX_SIDE
+    side_multiple: int = SIDE_MULTIPLE
+    own_pipeline: bool = False
     notice: str = ""
     estimates_depth: bool = False
     ranked: bool = False

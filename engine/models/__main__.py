@@ -1,7 +1,7 @@
-"""`python -m engine.models list | add | convert | check | remove`: the models folder, from the command line.
+"""`python -m engine.models list | add | fetch | convert | check | remove`: the models folder, from the command line.
 
-Exit codes: 0; 1 where the answer is no; 65 where a file is no model, 66 where it is missing, 73 where something
-of the name is there already, 78 for a wrong configuration.
+Exit codes: 0; 1 where the answer is no; 65 where a file is no model, 66 where it is missing, 69 where the network or
+the disk is out of reach, 73 where something of the name is there already, 78 for a wrong configuration.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from engine import config
 from engine.errors import EngineError
 from engine.models.conversion import convert
 from engine.models.fault import Missing, NotAModel
+from engine.models.fetching import GB, Fetcher, Shown
 from engine.models.inventory import Inventory
 
 SAID_NO = 1
@@ -42,6 +43,8 @@ def _do(options: argparse.Namespace, inventory: Inventory) -> int:
             _print(*inventory.table())
         case "add":
             _print(f"{inventory.add(Path(options.what))} is a model now.")
+        case "fetch":
+            _print(*_fetch(options, inventory.root))
         case "convert":
             made = convert(Path(options.what), environ=os.environ)
             _print(f"{made.name} is made. {options.what} is not needed any more.")
@@ -54,6 +57,18 @@ def _do(options: argparse.Namespace, inventory: Inventory) -> int:
             inventory.remove(options.what)
             _print(f"{options.what} is removed.")
     return 0
+
+
+def _fetch(options: argparse.Namespace, root: Path) -> list[str]:
+    fetcher = Fetcher(
+        root,
+        endpoint=os.environ.get("HF_ENDPOINT"),
+        max_bytes=int(options.max_gb * GB),
+        told=Shown(),
+    )
+    return fetcher.fetch(
+        options.what, name=options.name, expected=options.sha256, variant="fp16" if options.fp16 else ""
+    )
 
 
 def _agreed(place: Path) -> bool:
@@ -73,6 +88,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
             "All models and what may be meant as one, with family, size, digest, and what is wrong.",
         ),
         ("add", "FILE", "Verify a .safetensors checkpoint and put it into the models folder."),
+        ("fetch", "MODEL", "Download OWNER/MODEL from the hub, or a .safetensors by its address."),
         ("convert", "FILE", "Make a .safetensors beside a .ckpt, without running what is in it."),
         ("check", "NAME", "Read a model from beginning to end."),
         ("remove", "NAME", "Remove a model's files."),
@@ -82,6 +98,11 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
             command.add_argument("what", metavar=what)
         if name == "remove":
             command.add_argument("--yes", action="store_true", help="do not ask")
+        if name == "fetch":
+            command.add_argument("--name", default="", help="what it is called here")
+            command.add_argument("--sha256", default="", help="the digest that a file must have")
+            command.add_argument("--fp16", action="store_true", help="prefer half the size")
+            command.add_argument("--max-gb", type=float, default=100, help="refuse more (default: 100)")
         command.add_argument("--config", type=Path, metavar="FILE", help="settings (default: config.toml)")
     return parser.parse_args(arguments)
 

@@ -52,6 +52,7 @@ class Card(WireModel):
     """What an operator, or the model's maker, may say. `defaults` are fields of `wire.Defaults`.
 
     `prediction_type` is what a single file's network predicts; a folder's scheduler configuration says it.
+    `base` is the folder with the other parts of what a GGUF file is one network of.
     `latent_to_rgb` are five rows of red, green and blue: what each latent channel adds to a preview's colour in
     [-1, 1], and last what is always added. Without it, Stable Diffusion's own is used.
     """
@@ -60,6 +61,7 @@ class Card(WireModel):
     notice: Annotated[str, Field(max_length=300)] = ""
     defaults: dict[str, Any] = Field(default_factory=dict)
     prediction_type: Literal["epsilon", "v_prediction"] | None = None
+    base: Annotated[str, Field(max_length=128)] = ""
     vocabulary: Vocabulary | None = None
     latent_to_rgb: Annotated[tuple[Row, ...], Field(min_length=5, max_length=5)] | None = None
 

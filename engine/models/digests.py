@@ -30,8 +30,7 @@ class Digests:
     def read(self, path: Path) -> str:
         """The digest of the file as it is now, noted for the next time."""
         mark = _mark(path)
-        with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        digest = sha256(path)
         if mark == _mark(path):  # not while somebody writes it
             self._note(path.name, [*mark, digest])
         return digest
@@ -40,6 +39,12 @@ class Digests:
         there = {path.name for path in self._cache.parent.iterdir()}
         noted = {file: old for file, old in read_notes(self._cache).items() if file in there}
         write_notes(self._cache, noted | {name: entry})
+
+
+def sha256(path: Path) -> str:
+    """Of a file's content, 64 hex digits; reads all of it."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _mark(path: Path) -> list[int]:

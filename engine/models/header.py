@@ -25,7 +25,7 @@ NUMBER_BYTES = {
 OTHERS: tuple[tuple[bytes, NotAModel], ...] = (  # how other files begin that people take for models
     (b"PK\x03\x04", Unsafe("it is a pickle under another name, which could run code")),
     (b"\x80", Unsafe("it is a pickle under another name, which could run code")),
-    (b"GGUF", WrongKind("it is a GGUF file, which Darkroom does not read yet")),
+    (b"GGUF", WrongKind("it is a GGUF file: its name must end in .gguf")),
     (b"version http", Corrupt("it is a pointer of Git LFS, not the weights: get them with git lfs pull")),
     (b"<", Corrupt("it is a web page that was saved in place of a model: download it again")),
 )

@@ -12,7 +12,9 @@ from engine.models.digests import Digests
 from engine.models.fault import Corrupt, Missing, NotAModel, Unsafe, WrongKind
 from engine.models.header import read_header
 from engine.models.layout import read_layout
+from engine.models.own_pipeline import is_own_pipeline, read_own_pipeline, weights
 from engine.models.publishing import publish
+from engine.models.quantised import GGUF
 from engine.models.registry import PICKLES, Entry, Registry, weight_files
 
 HEADINGS = ("NAME", "FAMILY", "KIND", "PREDICTS", "SIZE", "SHA-256", "USABLE")
@@ -24,14 +26,14 @@ class Inventory:
     """Names are those that `table` shows; a path is never one."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.root = root
         self._digests = Digests(root)
 
     def table(self) -> list[str]:
         """A line for each model and each file that may be meant as one, under headings."""
-        rows = [self._row(entry) for entry in Registry(self._root).entries()]
+        rows = [self._row(entry) for entry in Registry(self.root).entries()]
         if not rows:
-            return [f"There are no models in {self._root}: the engine draws with its demo."]
+            return [f"There are no models in {self.root}: the engine draws with its demo."]
         return list(_aligned([HEADINGS, *rows]))
 
     def add(self, file: Path) -> str:
@@ -46,17 +48,17 @@ class Inventory:
         if file.suffix != SUFFIX:
             raise WrongKind(f"it does not end in {SUFFIX}")
         read_checkpoint(file)
-        self._root.mkdir(parents=True, exist_ok=True)
-        if (self._root / file.stem).exists():
+        self.root.mkdir(parents=True, exist_ok=True)
+        if (self.root / file.stem).exists():
             raise FileExistsError(file.stem)
-        with tempfile.TemporaryDirectory(dir=self._root, prefix=".adding-") as aside:
+        with tempfile.TemporaryDirectory(dir=self.root, prefix=".adding-") as aside:
             copy = Path(aside) / file.name
             _link_or_copy(file.resolve(), copy)
             read_header(copy)  # the whole of it arrived
-            publish(copy, self._root / file.name)
+            publish(copy, self.root / file.name)
         fault = self._entry(file.stem).fault
         if fault is not None:  # its name, for instance
-            (self._root / file.name).unlink()
+            (self.root / file.name).unlink()
             raise fault
         return file.stem
 
@@ -68,9 +70,10 @@ class Inventory:
         entry = self._entry(name)
         if entry.fault is not None:
             raise entry.fault
+        if entry.place.suffix == GGUF:
+            return [f"{name} is whole: {_size(entry.place)}.", f"SHA-256: {self._digests.read(entry.place)}"]
         if entry.checkpoint is None:
-            parts = read_layout(entry.place).parts
-            count = sum(len(self._check_part(entry.place, part)) for part in parts)
+            count = len(self._weights(entry.place))
             return [f"{name} is whole: {count} files of weights, {_size(entry.place)}."]
         known, digest = self._digests.known(entry.place), self._digests.read(entry.place)
         if known not in (None, digest):
@@ -89,7 +92,7 @@ class Inventory:
         """Remove a model or a file that cannot be one, with its card. Raises Missing."""
         place = self._entry(name).place
         if place.is_dir() and not place.is_symlink():
-            with tempfile.TemporaryDirectory(dir=self._root, prefix=".removing-") as aside:
+            with tempfile.TemporaryDirectory(dir=self.root, prefix=".removing-") as aside:
                 place.rename(Path(aside) / "model")  # gone at once, and never half
             return
         if not place.is_dir():
@@ -97,10 +100,16 @@ class Inventory:
         place.unlink()
 
     def _entry(self, name: str) -> Entry:
-        for entry in Registry(self._root).entries():
+        for entry in Registry(self.root).entries():
             if entry.name == name:
                 return entry
         raise Missing("there is no model of this name; darkroom models list has them all")
+
+    def _weights(self, folder: Path) -> list[Path]:
+        """All files of weights of a folder. Raises NotAModel where one is not whole."""
+        if is_own_pipeline(folder):
+            return weights(folder, read_own_pipeline(folder))
+        return [path for part in read_layout(folder).parts for path in self._check_part(folder, part)]
 
     def _check_part(self, folder: Path, part: str) -> Sequence[Path]:
         paths = weight_files(folder, part)[1]

@@ -1,7 +1,8 @@
 """The models of this engine: names, the folders and files behind them, and what a person may choose. No torch.
 
 A model is a subfolder of the models folder in diffusers' layout, with a `model_index.json` of a class that
-`engine/models/layout.py` names, or a single `.safetensors` file with a whole checkpoint.
+`engine/models/layout.py` or `engine/models/own_pipeline.py` names, or a single `.safetensors` file with a whole
+checkpoint.
 Its card says more about it (`engine/models/card.py`). Blocking: call from a thread.
 """
 
@@ -16,7 +17,7 @@ from pydantic import ValidationError
 from engine import violations
 from engine.errors import Refusal
 from engine.models import few_steps
-from engine.models.card import read_card
+from engine.models.card import Card, read_card
 from engine.models.checkpoint import SUFFIX, Checkpoint, read_checkpoint
 from engine.models.companions import Companions
 from engine.models.fault import NotAModel, Unsafe, WrongKind
@@ -29,6 +30,8 @@ from engine.models.layout import (
     SEES_MASK,
     read_layout,
 )
+from engine.models.own_pipeline import OwnPipeline, is_own_pipeline, read_own_pipeline
+from engine.models.quantised import GGUF, read_quantised
 from engine.models.weights import weights_of_file, weights_of_folder
 from engine.wire import (
     SIDE_MULTIPLE,
@@ -144,10 +147,10 @@ class Registry:
         """All that is in the models folder, by name, with what speaks against it; hidden files are not looked at."""
         entries: dict[str, Entry] = {}
         for place in sorted(self._root.iterdir()) if self._root.is_dir() else ():
-            is_file = place.suffix in (SUFFIX, *PICKLES) and not place.is_dir()
+            is_file = place.suffix in (SUFFIX, GGUF, *PICKLES) and not place.is_dir()
             if place.name.startswith(".") or not (is_file or (place / "model_index.json").is_file()):
                 continue
-            name = place.stem if is_file and place.suffix == SUFFIX else place.name
+            name = place.stem if is_file and place.suffix in (SUFFIX, GGUF) else place.name
             if name in entries:
                 fault = WrongKind("another model has this name: rename one of them")
                 entries[place.name] = Entry(name=place.name, place=place, fault=fault)
@@ -184,6 +187,9 @@ class Registry:
             self._check_place(name, place)
             if place.is_dir():
                 return Entry(name=name, place=place, info=_read(place, name))
+            if place.suffix == GGUF:
+                quantised = read_quantised(place)
+                return Entry(name=name, place=place, info=_own(name, quantised.pipeline, quantised.card))
             if place.suffix != SUFFIX:
                 raise Unsafe(f"it is a pickle: make a model of it with: darkroom models convert {place.name}")
             checkpoint = read_checkpoint(place)
@@ -218,6 +224,8 @@ def _info(name: str, checkpoint: Checkpoint) -> ModelInfo:
 
 
 def _read(folder: Path, name: str) -> ModelInfo:
+    if is_own_pipeline(folder):
+        return _own(name, read_own_pipeline(folder), read_card(folder))
     layout = read_layout(folder)
     files = {part: weight_files(folder, part)[1] for part in layout.parts}
     unet, vae = read_json(folder, "unet/config.json"), read_json(folder, "vae/config.json")
@@ -245,6 +253,10 @@ def _read(folder: Path, name: str) -> ModelInfo:
         estimates_depth=layout.estimates_depth,
         weights=weights_of_folder(files),
     )
+
+
+def _own(name: str, pipeline: OwnPipeline, card: Card) -> ModelInfo:
+    return pipeline.info(name, card, _defaults(pipeline.family.side, pipeline.defaults | card.defaults))
 
 
 def _scheduler(folder: Path) -> dict[str, Any]:

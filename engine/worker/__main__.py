@@ -24,7 +24,7 @@ from engine.images.finishing import Finisher
 from engine.models.companions import Companions
 from engine.models.control_loading import ControlNetwork, load_control
 from engine.models.controls import ControlFolder
-from engine.models.loading import StableDiffusion, load_stable_diffusion
+from engine.models.pipeline_loading import LoadedPipeline, load_model
 from engine.models.registry import Registry
 from engine.models.stamp import Stamps
 from engine.prompts.wildcards import WildcardFolder
@@ -36,6 +36,7 @@ from engine.worker.judges import Judges
 from engine.worker.kept_rungs import KeptRungs
 from engine.worker.policy import MemoryPolicy
 from engine.worker.process import Inbox, Worker
+from engine.worker.shelf import Model
 from engine.worker.speed import Speed, can_compile, sped_up
 
 CACHE_SHARE = 4  # a quarter of the machine's memory may hold models that are not in use
@@ -146,8 +147,10 @@ def _beat(send: partial[None]) -> None:
         send(frames.Heartbeat())
 
 
-def _load(registry: Registry, device: Device, speed: Speed, name: str) -> StableDiffusion:
-    model = load_stable_diffusion(name, registry.lookup(name), device)
+def _load(registry: Registry, device: Device, speed: Speed, name: str) -> Model:
+    model = load_model(name, registry.lookup(name), device)
+    if isinstance(model, LoadedPipeline):  # it is drawn as it is
+        return model
     cache = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
     return sped_up(model, speed, Path(cache) if cache else None)
 

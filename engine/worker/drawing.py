@@ -6,8 +6,8 @@ from pathlib import Path
 
 from engine.frames import Finished
 from engine.wire import GenerationRequest, ImageInfo
-from engine.worker.flight import ImageInFlight
 from engine.worker.judges import Jury
+from engine.worker.picture import Picture
 from engine.worker.selection import Selection
 
 REPORT_EVERY_S = 0.1  # a fast GPU takes fifty steps a second; nobody reads so fast
@@ -23,7 +23,7 @@ class Drawing:
     folder: Path
     clock: Callable[[], float]
     model_hash: str = ""
-    images: list[ImageInFlight] = field(default_factory=list)
+    images: list[Picture] = field(default_factory=list)
     notices: tuple[str, ...] = ()
     jury: Jury = field(default_factory=Jury)
     infos: dict[int, ImageInfo] = field(default_factory=dict)

@@ -9,6 +9,7 @@ import torch
 
 from engine.images.canvas import Canvas
 from engine.prompts.conditioning import Conditioning
+from engine.prompts.wildcards import Words
 from engine.wire import SIDE_MULTIPLE
 from engine.worker.held import Held
 from engine.worker.precision import Precision
@@ -65,6 +66,11 @@ class ImageInFlight:
         accepted = inspect.signature(self.scheduler.step).parameters
         self._step_options = {"generator": self.generator} if "generator" in accepted else {}
         self._condition()
+
+    @property
+    def words(self) -> Words:
+        """The texts that it is drawn from."""
+        return Words(self.conditioning.prompt, self.conditioning.negative_prompt)
 
     @property
     def steps(self) -> int:

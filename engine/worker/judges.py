@@ -16,7 +16,7 @@ from engine.prompts.plain import plain
 from engine.safety import PLAIN, Checker, WordChecker, load_concept_checker, unavailable, verdict_of
 from engine.tasks.describe import Captions, Describer, Phrases, read_phrases
 from engine.wire import GenerationRequest, Safety
-from engine.worker.flight import ImageInFlight
+from engine.worker.picture import Picture
 from engine.worker.selection import Candidate
 
 log = logging.getLogger(__name__)
@@ -30,13 +30,13 @@ class Jury:
     checkers: tuple[Checker, ...] = ()
     clip: Clip | None = None
 
-    def candidate(self, image: ImageInFlight, pixels: Pixels) -> Candidate:
+    def candidate(self, image: Picture, pixels: Pixels) -> Candidate:
         """A picture of final pixels [H, W, 3], judged, and veiled where the policy says so.
 
         Blocking: call from a thread. Raises Refusal safety_unavailable and ModelBroken: then it must not be shown.
         """
         verdict = None if self.policy is Safety.OFF else verdict_of(self.checkers, pixels)
-        words = plain(image.conditioning.prompt)
+        words = plain(image.words.prompt)
         score = None if self.clip is None else self.clip.scores(pixels, [words])[0]
         if verdict is not None and verdict.flagged and self.policy is Safety.BLUR:
             pixels = np.asarray(veiled(Image.fromarray(pixels)))

@@ -5,13 +5,13 @@ decode. Commands are obeyed between two pieces, so a cancel takes effect within 
 """
 
 import base64
-import functools
 import logging
 import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from queue import Empty, SimpleQueue
 
 import numpy as np
@@ -32,16 +32,11 @@ from engine.frames import (
 from engine.images.finishing import Finisher
 from engine.images.previews import preview_jpeg
 from engine.models.control_loading import ControlNetwork
-from engine.models.loading import StableDiffusion
-from engine.prompts import loras
-from engine.prompts.conditioning import Conditioning
-from engine.prompts.wildcards import Lines, no_lines, words_of
-from engine.tasks.conditioning import condition
+from engine.prompts.wildcards import Lines, no_lines
 from engine.tasks.describe import Describer, describe_file
-from engine.tasks.refine import leave_to_refiner, start_refinement
-from engine.tasks.starting import start_images
-from engine.tasks.steering import steer
+from engine.tasks.refine import start_refinement
 from engine.wire import GenerationRequest, ImageInfo, Task
+from engine.worker.beginning import begin
 from engine.worker.cap_book import CapBook
 from engine.worker.changeover import Changeover
 from engine.worker.control_shelf import no_control
@@ -51,10 +46,9 @@ from engine.worker.failures import meaning
 from engine.worker.flight import ImageInFlight
 from engine.worker.judges import Jury, no_describer, no_jury
 from engine.worker.ladder import Work
-from engine.worker.notices import notices_of
-from engine.worker.pixels import decode_latents
+from engine.worker.picture import Picture
 from engine.worker.policy import MemoryPolicy
-from engine.worker.shelf import Shelf
+from engine.worker.shelf import Loop, Model, Shelf
 from engine.worker.step_loop import StepLoop
 from engine.worker.writing import write_image
 
@@ -85,7 +79,7 @@ class Worker:
     def __init__(
         self,
         *,
-        load: Callable[[str], StableDiffusion],
+        load: Callable[[str], Model],
         device: Device,
         caps: CapBook,
         inbox: Inbox,
@@ -113,7 +107,7 @@ class Worker:
         self._clock = clock
         self._shelf = Shelf(load=load, caps=caps, policy=self._policy)
         self._drawings: dict[str, Drawing] = {}
-        self._undecoded: deque[ImageInFlight] = deque()
+        self._undecoded: deque[Picture] = deque()
         self._changeover = Changeover()
 
     def run(self) -> None:
@@ -189,28 +183,19 @@ class Worker:
             self._loop.join(image, command.request.owner)
 
     def _prepare(self, command: Start) -> Drawing:
-        request = command.request
-        jury = self._jury(request)
+        jury = self._jury(command.request)
         if not self._drawings:
             self._shelf.drop_changed()
-        loop = self._loop_of(request.model, command.job)
-        model = loop.model
-        lines = functools.cache(self._wildcards)  # a file is read once for a job
-        conditionings = [
-            self._conditioning(model, request, index, lines) for index in range(request.candidates)
-        ]
-        size, work = (request.width, request.height), Work.TEXT if command.input is None else Work.VAE
-        images = loop.room.run(size, work, lambda: start_images(model, command, conditionings))
-        leave_to_refiner(images, request.refiner)
-        steer(images, command, model=model, load=self._control)
+        loop = self._loop_of(command.request.model, command.job)
+        images, notices = begin(loop, command, self._wildcards, self._control)
         return Drawing(
             job_id=command.job,
-            request=request,
+            request=command.request,
             folder=command.folder,
             images=images,
-            notices=notices_of(model, images),
+            notices=notices,
             jury=jury,
-            model_hash=model.hash,
+            model_hash=loop.model.hash,
             clock=self._clock,
         )
 
@@ -224,22 +209,13 @@ class Worker:
         future = self._writer.submit(describe_file, describer, command.input)
         future.add_done_callback(lambda done: self._inbox.put(Written(job_id, done)))
 
-    def _conditioning(
-        self, model: StableDiffusion, request: GenerationRequest, index: int, lines: Lines
-    ) -> Conditioning:
-        """What image `index` is drawn from. Wildcards may have put a LoRA in that the front has not seen."""
-        words = words_of(request, index, lines=lines)
-        loras.check(words.prompt, known=(), field="prompt")
-        loras.check(words.negative_prompt, known=(), field="negative_prompt")
-        return condition(model, request, words)
-
-    def _loop_of(self, model: str, job_id: str) -> StepLoop:
+    def _loop_of(self, model: str, job_id: str) -> Loop:
         if not self._shelf.holds(model):
             self._send(Loading(job=job_id, model=model))
         return self._shelf.loop_of(model)
 
     @property
-    def _loop(self) -> StepLoop | None:
+    def _loop(self) -> Loop | None:
         return self._shelf.loop
 
     def _cancel(self, job_id: str) -> None:
@@ -265,11 +241,16 @@ class Worker:
             if (drawing := self._drawings.get(job_id)) is not None and drawing.report_due():
                 self._report(drawing, next(i for i in tick.advanced if i.job_id == job_id))
         done = [image for image in tick.advanced if image.done and image.job_id in self._drawings]
-        self._undecoded.extend(image for image in done if not image.after)
-        self._changeover.images.extend(image for image in done if image.after)
+        for image in done:
+            if isinstance(image, ImageInFlight) and image.after:
+                self._changeover.images.append(image)
+            else:
+                self._undecoded.append(image)
 
-    def _report(self, drawing: Drawing, image: ImageInFlight) -> None:
-        preview = self._preview(drawing, image) if drawing.preview_due() else None
+    def _report(self, drawing: Drawing, image: Picture) -> None:
+        preview = None
+        if isinstance(image, ImageInFlight) and drawing.preview_due():
+            preview = self._preview(drawing, image)
         self._send(Progress(job=drawing.job_id, step=drawing.step, steps=drawing.steps, preview=preview))
 
     def _preview(self, drawing: Drawing, image: ImageInFlight) -> str | None:
@@ -290,13 +271,12 @@ class Worker:
             return
         image = self._undecoded.popleft()
         drawing = self._drawings[image.job_id]
-        room, size, model = self._loop.room, self._loop.size_of(image), self._loop.model
         try:
-            pixels = room.run(size, Work.VAE, lambda: decode_latents(model, image.latents, image.tiling))
+            pixels = self._loop.pixels(image)
         except Exception as error:
             self._fail_drawing(image.job_id, error)
         else:
-            drawing.notices = tuple(dict.fromkeys((*drawing.notices, *room.notices(size))))
+            drawing.notices = tuple(dict.fromkeys((*drawing.notices, *self._loop.notices(image))))
             self._write(drawing, image, pixels)
 
     def _change_over(self) -> None:
@@ -319,12 +299,13 @@ class Worker:
         ):  # another of its images has failed
             return
         loop = self._loop_of(refiner.model, image.job_id)
-        start = functools.partial(start_refinement, loop.model, drawing.request, image)
+        assert isinstance(loop, StepLoop)  # the front has checked what the refiner is
+        start = partial(start_refinement, loop.model, drawing.request, image)
         refined = loop.room.run(loop.size_of(image), Work.TEXT, start)
         drawing.images[drawing.images.index(image)] = refined
         loop.join(refined, drawing.request.owner)
 
-    def _write(self, drawing: Drawing, image: ImageInFlight, pixels: npt.NDArray[np.uint8]) -> None:
+    def _write(self, drawing: Drawing, image: Picture, pixels: npt.NDArray[np.uint8]) -> None:
         future = self._writer.submit(write_image, self._finisher, drawing, image, pixels)
         future.add_done_callback(lambda done: self._inbox.put(Written(image.job_id, done)))
 

@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 from engine.clip import Pixels
 from engine.errors import Refusal
 from engine.wire import GenerationRequest, Safety, SafetyVerdict
-from engine.worker.flight import ImageInFlight
+from engine.worker.picture import Picture
 
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
     """A picture, [H, W, 3], that could be written as number `place`, with what was found about it."""
 
-    image: ImageInFlight
+    image: Picture
     place: int
     pixels: Pixels
     score: float | None = None

@@ -3,17 +3,47 @@
 import gc
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from engine.errors import Refusal
 from engine.models.loading import StableDiffusion
+from engine.models.pipeline_loading import LoadedPipeline
 from engine.worker.cap_book import CapBook
 from engine.worker.device import free_memory, is_out_of_memory
-from engine.worker.placement import bytes_of
+from engine.worker.picture import Picture
+from engine.worker.pipeline_loop import PipelineLoop
 from engine.worker.policy import MemoryPolicy
 from engine.worker.room import Room
-from engine.worker.step_loop import StepLoop
+from engine.worker.step_loop import StepLoop, Tick
+
+Model = StableDiffusion | LoadedPipeline
+
+
+class Loop(Protocol):
+    """What takes images of one model and draws them step by step; `model` is what was loaded."""
+
+    model: Any
+
+    @property
+    def images(self) -> Sequence[Picture]: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def on_device(self) -> bool: ...
+    def enter(self) -> None: ...
+    def park(self) -> None: ...
+    def join(self, image: Any, owner: str = "") -> None: ...
+    def leave(self, job_id: str) -> None: ...
+    def tick(self) -> Tick: ...
+    def probe(self) -> bool: ...
+    def pixels(self, image: Any) -> npt.NDArray[np.uint8]: ...
+    def notices(self, image: Any) -> tuple[str, ...]: ...
+
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +52,7 @@ RESIDENT_SHARE = 2  # models may lie in a half of the device's memory: the other
 
 @dataclass(frozen=True)
 class _Held:
-    loop: StepLoop
+    loop: Loop
     bytes: int
     stamp: Hashable
 
@@ -31,19 +61,19 @@ class Shelf:
     """`load` gives the networks of a model by name and may raise ModelBroken."""
 
     def __init__(
-        self, *, load: Callable[[str], StableDiffusion], caps: CapBook, policy: MemoryPolicy | None = None
+        self, *, load: Callable[[str], Model], caps: CapBook, policy: MemoryPolicy | None = None
     ) -> None:
         self._load = load
         self._caps = caps
         self._policy = policy or MemoryPolicy()
         self._held: OrderedDict[str, _Held] = OrderedDict()  # the least recently used first
-        self.loop: StepLoop | None = None
+        self.loop: Loop | None = None
 
     def holds(self, model: str) -> bool:
         """Whether a model's step loop is here already."""
         return model in self._held
 
-    def loop_of(self, model: str) -> StepLoop:
+    def loop_of(self, model: str) -> Loop:
         """The step loop of a model, loaded if it is not here. The front sends one model at a time."""
         if model in self._held and self.loop is self._held[model].loop:
             return self.loop
@@ -53,7 +83,7 @@ class Shelf:
         self._held.move_to_end(model)
         self._clear_the_device(model)
         loop = self._held[model].loop
-        loop.room.enter()
+        loop.enter()
         self.loop = loop
         return loop
 
@@ -81,12 +111,14 @@ class Shelf:
         if networks is None:  # outside of the `except`, which would keep what was half loaded
             self.clear()
             networks = self._load(model)
-        size = bytes_of(networks)
-        self._make_room(size)
-        room = Room(networks, self._policy)
-        self._held[model] = _Held(
-            StepLoop(model=networks, cap=self._caps.cap(networks.hash), room=room), size, stamp
-        )
+        loop = self._loop_for(networks)
+        self._make_room(loop.bytes)
+        self._held[model] = _Held(loop, loop.bytes, stamp)
+
+    def _loop_for(self, model: Model) -> Loop:
+        if isinstance(model, LoadedPipeline):
+            return PipelineLoop(model=model)
+        return StepLoop(model=model, cap=self._caps.cap(model.hash), room=Room(model, self._policy))
 
     def _make_room(self, needed: int) -> None:
         """Drop the least recently used, until `needed` bytes and the rest are within the cache's size."""
@@ -99,11 +131,11 @@ class Shelf:
         within = 0 if device is None else device.bytes // RESIDENT_SHARE
         taken = self._held[model].bytes
         for name, held in reversed(self._held.items()):
-            if name == model or not held.loop.room.on_device:
+            if name == model or not held.loop.on_device:
                 continue
             taken += held.bytes
             if taken > within:
-                held.loop.room.leave()
+                held.loop.park()
 
     def _drop(self, name: str) -> None:
         loop = self._held.pop(name).loop

@@ -12,9 +12,12 @@ and it equals the one that diffusers' own pipeline draws from the same weights, 
 import copy
 import logging
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from engine.models.loading import StableDiffusion
@@ -23,8 +26,9 @@ from engine.worker.device import is_out_of_memory, wait_for
 from engine.worker.flight import ImageInFlight
 from engine.worker.ladder import Work
 from engine.worker.passes import in_passes
-from engine.worker.pixels import NotANumber
-from engine.worker.placement import Size
+from engine.worker.picture import Picture
+from engine.worker.pixels import NotANumber, decode_latents
+from engine.worker.placement import Size, bytes_of
 from engine.worker.precision import Precision, computing
 from engine.worker.room import Room
 from engine.worker.speed import eager
@@ -40,8 +44,8 @@ PROBE_S = 1.0  # measuring while nothing is to be drawn must not keep the next p
 class Tick:
     """What one tick did: the images that advanced, and those that failed with the error that stopped them."""
 
-    advanced: list[ImageInFlight] = field(default_factory=list)
-    failed: list[tuple[ImageInFlight, Exception]] = field(default_factory=list)
+    advanced: list[Picture] = field(default_factory=list)
+    failed: list[tuple[Picture, Exception]] = field(default_factory=list)
 
 
 class StepLoop:
@@ -77,6 +81,32 @@ class StepLoop:
         cells = image.latents.shape[-2:] if image.tiling is None else image.tiling.tile
         height, width = (side * self.model.vae_factor for side in cells)
         return width, height
+
+    @property
+    def bytes(self) -> int:
+        """What the model's weights take."""
+        return bytes_of(self.model)
+
+    @property
+    def on_device(self) -> bool:
+        return self.room.on_device
+
+    def enter(self) -> None:
+        """Move the model in from the host's memory. Raises torch.OutOfMemoryError, or its like."""
+        self.room.enter()
+
+    def park(self) -> None:
+        """Leave the device to others."""
+        self.room.leave()
+
+    def pixels(self, image: ImageInFlight) -> npt.NDArray[np.uint8]:
+        """The finished picture, [H, W, 3]. Raises NotANumber."""
+        decode = partial(decode_latents, self.model, image.latents, image.tiling)
+        return self.room.run(self.size_of(image), Work.VAE, decode)
+
+    def notices(self, image: ImageInFlight) -> tuple[str, ...]:
+        """What is to be said of how the picture had to be drawn."""
+        return self.room.notices(self.size_of(image))
 
     def leave(self, job_id: str) -> None:
         """Take all images of a job out; those that share its ticks do not notice."""
@@ -203,7 +233,7 @@ class StepLoop:
         self._remove(batch)
         return Tick(failed=[(image, error) for image in batch])
 
-    def _remove(self, leaving: list[ImageInFlight]) -> None:
+    def _remove(self, leaving: Sequence[Picture]) -> None:
         self.images = [image for image in self.images if image not in leaving]
 
     def _make_room(self, batch: list[ImageInFlight], error: Exception) -> Tick:

@@ -5,17 +5,16 @@ import numpy.typing as npt
 
 from engine.images.encoding import write
 from engine.images.finishing import Finisher
-from engine.prompts.wildcards import Words
 from engine.wire import MEDIA_TYPES, ImageInfo
 from engine.worker.drawing import Drawing
-from engine.worker.flight import ImageInFlight
+from engine.worker.picture import Picture
 from engine.worker.selection import Candidate
 
 
 def write_image(
     finisher: Finisher,
     drawing: Drawing,
-    image: ImageInFlight,
+    image: Picture,
     pixels: npt.NDArray[np.uint8],
 ) -> list[ImageInfo]:
     """Have one picture of RGB pixels [H, W, 3] judged, then finish and write it: or none yet, or several.
@@ -36,7 +35,7 @@ def _write(finisher: Finisher, drawing: Drawing, chosen: Candidate) -> ImageInfo
         seed=image.seed,
         variation_seed=request.image_variation_seed(image.index),
         model_hash=drawing.model_hash,
-        words=Words(image.conditioning.prompt, image.conditioning.negative_prompt),
+        words=image.words,
         kept=None if image.canvas is None else image.canvas.kept,
         score=chosen.score,
     )

@@ -189,7 +189,7 @@ def test_an_sdxl_without_its_second_text_encoder_is_told(
 
 
 def test_what_is_no_stable_diffusion_is_not_offered(tmp_path: Path) -> None:
-    make_model(tmp_path, "flux", pipeline="FluxPipeline")
+    make_model(tmp_path, "wide", pipeline="StableDiffusionPanoramaPipeline")
     make_model(tmp_path, "depth", unet={"in_channels": 5})
     make_model(tmp_path, "odd", unet={"sample_size": "big"})
     (make_model(tmp_path, "cut") / "unet" / "config.json").write_text('{"sample')

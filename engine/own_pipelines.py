@@ -1,0 +1,38 @@
+"""What may be asked of a model that diffusers' own pipeline draws, which keeps its sampler. Pure."""
+
+from engine.errors import Refusal
+from engine.wire import Fill, GenerationRequest, ModelInfo
+
+FILLS = (Fill.ORIGINAL, Fill.FILL)  # the others are about latents, which the pipeline keeps to itself
+
+
+def check(request: GenerationRequest, model: ModelInfo) -> None:
+    """Raises Refusal invalid_field."""
+    for side in ("width", "height"):
+        if (pixels := getattr(request, side)) % model.side_multiple:
+            raise _invalid(
+                side,
+                f"{side} must be a multiple of {model.side_multiple} with {model.name}; it was {pixels}.",
+                str(max(1, round(pixels / model.side_multiple)) * model.side_multiple),
+            )
+    if not model.own_pipeline:
+        return
+    for menu in ("sampler", "schedule"):
+        own, asked = getattr(model.defaults, menu), getattr(request, menu)
+        if asked != own:
+            raise _invalid(menu, f"{model.name} keeps its own {menu}, {own}; the request's was {asked}.", own)
+    if request.variation_strength > 0:
+        raise _invalid(
+            "variation_strength",
+            f"variation_strength must be 0 with {model.name}; it was {request.variation_strength:g}.",
+            "0",
+        )
+    if request.fill not in FILLS:
+        known = ", ".join(FILLS)
+        raise _invalid(
+            "fill", f"fill must be one of {known} with {model.name}; it was {request.fill}.", known
+        )
+
+
+def _invalid(field: str, message: str, hint: str) -> Refusal:
+    return Refusal("invalid_field", message, field=field, hint=hint)
