@@ -24,6 +24,7 @@ from engine.errors import EngineError, Unavailable
 from engine.front import Front
 from engine.images import signing_key
 from engine.log import set_up_logging
+from engine.models.adapter_folder import AdapterFolders
 from engine.models.registry import Registry
 from engine.queue import FairQueue
 from engine.server import create_app
@@ -67,6 +68,9 @@ def worker_argv(settings: config.Settings) -> list[str]:
         *(sys.executable, "-m", "engine.worker"),
         *("--models", str(settings.models_folder.resolve())),
         *("--wildcards", str(settings.wildcards_folder.resolve())),
+        *("--loras", str(settings.loras_folder.resolve())),
+        *("--embeddings", str(settings.embeddings_folder.resolve())),
+        *("--vaes", str(settings.vaes_folder.resolve())),
         *("--device", engine.device),
         *("--dtype", engine.dtype),
         *("--threads", str(engine.threads)),
@@ -92,7 +96,12 @@ async def serve(settings: config.Settings, *, token: str, worker_argv: Sequence[
         clock=time.monotonic,
     )
     catalogue = Catalogue(
-        registry=Registry(settings.models_folder), executor=worker, queue_capacity=settings.engine.queue
+        registry=Registry(settings.models_folder),
+        adapters=AdapterFolders.of(
+            loras=settings.loras_folder, embeddings=settings.embeddings_folder, vaes=settings.vaes_folder
+        ),
+        executor=worker,
+        queue_capacity=settings.engine.queue,
     )
     front = Front(
         executor=worker,

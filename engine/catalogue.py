@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 
+from engine.models.adapter_folder import AdapterFolders, AdapterNames
 from engine.models.registry import Registry
 from engine.samplers import sampler_menu, schedule_menu
 from engine.supervisor import Executor
@@ -10,18 +11,29 @@ from engine.wire import Capabilities, Limits, ModelInfo
 
 
 class Catalogue:
-    """The models as of the last `refresh`, and everything else that a request may choose from."""
+    """The models and adapters as of the last `refresh`, and everything else that a request may choose from."""
 
-    def __init__(self, *, registry: Registry, executor: Executor, queue_capacity: int) -> None:
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        executor: Executor,
+        queue_capacity: int,
+        adapters: AdapterFolders | None = None,
+    ) -> None:
         self._registry = registry
+        self._adapters = adapters
         self._executor = executor
         self._limits = Limits(queue=queue_capacity)
         self._boot_id = secrets.token_hex(8)
         self._models: tuple[ModelInfo, ...] = ()
+        self._named = AdapterNames()
 
     async def refresh(self) -> None:
-        """Look again which models there are: one may have been added."""
+        """Look again what there is: something may have been added."""
         self._models = await asyncio.to_thread(self._registry.models)
+        if self._adapters is not None:
+            self._named = await asyncio.to_thread(self._adapters.names)
 
     def capabilities(self) -> Capabilities:
         return Capabilities(
@@ -30,5 +42,8 @@ class Catalogue:
             models=self._models,
             samplers=sampler_menu(),
             schedules=schedule_menu(),
+            loras=self._named.loras,
+            embeddings=self._named.embeddings,
+            vaes=self._named.vaes,
             limits=self._limits,
         )

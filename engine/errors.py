@@ -38,6 +38,15 @@ CODES = {
     "invalid_field": Code(422, False, "A field is outside its limits, or does not go with another."),
     "unknown_model": Code(422, False, "No model has this name."),
     "unknown_lora": Code(422, False, "The prompt names a LoRA that the engine does not have."),
+    "lora_incompatible": Code(
+        422, False, "The LoRA does not go with this model, or is of a kind that is not read."
+    ),
+    "embedding_incompatible": Code(
+        422, False, "The prompt names an embedding that does not go with this model."
+    ),
+    "unknown_vae": Code(422, False, "No VAE has this name."),
+    "vae_incompatible": Code(422, False, "The VAE does not go with this model."),
+    "adapter_broken": Code(422, False, "The file of a LoRA, an embedding or a VAE is damaged or incomplete."),
     "unsupported_task": Code(422, False, "The model cannot do this task."),
     "image_missing": Code(422, False, "The task needs an input image and none was sent."),
     "image_unreadable": Code(422, False, "The input image is empty, cut off, animated or of another format."),

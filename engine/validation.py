@@ -35,7 +35,7 @@ def validate(
     request: GenerationRequest, capabilities: Capabilities, *, has_image: bool, has_mask: bool = False
 ) -> None:
     """Raises Refusal naming the field: unknown_model, unsupported_task, image_missing, mask_missing, invalid_field,
-    unknown_lora.
+    unknown_lora, unknown_vae.
     """
     model = _model(request.model, capabilities)
     if request.task not in model.tasks:
@@ -53,6 +53,7 @@ def validate(
     _check_variation(request)
     loras.check(request.prompt, known=capabilities.loras, field="prompt")
     loras.check(request.negative_prompt, known=capabilities.loras, field="negative_prompt")
+    _check_vae(request, capabilities)
 
 
 def completed(request: GenerationRequest, capabilities: Capabilities) -> GenerationRequest:
@@ -129,6 +130,18 @@ def _check_strength(request: GenerationRequest) -> None:
             "strength",
             f"strength × steps must be at least 1; it was {request.strength:g} × {request.steps}.",
             hint=f"strength {1 / request.steps:.3g} or more",
+        )
+
+
+def _check_vae(request: GenerationRequest, capabilities: Capabilities) -> None:
+    known = capabilities.vaes
+    if request.vae is not None and request.vae not in known:
+        have = f"Known: {', '.join(known)}." if known else "This engine has none."
+        raise Refusal(
+            "unknown_vae",
+            f"There is no VAE called '{request.vae}'. {have}",
+            field="vae",
+            hint=violations.near(request.vae, known),
         )
 
 

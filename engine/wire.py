@@ -121,6 +121,7 @@ class GenerationRequest(WireModel):
     `mask_blur`, in pixels, softens the edge of what is put back: the deviation of a Gaussian.
     The prompts are in the language of docs/commands.md. `clip_skip` counts as A1111: 1 is the text encoder's last
     layer, each more is one layer earlier; None is the model's default.
+    `vae` names an autoencoder that takes the place of the model's own.
     """
 
     version: Literal[1] = VERSION
@@ -147,6 +148,7 @@ class GenerationRequest(WireModel):
     only_masked: Annotated[bool, Field(strict=True)] = False
     padding: Annotated[int, Field(strict=True, ge=0, le=MAX_PADDING)] = DEFAULT_PADDING
     extend: Margins | None = None
+    vae: Annotated[str, Field(min_length=1, max_length=128)] | None = None
 
     def image_seed(self, index: int) -> int:
         """The seed that draws image `index` of this request alone."""
@@ -316,5 +318,6 @@ class Capabilities(WireModel):
     schedules: tuple[ScheduleInfo, ...]
     loras: tuple[str, ...] = ()
     embeddings: tuple[str, ...] = ()
+    vaes: tuple[str, ...] = ()
     upscalers: tuple[str, ...] = ()
     limits: Limits = Limits()

@@ -5,7 +5,7 @@ import hashlib
 import json
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from engine.models.digests import Digests
 from engine.models.fault import NotAModel
 from engine.models.registry import weight_files
 from engine.models.single_file import load_parts
+from engine.models.vae import Vae
 from engine.prompts.encoding import PromptEncoder
 from engine.worker.device import Device
 
@@ -45,6 +46,11 @@ class StableDiffusion:
     vae: Any
     scheduler_config: dict[str, Any]
     card: Card
+    vae_hash: str = ""  # of a VAE that is not the model's own
+
+    def with_vae(self, vae: Vae) -> "StableDiffusion":
+        """The same with another VAE; the other networks are shared."""
+        return replace(self, vae=vae.network, vae_hash=vae.hash)
 
     @property
     def vae_factor(self) -> int:

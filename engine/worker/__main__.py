@@ -20,6 +20,7 @@ from engine import frames
 from engine.errors import Misconfigured
 from engine.images import signing_key
 from engine.images.finishing import Finisher
+from engine.models.adapter_folder import AdapterFolders
 from engine.models.loading import StableDiffusion, load_stable_diffusion
 from engine.models.registry import Registry
 from engine.prompts.wildcards import WildcardFolder
@@ -57,6 +58,7 @@ def main() -> None:
         send=send,
         finisher=Finisher(version=version("darkroom"), watermark=options.watermark, key=key),
         wildcards=WildcardFolder(options.wildcards).lines,
+        adapters=AdapterFolders.of(loras=options.loras, embeddings=options.embeddings, vaes=options.vaes),
     ).run()
     out.flush()
     os._exit(0)  # the thread that reads commands cannot be asked to stop
@@ -66,6 +68,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m engine.worker", description=__doc__)
     parser.add_argument("--models", type=Path, required=True, help="folder of models")
     parser.add_argument("--wildcards", type=Path, required=True, help="folder of NAME.txt files for prompts")
+    parser.add_argument("--loras", type=Path, required=True, help="folder of LoRAs")
+    parser.add_argument("--embeddings", type=Path, required=True, help="folder of textual inversions")
+    parser.add_argument("--vaes", type=Path, required=True, help="folder of VAEs")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: as many as cores")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.frames import Finished
+from engine.models.loading import StableDiffusion
 from engine.wire import GenerationRequest, ImageInfo
 from engine.worker.flight import ImageInFlight
 
@@ -14,13 +15,14 @@ PREVIEW_EVERY_S = 1.0
 
 @dataclass(kw_only=True)
 class Drawing:
-    """A job between `start` and its last frame. Times are the clock's seconds."""
+    """A job between `start` and its last frame. `model` has the VAE of the request. Times are the clock's seconds."""
 
     job_id: str
     request: GenerationRequest
     folder: Path
     images: list[ImageInFlight]
     notices: tuple[str, ...]
+    model: StableDiffusion
     clock: Callable[[], float]
     infos: dict[int, ImageInfo] = field(default_factory=dict)
     began: float = field(init=False)

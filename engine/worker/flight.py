@@ -1,6 +1,7 @@
 """One picture between noise and decode. It owns all that must not be shared: latents, scheduler, generator, place."""
 
 import inspect
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,9 +65,15 @@ class ImageInFlight:
         return self.conditioning.rows
 
     @property
-    def key(self) -> tuple[int, ...]:
-        """Images with equal keys can share their next pass: latent size, then conditioning length and width."""
-        return (*self.latents.shape[1:], *self.embedding.shape[1:])
+    def shape(self) -> tuple[int, ...]:
+        """What a pass costs: latent size, conditioning length and width, and how many LoRAs the network has."""
+        loras = len(self.conditioning.adapters.for_unet)
+        return (*self.latents.shape[1:], *self.embedding.shape[1:], loras)
+
+    @property
+    def key(self) -> tuple[Hashable, ...]:
+        """Images with equal keys can share their next pass: of one shape, and with the same LoRAs and weights."""
+        return (*self.shape, *self.conditioning.adapters.unet_key)
 
     def model_input(self) -> torch.Tensor:
         """The rows for the network, [rows, 4, h, w]; nine channels where it is shown the mask."""

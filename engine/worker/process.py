@@ -31,8 +31,9 @@ from engine.frames import (
 )
 from engine.images.finishing import Finisher
 from engine.images.previews import STABLE_DIFFUSION, preview_jpeg
+from engine.models.adapter_folder import AdapterFolders
+from engine.models.adapter_library import AdapterLibrary
 from engine.models.loading import StableDiffusion
-from engine.prompts import loras
 from engine.prompts.conditioning import Conditioning
 from engine.prompts.wildcards import Lines, no_lines, words_of
 from engine.tasks.starting import start_images
@@ -69,7 +70,8 @@ Inbox = SimpleQueue[Start | Cancel | Stop | Written]
 class Worker:
     """Draws until it is told to stop.
 
-    `load` gives the networks of a model by name and may raise ModelBroken, `wildcards` the options of a file.
+    `load` gives the networks of a model by name and may raise ModelBroken, `wildcards` the options of a file,
+    `adapters` the folders of LoRAs, embeddings and VAEs.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Worker:
         send: Callable[[FromWorker], None],
         finisher: Finisher,
         wildcards: Lines = no_lines,
+        adapters: AdapterFolders | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._place = device.place
@@ -91,6 +94,7 @@ class Worker:
         self._send = send
         self._finisher = finisher
         self._wildcards = wildcards
+        self._adapters = AdapterLibrary(adapters)
         self._clock = clock
         self._shelf = Shelf(load=load, cap=cap)
         self._drawings: dict[str, Drawing] = {}
@@ -137,6 +141,8 @@ class Worker:
     def _prepare(self, command: Start) -> Drawing:
         request = command.request
         model = self._loop_of(request.model, command.job).model
+        if request.vae is not None:
+            model = model.with_vae(self._adapters.vae(model, request.vae))
         lines = functools.cache(self._wildcards)  # a file is read once for a job
         conditionings = [self._conditioning(model, request, index, lines) for index in range(request.count)]
         images = start_images(model, command, conditionings)
@@ -146,6 +152,7 @@ class Worker:
             folder=command.folder,
             images=images,
             notices=notices_of(model, images),
+            model=model,
             clock=self._clock,
         )
 
@@ -154,13 +161,12 @@ class Worker:
     ) -> Conditioning:
         """What image `index` is drawn from. Wildcards may have put a LoRA in that the front has not seen."""
         words = words_of(request, index, lines=lines)
-        loras.check(words.prompt, known=(), field="prompt")
-        loras.check(words.negative_prompt, known=(), field="negative_prompt")
         return model.prompts.encode(
             words.prompt,
             words.negative_prompt,
             guided=request.guidance_scale > 1 and model.unet.config.time_cond_proj_dim is None,
             clip_skip=request.clip_skip or 1,
+            adapters=self._adapters.adapters(model, words),
         )
 
     def _loop_of(self, model: str, job_id: str) -> StepLoop:
@@ -212,16 +218,14 @@ class Worker:
         image = self._undecoded.popleft()
         drawing = self._drawings[image.job_id]
         try:
-            pixels = decode_latents(self._loop.model, image.latents)
+            pixels = decode_latents(drawing.model, image.latents)
         except Exception as error:
             self._fail_drawing(image.job_id, error)
         else:
             self._write(drawing, image, pixels)
 
     def _write(self, drawing: Drawing, image: ImageInFlight, pixels: npt.NDArray[np.uint8]) -> None:
-        assert self._loop is not None
-        hash_ = self._loop.model.hash
-        future = self._writer.submit(write_image, self._finisher, drawing, image, pixels, hash_)
+        future = self._writer.submit(write_image, self._finisher, drawing, image, pixels)
         future.add_done_callback(lambda done: self._inbox.put(Written(image.job_id, image.index, done)))
 
     def _file_written(self, written: Written) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from engine.models import lora_layers
 from engine.models.loading import StableDiffusion
 from engine.worker.batching import RowCap, choose
 from engine.worker.device import free_memory, wait_for
@@ -64,14 +65,14 @@ class StepLoop:
         return self._make_room(batch, exhausted)
 
     def _decide(self) -> list[ImageInFlight]:
-        return choose(self.images, self._cap.rows(self.images[0].key))
+        return choose(self.images, self._cap.rows(self.images[0].shape))
 
     def _timed(self, batch: list[ImageInFlight]) -> torch.Tensor:
         """Run, and tell the cap how long it took while it still asks.
 
         A GPU works behind our back: only waiting for it before and after gives its time, and costs some.
         """
-        key = batch[0].key
+        key = batch[0].shape
         if self._cap.settled(key):
             return self._run(batch)
         wait_for(self.model.device.place)
@@ -84,6 +85,7 @@ class StepLoop:
     @torch.inference_mode()
     def _run(self, batch: list[ImageInFlight]) -> torch.Tensor:
         """The network's predictions for all rows of the batch, [rows, 4, h, w] in float32."""
+        lora_layers.apply(self.model.unet, batch[0].conditioning.adapters.for_unet)
         dtype = self.model.device.dtype
         timesteps = torch.stack([image.timestep.float() for image in batch for _ in range(image.rows)])
         prediction: torch.Tensor = self.model.unet(
@@ -129,8 +131,8 @@ class StepLoop:
         if len(batch) == 1:
             return self._fail_all(batch, error)
         rows = sum(image.rows for image in batch)
-        self._cap.shrink(batch[0].key, rows)
-        left = self._cap.rows(batch[0].key)
+        self._cap.shrink(batch[0].shape, rows)
+        left = self._cap.rows(batch[0].shape)
         log.warning("a tick of %d rows did not fit into memory; at most %d from now on", rows, left)
         return Tick()
 

@@ -61,7 +61,7 @@ def make_pair(folder: Path, family: str, prediction: str) -> Tensors:
     )
     (folder / "model_index.json").write_text(json.dumps({"_class_name": "StableDiffusionPipeline"}))
     words = _openclip(text) | last if family == "sd2" else _clip(text)
-    return _original_unet(unet) | _original_vae(vae) | words
+    return _original_unet(unet) | original_vae(vae) | words
 
 
 def _unet(family: str) -> Any:
@@ -129,7 +129,7 @@ def _resnet(name: str) -> str:
     return name
 
 
-def _original_vae(vae: Any) -> Tensors:
+def original_vae(vae: Any) -> Tensors:
     original = {}
     for name, tensor in vae.state_dict().items():
         old = _vae_name(name)
