@@ -136,6 +136,7 @@ def generate(
     sampler: Annotated[str | None, typer.Option(help="Such as euler_a or 'DPM++ 2M'.")] = None,
     schedule: Annotated[str | None, typer.Option(help="Such as karras.")] = None,
     model: Annotated[str | None, typer.Option(help="The model's name.")] = None,
+    vae: Annotated[str | None, typer.Option(help="The name of a VAE in place of the model's own.")] = None,
     config: Config = None,
 ) -> None:
     """Draw without any chat."""
@@ -164,6 +165,7 @@ def generate(
         sampler=sampler,
         schedule=schedule,
         model=model,
+        vae=vae,
         format=_check(lambda: format_of(out)),
     )
     drawing = generate_alone(

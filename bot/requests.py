@@ -57,6 +57,7 @@ class Options:
     redraw: Redraw = field(default_factory=Redraw)
     variation_seed: int | None = None
     variation_strength: float | None = None
+    vae: str | None = None
 
 
 def build(options: Options, capabilities: Capabilities, *, owner: str, random_seed: int) -> GenerationRequest:
@@ -88,6 +89,7 @@ def build(options: Options, capabilities: Capabilities, *, owner: str, random_se
         format=options.format,
         variation_seed=_variation_seed(options),
         variation_strength=_between("variation_strength", options.variation_strength, 0, 0, 1),
+        vae=_vae(options.vae, capabilities),
         **options.redraw.fields(limits),
     )
 
@@ -249,6 +251,16 @@ def _sampler(wanted: str | None, model: ModelInfo, capabilities: Capabilities) -
             return sampler
     known = [sampler.label for sampler in capabilities.samplers]
     raise Refused(f"There is no sampler called {_quoted(name)}. {_known(name, known)}")
+
+
+def _vae(wanted: str | None, capabilities: Capabilities) -> str | None:
+    if wanted is None:
+        return None
+    for name in capabilities.vaes:
+        if wanted.strip().casefold() == name.casefold():
+            return name
+    have = _known(wanted, capabilities.vaes) if capabilities.vaes else "The engine has none."
+    raise Refused(f"There is no VAE called {_quoted(wanted)}. {have}")
 
 
 def _schedule(

@@ -72,14 +72,19 @@ class AdapterFolder:
 
     def check(self, name: str, place: Path) -> None:
         """Raises NotAModel where the file is not one of this folder's kind, or lies elsewhere."""
-        if not re.fullmatch(NAME_PATTERN, name):
-            raise WrongKind("its name has characters other than letters, digits, space, '.', '_' and '-'")
+        self.check_name(name)
         if not place.resolve().is_relative_to(self.root.resolve()):
             raise WrongKind("it is a link that leads out of its folder")
         if place.suffix != SUFFIX:
             raise Unsafe(f"it is a pickle: make a {SUFFIX} of it with: darkroom models convert {place.name}")
         if (found := detect(read_header(place)).kind) is not self.kind:
             raise WrongKind(f"it is {found}, not {self.kind}")
+
+    @staticmethod
+    def check_name(name: str) -> None:
+        """Raises WrongKind."""
+        if not re.fullmatch(NAME_PATTERN, name):
+            raise WrongKind("its name has characters other than letters, digits, space, '.', '_' and '-'")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +111,9 @@ class AdapterFolders:
             embeddings=AdapterFolder(embeddings, Kind.EMBEDDING),
             vaes=AdapterFolder(vaes, Kind.VAE),
         )
+
+    def by_kind(self) -> dict[Kind, AdapterFolder]:
+        return {folder.kind: folder for folder in (self.loras, self.embeddings, self.vaes)}
 
     def names(self) -> AdapterNames:
         """What can be used now."""

@@ -16,6 +16,8 @@ from engine.models.loading import StableDiffusion
 from engine.models.lora import LoraWeights, read_lora
 from engine.models.vae import Vae, read_vae
 from engine.prompts import inversion, loras
+from engine.prompts.limits import MAX_LORAS
+from engine.prompts.loras import Lora
 from engine.prompts.recent import Recent
 from engine.prompts.wildcards import Words
 
@@ -38,7 +40,8 @@ class AdapterLibrary:
     def adapters(self, model: StableDiffusion, words: Words) -> Adapters:
         """What the two prompts of an image name, each once; weights of the same LoRA add up.
 
-        Raises Refusal unknown_lora, lora_incompatible, embedding_incompatible, adapter_broken.
+        Raises Refusal unknown_lora, lora_incompatible, embedding_incompatible, adapter_broken, and invalid_field
+        where there are more than MAX_LORAS.
         """
         weighted: dict[str, WeightedLora] = {}
         embeddings: dict[str, Embedding] = {}
@@ -47,13 +50,8 @@ class AdapterLibrary:
             if named:
                 loras.check(text, known=self._loras.names(), field=field)
             for lora in named:
-                weights = self._lora(model, lora.name, field)
-                before = weighted.get(weights.key) or WeightedLora(weights, 0, 0)
-                weighted[weights.key] = replace(
-                    before,
-                    text_encoder=before.text_encoder + lora.text_encoder,
-                    unet=before.unet + lora.unet,
-                )
+                weighted[lora.name] = self._added(model, weighted.get(lora.name), lora, field)
+                _check_count(len(weighted), field)
             for name in inversion.named(rest, self._embeddings.names()):
                 embeddings[name] = self._embeddings.get(model, name, field, partial(read_embedding, name))
         return Adapters(tuple(weighted.values()), tuple(embeddings.values()))
@@ -61,6 +59,13 @@ class AdapterLibrary:
     def vae(self, model: StableDiffusion, name: str) -> Vae:
         """Raises Refusal unknown_vae, vae_incompatible, adapter_broken."""
         return self._vaes.get(model, name, "vae", lambda path: read_vae(name, path, model.vae))
+
+    def _added(
+        self, model: StableDiffusion, before: WeightedLora | None, lora: Lora, field: str
+    ) -> WeightedLora:
+        before = before or WeightedLora(self._lora(model, lora.name, field), 0, 0)
+        text_encoder, unet = before.text_encoder + lora.text_encoder, before.unet + lora.unet
+        return replace(before, text_encoder=text_encoder, unet=unet)
 
     def _lora(self, model: StableDiffusion, name: str, field: str) -> LoraWeights:
         def read(path: Path) -> LoraWeights:
@@ -72,6 +77,12 @@ class AdapterLibrary:
             )
 
         return self._loras.get(model, name, field, read)
+
+
+def _check_count(count: int, field: str) -> None:
+    if count > MAX_LORAS:
+        message = f"The prompts may name at most {MAX_LORAS} LoRAs; they named more."
+        raise Refusal("invalid_field", message, field=field)
 
 
 class _Section(Generic[Item]):

@@ -85,12 +85,13 @@ def read_lora(name: str, path: Path, unet: Any) -> LoraWeights:
         raise WrongKind("it is for SDXL, with its two text encoders")
     try:
         pairs = _pairs(load_file(path), header.metadata, unet)
-        header_digest, digest = _digests(path)
+        header, digest = _digests(path)
     except NotAModel:
         raise
     except Exception as error:  # whatever strange names provoke in two libraries
         raise WrongKind("its tensors have names that Darkroom does not know") from error
-    return LoraWeights(name, digest[:SHOWN_DIGITS], f"{digest}_{header_digest}", **pairs)
+    key = hashlib.sha256(f"{name} {header} {digest}".encode()).hexdigest()
+    return LoraWeights(name, digest[:SHOWN_DIGITS], key, **pairs)
 
 
 def _pairs(tensors: Tensors, metadata: Mapping[str, str], unet: Any) -> dict[str, dict[str, Pair]]:

@@ -6,6 +6,7 @@ did, to the last bit. What a network has is kept on the network itself.
 
 import math
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -70,9 +71,16 @@ def _put_in(network: Any, name: str, pairs: Mapping[str, Pair]) -> None:
     place, dtype = network.device, network.dtype
     state = {f"{layer}.lora_A.weight": pair.down.to(place, dtype) for layer, pair in pairs.items()}
     state |= {f"{layer}.lora_B.weight": pair.up.to(place, dtype) for layer, pair in pairs.items()}
-    ranks = {f"^{layer}": pair.rank for layer, pair in pairs.items()}
-    # An alpha as large as the rank: a scale of 1, and the pair is scaled already.
-    config = LoraConfig(target_modules=list(pairs), rank_pattern=ranks, alpha_pattern=ranks)
+    usual = Counter(pair.rank for pair in pairs.values()).most_common(1)[0][0]
+    others = {f"^{layer}": pair.rank for layer, pair in pairs.items() if pair.rank != usual}
+    # An alpha as large as the rank is a scale of 1: the pairs are scaled already.
+    config = LoraConfig(
+        r=usual,
+        lora_alpha=usual,
+        rank_pattern=others,
+        alpha_pattern=others,
+        target_modules=list(pairs),
+    )
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Already found a `peft_config`")  # that is the point
@@ -88,11 +96,12 @@ def _put_in(network: Any, name: str, pairs: Mapping[str, Pair]) -> None:
 def _take_out(network: Any, name: str) -> None:
     for layer in _layers(network):
         layer.delete_adapter(name)
-    network.peft_config.pop(name, None)
+    getattr(network, "peft_config", {}).pop(name, None)
 
 
 def _switch(layer: Any, wanted: Sequence[tuple[str, float]]) -> None:
-    layer.enable_adapters(bool(wanted))
+    if layer.disable_adapters == bool(wanted):
+        layer.enable_adapters(bool(wanted))
     if wanted:
         layer.set_adapter([name for name, _ in wanted], inference_mode=True)
         for name, weight in wanted:

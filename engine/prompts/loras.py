@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from engine.errors import Refusal
-from engine.prompts.limits import MAX_LORAS, NUMBER, bounded
+from engine.prompts.limits import NUMBER, bounded
 
 _TAG = re.compile(r"<(?:lora|lyco):([^<>]*)>")
 _WEIGHT = re.compile(rf"(?:(te|unet)=)?({NUMBER})")
@@ -41,12 +41,8 @@ def take_out(text: str) -> tuple[str, tuple[Lora, ...]]:
 
 
 def check(text: str, *, known: Collection[str], field: str) -> None:
-    """Raises Refusal: unknown_lora where a text names one that is not among `known`, invalid_field for too many."""
-    named = take_out(text)[1]
-    if (count := len({lora.name for lora in named})) > MAX_LORAS:
-        message = f"{field} may name at most {MAX_LORAS} LoRAs; it named {count}."
-        raise Refusal("invalid_field", message, field=field)
-    for lora in named:
+    """Raises Refusal unknown_lora where a text names one that is not among `known`."""
+    for lora in take_out(text)[1]:
         if lora.name not in known:
             have = f"Known: {', '.join(sorted(known))}." if known else "This engine has none."
             near = next(iter(get_close_matches(lora.name, known, n=1)), None)

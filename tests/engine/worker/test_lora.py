@@ -183,17 +183,25 @@ def test_tags_in_every_part_and_in_the_negative_prompt_count(draw: Any, plainly:
     torch.testing.assert_close(beside, second, atol=1e-5, rtol=0)
 
 
-def test_alphas_that_differ_from_layer_to_layer_are_each_layers_own(
+def test_ranks_and_alphas_that_differ_from_layer_to_layer_are_each_layers_own(
     model: StableDiffusion, library: AdapterLibrary, pipeline: Any, folder: Path, plainly: Ask
 ) -> None:
     tensors = adapter_files.kohya(pipeline.unet, pipeline.text_encoder, seed=5)
     text = "lora_te_text_model_encoder_layers_1_self_attn_q_proj"
-    tensors[f"{text}.alpha"] = torch.tensor(1.0)
+    block = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_ff_net_2"
+    for name in (text, block):
+        tensors[f"{name}.lora_down.weight"] = tensors[f"{name}.lora_down.weight"][:2]
+        tensors[f"{name}.lora_up.weight"] = tensors[f"{name}.lora_up.weight"][:, :2]
+        tensors[f"{name}.alpha"] = torch.tensor(1.0)
     adapter_files.write(folder / "uneven.safetensors", tensors)
-    start(model, library, plainly(prompt="a cat <lora:uneven:1>"))
-    layer = model.prompts.text_encoder.get_submodule("encoder.layers.1.self_attn.q_proj")
-    expected = tensors[f"{text}.lora_up.weight"] @ tensors[f"{text}.lora_down.weight"] / 4
-    torch.testing.assert_close(layer.get_delta_weight(layer.active_adapters[0]), expected)
+    image = start(model, library, plainly(prompt="a cat <lora:uneven:1>"))
+    lora_layers.apply(model.unet, image.conditioning.adapters.for_unet)
+    for name, layer in (
+        (text, model.prompts.text_encoder.encoder.layers[1].self_attn.q_proj),
+        (block, model.unet.down_blocks[1].attentions[0].transformer_blocks[0].ff.net[2]),
+    ):
+        expected = tensors[f"{name}.lora_up.weight"] @ tensors[f"{name}.lora_down.weight"] / 2
+        torch.testing.assert_close(layer.get_delta_weight(layer.active_adapters[0]), expected)
 
 
 def test_only_so_many_loras_stay_in_a_network(
@@ -242,6 +250,19 @@ def test_a_lora_that_does_not_go_with_the_model_is_refused_in_words(
         assert says in message
 
 
+def test_only_so_many_loras_may_be_named(
+    model: StableDiffusion, library: AdapterLibrary, folder: Path
+) -> None:
+    for index in range(9):
+        (folder / f"copy{index}.safetensors").write_bytes((folder / "film.safetensors").read_bytes())
+    tags = [f"<lora:copy{index}:0.1>" for index in range(9)]
+    adapters = library.adapters(model, Words("".join(tags[:7]), tags[0] + tags[7]))
+    assert len(set(adapters.unet_key)) == 8  # each for itself, though all hold the same
+    with pytest.raises(Refusal, match="may name at most 8 LoRAs") as caught:
+        library.adapters(model, Words("".join(tags[:8]), tags[8]))
+    assert (caught.value.body.code, caught.value.body.field) == ("invalid_field", "negative_prompt")
+
+
 def test_a_file_that_was_cut_off_or_is_a_pickle_is_named_as_such(
     model: StableDiffusion, library: AdapterLibrary, folder: Path
 ) -> None:
@@ -277,5 +298,4 @@ def test_a_lora_has_the_precision_of_its_model(
     while loop.images:
         assert not loop.tick().failed
     assert torch.isfinite(image.latents).all()
-    layer = next(iter(lora_layers._layers(model.unet)))
-    assert {parameter.dtype for parameter in layer.parameters()} == {torch.bfloat16}
+    assert {parameter.dtype for parameter in model.unet.parameters()} == {torch.bfloat16}
