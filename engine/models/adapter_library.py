@@ -70,6 +70,8 @@ class AdapterLibrary:
     def _lora(self, model: StableDiffusion, name: str, field: str) -> LoraWeights:
         def read(path: Path) -> LoraWeights:
             lora = read_lora(name, path, model.unet)
+            if lora.text_encoder and not model.prompts.takes_adapters:
+                raise WrongKind("it changes the text encoder, which cannot be done with SDXL yet")
             return replace(
                 lora,
                 unet=lora_layers.fitted(model.unet, lora.unet),

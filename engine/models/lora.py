@@ -85,12 +85,12 @@ def read_lora(name: str, path: Path, unet: Any) -> LoraWeights:
         raise WrongKind("it is for SDXL, with its two text encoders")
     try:
         pairs = _pairs(load_file(path), header.metadata, unet)
-        header, digest = _digests(path)
+        header_digest, digest = _digests(path)
     except NotAModel:
         raise
     except Exception as error:  # whatever strange names provoke in two libraries
         raise WrongKind("its tensors have names that Darkroom does not know") from error
-    key = hashlib.sha256(f"{name} {header} {digest}".encode()).hexdigest()
+    key = hashlib.sha256(f"{name} {header_digest} {digest}".encode()).hexdigest()
     return LoraWeights(name, digest[:SHOWN_DIGITS], key, **pairs)
 
 
@@ -100,11 +100,17 @@ def _pairs(tensors: Tensors, metadata: Mapping[str, str], unet: Any) -> dict[str
     if sum(map(len, parts.values())) < len(state):
         raise WrongKind("it has tensors for more than a network and a text encoder")
     settings = json.loads(metadata.get(METADATA, "{}"))
-    translated = {
-        "unet": convert_unet_state_dict_to_peft(parts["unet"]),
-        "text_encoder": convert_state_dict_to_peft(convert_state_dict_to_diffusers(parts["text_encoder"])),
-    }
+    translated = {part: _translated(part, state) if state else {} for part, state in parts.items()}
     return {part: _paired(state, _of(part, settings)) for part, state in translated.items()}
+
+
+def _translated(part: str, state: Tensors) -> Tensors:
+    """In peft's names. diffusers refuses to guess the layout of nothing."""
+    if part == "unet":
+        translated: Tensors = convert_unet_state_dict_to_peft(state)
+    else:
+        translated = convert_state_dict_to_peft(convert_state_dict_to_diffusers(state))
+    return translated
 
 
 def _of(part: str, mapping: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,11 +24,12 @@ Weighted = tuple[str, Mapping[str, Pair], float]  # a LoRA's key, its pairs for 
 
 def fitted(network: Any, pairs: Mapping[str, Pair]) -> Mapping[str, Pair]:
     """The pairs in the shapes of the network's layers. Raises WrongKind where one does not go with its layer."""
-    return {layer: _fitted(network, layer, pair) for layer, pair in pairs.items()}
+    return {layer: _fitted(_bare(network), layer, pair) for layer, pair in pairs.items()}
 
 
 def apply(network: Any, loras: Sequence[Weighted]) -> None:
     """Let the network compute with exactly these, which were `fitted` to it, from now on."""
+    network = _bare(network)
     wanted = [(name, weight) for name, _, weight in loras]
     if getattr(network, "loras_applied", []) == wanted:
         return
@@ -43,6 +44,11 @@ def apply(network: Any, loras: Sequence[Weighted]) -> None:
         for layer in _layers(network):
             _switch(layer, wanted)
     network.loras_applied = wanted
+
+
+def _bare(network: Any) -> Any:
+    """The network itself, where it is compiled (`engine/worker/speed.py`)."""
+    return getattr(network, "network", network)
 
 
 def _fitted(network: Any, layer: str, pair: Pair) -> Pair:

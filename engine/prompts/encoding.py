@@ -16,7 +16,7 @@ from engine.models import lora_layers
 from engine.models.adapters import Adapters, Key
 from engine.models.embedding import Embedding
 from engine.prompts.chunks import Chunk, Token, fill
-from engine.prompts.conditioning import Conditioning
+from engine.prompts.conditioning import Conditioning, Size
 from engine.prompts.emphasis import Span, sections
 from engine.prompts.inversion import split
 from engine.prompts.limits import MAX_CHUNKS
@@ -37,7 +37,9 @@ class Reading:
 
 
 class PromptEncoder:
-    """One model's tokenizer and text encoder."""
+    """One model's tokenizer and text encoder. `takes_adapters`: whether LoRAs and embeddings change how it reads."""
+
+    takes_adapters = True
 
     def __init__(self, *, tokenizer: Any, text_encoder: Any, device: torch.device) -> None:
         self._tokenizer = tokenizer
@@ -64,16 +66,23 @@ class PromptEncoder:
         embedding_incompatible.
         """
         adapters = adapters or Adapters()
-        layers = self.text_encoder.config.num_hidden_layers
+        layers = self._layers
         if clip_skip > layers:
             message = f"clip_skip must be at most {layers} with this model; it was {clip_skip}."
             raise Refusal("invalid_field", message, field="clip_skip")
         for embedding in adapters.embeddings:
+            if not self.takes_adapters:
+                message = f"The embedding '{embedding.name}' cannot be used: there are none for SDXL yet."
+                raise Refusal("embedding_incompatible", message, field="prompt")
             self._vectors.tokens(embedding)
         adapted = _Adapted(self, adapters)
         return Conditioning(
             adapted, prompt, negative_prompt, guided=guided, clip_skip=clip_skip, adapters=adapters
         )
+
+    @property
+    def _layers(self) -> int:
+        return int(self.text_encoder.config.num_hidden_layers)
 
     def read(self, text: str, embeddings: Sequence[Embedding] = ()) -> Reading:
         """How a text with emphasis is cut into chunks."""
@@ -81,13 +90,28 @@ class PromptEncoder:
         return self._readings.get((text, key), lambda: self._read(text, embeddings))
 
     def embed(
-        self, text: str, *, chunks: int, clip_skip: int, adapters: Adapters | None = None
+        self,
+        text: str,
+        *,
+        chunks: int,
+        clip_skip: int,
+        unconditional: bool = False,
+        adapters: Adapters | None = None,
     ) -> torch.Tensor:
-        """A text's embedding, [1, 77 × chunks, width]; where it has fewer, empty chunks follow."""
+        """A text's embedding, [1, 77 × chunks, width]; where it has fewer, empty chunks follow.
+
+        `unconditional` texts are read like others; SDXL's may be zeros (`engine/prompts/sdxl.py`).
+        """
+        del unconditional
         adapters = adapters or Adapters()
         own = self.read(text, adapters.embeddings).chunks
         padded = (*own, *(Chunk(),) * (chunks - len(own)))
         return torch.cat([self._embedding(chunk, clip_skip, adapters) for chunk in padded], dim=1)
+
+    def added(self, text: str, *, clip_skip: int, size: Size, unconditional: bool) -> dict[str, torch.Tensor]:
+        """What the network is told beside a text's embedding, by diffusers' names, [1, …] each: nothing."""
+        del text, clip_skip, size, unconditional
+        return {}
 
     def _embedding(self, chunk: Chunk, clip_skip: int, adapters: Adapters) -> torch.Tensor:
         key = (chunk, clip_skip, adapters.text_key)
@@ -118,18 +142,15 @@ class PromptEncoder:
     @torch.inference_mode()
     def _run(self, chunk: Chunk, clip_skip: int, adapters: Adapters) -> torch.Tensor:
         lora_layers.apply(self.text_encoder, adapters.for_text_encoder)
+        tokens = tokens_of(chunk, self._tokenizer).to(self._device)
         used = len(chunk.tokens) + 2
-        padding = self._length - used
-        begin, end, pad = (getattr(self._tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad"))
-        tokens = torch.tensor([[begin, *chunk.tokens, end, *[pad] * padding]], device=self._device)
         uses_mask = getattr(self.text_encoder.config, "use_attention_mask", False)
-        mask = torch.tensor([[1] * used + [0] * padding], device=self._device) if uses_mask else None
+        row = [[1] * used + [0] * (self._length - used)]
+        mask = torch.tensor(row, device=self._device) if uses_mask else None
         if max(chunk.tokens, default=0) < FIRST:
-            hidden = self._hidden(tokens, mask, clip_skip)
-        else:
-            with self._vectors.shown(tokens) as known:
-                hidden = self._hidden(known, mask, clip_skip)
-        return hidden if set(chunk.weights) <= {1.0} else _emphasised(hidden, chunk.weights)
+            return emphasised(self._hidden(tokens, mask, clip_skip), chunk.weights)
+        with self._vectors.shown(tokens) as known:
+            return emphasised(self._hidden(known, mask, clip_skip), chunk.weights)
 
     def _hidden(self, tokens: torch.Tensor, mask: torch.Tensor | None, clip_skip: int) -> torch.Tensor:
         """The last hidden state (for SD 2.x the checkpoint already leaves out the last layer), or an earlier one."""
@@ -153,16 +174,30 @@ class _Adapted:
     def read(self, text: str) -> Reading:
         return self.encoder.read(text, self.adapters.embeddings)
 
-    def embed(self, text: str, *, chunks: int, clip_skip: int) -> torch.Tensor:
-        return self.encoder.embed(text, chunks=chunks, clip_skip=clip_skip, adapters=self.adapters)
+    def embed(self, text: str, *, chunks: int, clip_skip: int, unconditional: bool = False) -> torch.Tensor:
+        return self.encoder.embed(
+            text, chunks=chunks, clip_skip=clip_skip, unconditional=unconditional, adapters=self.adapters
+        )
+
+    def added(self, text: str, *, clip_skip: int, size: Size, unconditional: bool) -> dict[str, torch.Tensor]:
+        return self.encoder.added(text, clip_skip=clip_skip, size=size, unconditional=unconditional)
 
 
-def _emphasised(hidden: torch.Tensor, weights: tuple[float, ...]) -> torch.Tensor:
+def tokens_of(chunk: Chunk, tokenizer: Any) -> torch.Tensor:
+    """What a text encoder reads, [1, 77]: a chunk between its begin and its end, and padding."""
+    begin, end, pad = (getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad"))
+    padding = int(tokenizer.model_max_length) - len(chunk.tokens) - 2
+    return torch.tensor([[begin, *chunk.tokens, end, *[pad] * padding]])
+
+
+def emphasised(hidden: torch.Tensor, weights: tuple[float, ...]) -> torch.Tensor:
     """[1, length, width], each token times its weight; begin, end and padding weigh 1.
 
     The mean is restored as in A1111's "original" emphasis, but of this chunk alone: there it is that of the whole
     batch, so that one picture's brackets change its neighbours' pictures.
     """
+    if set(weights) <= {1.0}:
+        return hidden
     row = torch.ones(hidden.shape[1], device=hidden.device)
     row[1 : 1 + len(weights)] = torch.tensor(weights, device=hidden.device)
     before = hidden.float()

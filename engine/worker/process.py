@@ -38,7 +38,7 @@ from engine.prompts.conditioning import Conditioning
 from engine.prompts.wildcards import Lines, no_lines, words_of
 from engine.tasks.starting import start_images
 from engine.wire import GenerationRequest, ImageInfo
-from engine.worker.batching import RowCap
+from engine.worker.cap_book import CapBook
 from engine.worker.device import Device, free_memory
 from engine.worker.drawing import Drawing
 from engine.worker.failures import meaning
@@ -79,7 +79,7 @@ class Worker:
         *,
         load: Callable[[str], StableDiffusion],
         device: Device,
-        cap: RowCap,
+        caps: CapBook,
         inbox: Inbox,
         send: Callable[[FromWorker], None],
         finisher: Finisher,
@@ -90,13 +90,14 @@ class Worker:
         self._place = device.place
         in_flight = IN_FLIGHT.get(device.place.type, IN_FLIGHT_ELSEWHERE)
         self._ready = Ready(device=str(device), in_flight=in_flight)
+        self._caps = caps
         self._inbox = inbox
         self._send = send
         self._finisher = finisher
         self._wildcards = wildcards
         self._adapters = AdapterLibrary(adapters)
         self._clock = clock
-        self._shelf = Shelf(load=load, cap=cap)
+        self._shelf = Shelf(load=load, caps=caps)
         self._drawings: dict[str, Drawing] = {}
         self._undecoded: deque[ImageInFlight] = deque()
 
@@ -107,12 +108,15 @@ class Worker:
             while self._obey():
                 self._tick()
                 self._decode_one()
+            self._caps.save()
 
     # -- commands ---------------------------------------------------------------------------------
 
     def _obey(self) -> bool:
         """Take what has come in; wait only while there is nothing to draw. False after `stop`."""
         while self._idle or not self._inbox.empty():
+            if self._inbox.empty() and self._measure():
+                continue
             match self._inbox.get():
                 case Start() as command:
                     self._start(command)
@@ -123,6 +127,13 @@ class Worker:
                 case Stop():
                     return False
         return True
+
+    def _measure(self) -> bool:
+        """Use an idle moment to learn what larger ticks cost; False where there is nothing left to learn."""
+        if self._loop is not None and self._loop.probe():
+            return True
+        self._writer.submit(self._caps.save)
+        return False
 
     @property
     def _idle(self) -> bool:
@@ -136,7 +147,7 @@ class Worker:
             return
         self._drawings[command.job] = drawing
         for image in drawing.images:
-            self._loop_of(drawing.request.model, command.job).join(image)
+            self._loop_of(drawing.request.model, command.job).join(image, command.request.owner)
 
     def _prepare(self, command: Start) -> Drawing:
         request = command.request

@@ -68,7 +68,7 @@ def test_a_checkpoint_is_added_whole_and_never_over_another(
 def test_an_adapter_is_added_to_the_folder_of_its_kind_and_listed(
     root: Path, tmp_path: Path, capsys: Captured
 ) -> None:
-    kinds = {
+    kinds: dict[str, tuple[headers.Shapes, str]] = {
         "loras": ({"lora_unet_x.lora_up.weight": (4, 8)}, "ink is a LoRA now"),
         "embeddings": ({"emb_params": (2, 768)}, "ink is an embedding now"),
         "vaes": ({"first_stage_model.x": (2,)}, "ink is a VAE now"),

@@ -2,12 +2,13 @@
 
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from diffusers import EulerDiscreteScheduler, StableDiffusionPipeline
+from diffusers import EulerDiscreteScheduler, StableDiffusionPipeline, StableDiffusionXLPipeline
 
 from engine.errors import Refusal
 from engine.models import lora_layers
@@ -20,8 +21,10 @@ from engine.wire import GenerationRequest, Sampler, Schedule
 from engine.worker.batching import RowCap
 from engine.worker.device import Device
 from engine.worker.flight import ImageInFlight
+from engine.worker.speed import Bucketed
 from engine.worker.step_loop import StepLoop
 from tests.engine import adapter_files
+from tests.engine.tiny_sdxl import make_tiny_sdxl
 
 Ask = Callable[..., GenerationRequest]
 Weights = dict[str, tuple[float, float]]  # of the text encoder and of the network, by the LoRA's name
@@ -45,6 +48,10 @@ def folder(pipeline: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(folder / "film.safetensors", adapter_files.kohya(*networks, seed=1))
     write(folder / "ink.safetensors", adapter_files.diffusers(*networks, seed=2))
     write(folder / "locon.safetensors", adapter_files.kohya(*networks, seed=3, convolutions=True))
+    both = adapter_files.kohya(*networks, seed=4)
+    for part in ("unet", "te"):
+        one = {name: it for name, it in both.items() if name.startswith(f"lora_{part}_")}
+        write(folder / f"{part}.safetensors", one)
     tensors = adapter_files.diffusers(*networks, seed=2)
     # the same numbers as ink, and only the metadata say that they weigh half
     write(folder / "noted.safetensors", tensors, adapter_files.settings(tensors, alpha=2))
@@ -78,6 +85,15 @@ def draw(model: StableDiffusion, library: AdapterLibrary) -> Callable[..., list[
     return draw
 
 
+def run(model: StableDiffusion, image: ImageInFlight) -> torch.Tensor:
+    """The finished latents of an image that is drawn alone."""
+    loop = StepLoop(model=model, cap=RowCap(fixed=2))
+    loop.join(image)
+    while loop.images:
+        assert not loop.tick().failed
+    return image.latents
+
+
 def start(model: StableDiffusion, library: AdapterLibrary, request: GenerationRequest) -> ImageInFlight:
     words = Words(request.prompt, request.negative_prompt)
     adapters = library.adapters(model, words)
@@ -95,23 +111,29 @@ def by_diffusers(pipeline: Any, folder: Path) -> Iterator[Callable[..., torch.Te
             pipeline.load_lora_weights(folder, weight_name=f"{name}.safetensors", adapter_name=name)
         parts = [{"text_encoder": text, "unet": unet} for text, unet in weights.values()]
         pipeline.set_adapters(list(weights), adapter_weights=parts)
-        latents = pipeline(
-            prompt=request.prompt.split("<")[0],
-            negative_prompt=request.negative_prompt,
-            width=request.width,
-            height=request.height,
-            num_inference_steps=request.steps,
-            guidance_scale=request.guidance_scale,
-            generator=torch.Generator("cpu").manual_seed(request.seed),
-            output_type="latent",
-        ).images
-        assert isinstance(latents, torch.Tensor)
-        return latents
+        return latents_of(pipeline, request)
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a library about itself
         yield draw
     pipeline.unload_lora_weights()
+
+
+def latents_of(pipeline: Any, request: GenerationRequest) -> torch.Tensor:
+    """The finished latents of a pipeline as it is."""
+    pipeline.set_progress_bar_config(disable=True)
+    latents = pipeline(
+        prompt=request.prompt.split("<")[0],
+        negative_prompt=request.negative_prompt,
+        width=request.width,
+        height=request.height,
+        num_inference_steps=request.steps,
+        guidance_scale=request.guidance_scale,
+        generator=torch.Generator("cpu").manual_seed(request.seed),
+        output_type="latent",
+    ).images
+    assert isinstance(latents, torch.Tensor)
+    return latents
 
 
 @pytest.mark.parametrize(
@@ -122,6 +144,8 @@ def by_diffusers(pipeline: Any, folder: Path) -> Iterator[Callable[..., torch.Te
         ("<lora:ink:0.7>", {"ink": (0.7, 0.7)}),
         ("<lora:noted:1>", {"noted": (1, 1)}),
         ("<lora:locon:-0.5>", {"locon": (-0.5, -0.5)}),
+        ("<lora:unet:1>", {"unet": (1, 1)}),
+        ("<lora:te:1>", {"te": (1, 1)}),
         ("<lora:film:0.5:0.9><lora:ink:1.2:0.4>", {"film": (0.5, 0.9), "ink": (1.2, 0.4)}),
     ],
 )
@@ -287,15 +311,46 @@ def test_a_path_is_no_name(model: StableDiffusion, library: AdapterLibrary, fold
         assert (caught.value.body.code, caught.value.body.field) == ("unknown_lora", "negative_prompt")
 
 
+def test_sdxl_takes_a_lora_of_its_network_and_nothing_else_is_left_out(tmp_path: Path, plainly: Ask) -> None:
+    make_tiny_sdxl(tmp_path / "xl")
+    exact = Device(place=torch.device("cpu"), dtype=torch.float32, reason="equality is proved in float32")
+    model = load_stable_diffusion("xl", tmp_path / "xl", exact)
+    pipeline = StableDiffusionXLPipeline.from_pretrained(tmp_path / "xl", dtype=torch.float32)
+    whole = adapter_files.kohya(pipeline.unet, pipeline.text_encoder, seed=1)
+    network = {name: it for name, it in whole.items() if name.startswith("lora_unet_")}
+    adapter_files.write(tmp_path / "whole.safetensors", whole)
+    adapter_files.write(tmp_path / "network.safetensors", network)
+    adapter_files.write(tmp_path / "mood.safetensors", {"emb_params": torch.ones(1, 16)})
+    library = AdapterLibrary(AdapterFolders.of(loras=tmp_path, embeddings=tmp_path, vaes=tmp_path))
+    pipeline.load_lora_weights(network, adapter_name="network")
+    pipeline.set_adapters(["network"], adapter_weights=[0.8])
+    request = plainly(prompt="a cat<lora:network:0.8>")
+    image = start(model, library, request)
+    torch.testing.assert_close(run(model, image), latents_of(pipeline, request), atol=1e-4, rtol=0)
+    with pytest.raises(Refusal, match="it changes the text encoder, which cannot be done with SDXL yet"):
+        library.adapters(model, Words("<lora:whole:1>"))
+    with pytest.raises(Refusal, match="there are none for SDXL yet") as caught:
+        start(model, library, plainly(prompt="a mood"))
+    assert caught.value.body.code == "embedding_incompatible"
+
+
+def test_a_compiled_network_draws_with_a_lora_as_it_is(
+    model: StableDiffusion, library: AdapterLibrary, draw: Any, plainly: Ask
+) -> None:
+    def never(*_: Any, **__: Any) -> Any:
+        raise AssertionError("what was compiled knows no LoRA")
+
+    request = plainly(prompt="a cat <lora:film:1>")
+    compiled = replace(model, unet=Bucketed(model.unet, never))
+    drawn = run(compiled, start(compiled, library, request))
+    torch.testing.assert_close(drawn, draw(request)[0], atol=1e-4, rtol=0)
+
+
 def test_a_lora_has_the_precision_of_its_model(
     model_folder: Path, library: AdapterLibrary, plainly: Ask
 ) -> None:
     half = Device(place=torch.device("cpu"), dtype=torch.bfloat16, reason="as it draws on new machines")
     model = load_stable_diffusion("half", model_folder, half)
-    image = start(model, library, plainly(prompt="a cat <lora:film:1>", sampler=Sampler.DPMPP_2M))
-    loop = StepLoop(model=model, cap=RowCap(fixed=2))
-    loop.join(image)
-    while loop.images:
-        assert not loop.tick().failed
-    assert torch.isfinite(image.latents).all()
+    drawn = run(model, start(model, library, plainly(prompt="a cat <lora:film:1>", sampler=Sampler.DPMPP_2M)))
+    assert torch.isfinite(drawn).all()
     assert {parameter.dtype for parameter in model.unet.parameters()} == {torch.bfloat16}
