@@ -1,4 +1,5 @@
-"""The command line: `darkroom try | run | bot | engine | playground | generate | verify | models | doctor | version`.
+"""The command line: `darkroom try | run | bot | engine | playground | generate | verify | models | bench | doctor |
+version`.
 
 Results go to stdout, everything else to stderr. Exit codes as in sysexits.h: 69 something is not
 available, 78 a setting is wrong; 1 when a picture was asked for and not made, 2 for a wrong option.
@@ -27,6 +28,7 @@ from bot.given import Given
 from bot.jobs.ports import EngineError
 from bot.launcher import ChildGaveUp, Launcher, bot_child, engine_child
 from bot.redraw import Redraw
+from bot.refiner import refiner_of
 from bot.requests import Options
 
 app = typer.Typer(
@@ -137,6 +139,8 @@ def generate(
     schedule: Annotated[str | None, typer.Option(help="Such as karras.")] = None,
     model: Annotated[str | None, typer.Option(help="The model's name.")] = None,
     vae: Annotated[str | None, typer.Option(help="The name of a VAE in place of the model's own.")] = None,
+    refiner: Annotated[str | None, typer.Option(help="An SDXL that draws the last steps.")] = None,
+    switch_at: Annotated[float | None, typer.Option(help="When it takes over, 0.01 to 0.99.")] = None,
     config: Config = None,
 ) -> None:
     """Draw without any chat."""
@@ -166,6 +170,7 @@ def generate(
         schedule=schedule,
         model=model,
         vae=vae,
+        refiner=_check(lambda: refiner_of(refiner, switch_at)),
         format=_check(lambda: format_of(out)),
     )
     drawing = generate_alone(
@@ -197,6 +202,18 @@ def models(
 ) -> None:
     """Keep the models folder: list, add, convert, check or remove a model."""
     os.execv(sys.executable, [sys.executable, "-m", "engine.models", *arguments])
+
+
+@app.command()
+def bench(
+    quick: Annotated[bool, typer.Option(help="Fewer ticks: seconds instead of a minute.")] = False,
+    model: Annotated[str | None, typer.Option(help="Only this one.")] = None,
+    config: Config = None,
+) -> None:
+    """Measure what this machine will do: seconds per picture, what limits it, which setting would help."""
+    options = [*(["--quick"] if quick else []), *(["--model", model] if model else [])]
+    options += ["--config", str(config)] if config else []
+    os.execv(sys.executable, [sys.executable, "-m", "engine.worker.profile", *options])
 
 
 @app.command()

@@ -20,6 +20,7 @@ from engine.wire import (
     GenerationRequest,
     Limits,
     ModelInfo,
+    Refiner,
     SamplerInfo,
     Schedule,
     Task,
@@ -58,6 +59,7 @@ class Options:
     variation_seed: int | None = None
     variation_strength: float | None = None
     vae: str | None = None
+    refiner: Refiner | None = None
 
 
 def build(options: Options, capabilities: Capabilities, *, owner: str, random_seed: int) -> GenerationRequest:
@@ -90,6 +92,7 @@ def build(options: Options, capabilities: Capabilities, *, owner: str, random_se
         variation_seed=_variation_seed(options),
         variation_strength=_between("variation_strength", options.variation_strength, 0, 0, 1),
         vae=_vae(options.vae, capabilities),
+        refiner=options.refiner,
         **options.redraw.fields(limits),
     )
 

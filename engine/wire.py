@@ -63,6 +63,7 @@ class Sampler(StrEnum):
     PLMS = "plms"
     UNIPC = "unipc"
     LCM = "lcm"
+    TCD = "tcd"
 
 
 class Schedule(StrEnum):
@@ -103,6 +104,16 @@ class Margins(WireModel):
     def around(self, size: tuple[int, int]) -> tuple[int, int]:
         """(width, height) of a picture of `size` with these margins."""
         return self.left + size[0] + self.right, self.up + size[1] + self.down
+
+
+class Refiner(WireModel):
+    """A second SDXL that draws the last steps. `switch_at`, in (0, 1), is the first one's share of the noise schedule.
+
+    A1111's "Refiner" and "Switch at", diffusers' `denoising_end` and `denoising_start`.
+    """
+
+    model: Annotated[str, Field(min_length=1, max_length=128)]
+    switch_at: Annotated[float, Field(strict=True, gt=0, lt=1, allow_inf_nan=False)] = 0.8
 
 
 MEDIA_TYPES: Final = {kind: f"image/{kind}" for kind in Format}
@@ -149,6 +160,7 @@ class GenerationRequest(WireModel):
     padding: Annotated[int, Field(strict=True, ge=0, le=MAX_PADDING)] = DEFAULT_PADDING
     extend: Margins | None = None
     vae: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    refiner: Refiner | None = None
 
     def image_seed(self, index: int) -> int:
         """The seed that draws image `index` of this request alone."""

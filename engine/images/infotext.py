@@ -67,6 +67,8 @@ def infotext(
         "Clip skip": request.clip_skip if (request.clip_skip or 1) > 1 else None,
         "RNG": "CPU",
         **_mask_pairs(request),
+        "Refiner": None if request.refiner is None else request.refiner.model,
+        "Refiner switch at": None if request.refiner is None else _number(request.refiner.switch_at),
         "Lora hashes": hashes.get("Lora hashes"),
         "TI hashes": hashes.get("TI hashes"),
         "Template": request.prompt if templates[0] else None,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.frames import Finished
-from engine.models.loading import StableDiffusion
+from engine.models.vae import Vae
 from engine.wire import GenerationRequest, ImageInfo
 from engine.worker.flight import ImageInFlight
 
@@ -15,14 +15,18 @@ PREVIEW_EVERY_S = 1.0
 
 @dataclass(kw_only=True)
 class Drawing:
-    """A job between `start` and its last frame. `model` has the VAE of the request. Times are the clock's seconds."""
+    """A job between `start` and its last frame. `vae` is the request's, None for the model's own. Times are the
+    clock's seconds.
+    """
 
     job_id: str
     request: GenerationRequest
     folder: Path
     images: list[ImageInFlight]
     notices: tuple[str, ...]
-    model: StableDiffusion
+    model_hash: str
+    hashes: tuple[dict[str, str], ...]  # of each image's adapters, for its infotext
+    vae: Vae | None = None
     clock: Callable[[], float]
     infos: dict[int, ImageInfo] = field(default_factory=dict)
     began: float = field(init=False)
@@ -34,11 +38,11 @@ class Drawing:
 
     @property
     def step(self) -> int:
-        return sum(image.position for image in self.images)
+        return sum(image.before + image.position for image in self.images)
 
     @property
     def steps(self) -> int:
-        return sum(image.steps for image in self.images)
+        return sum(image.all_steps for image in self.images)
 
     @property
     def seconds(self) -> float:

@@ -34,11 +34,15 @@ from engine.images.previews import STABLE_DIFFUSION, preview_jpeg
 from engine.models.adapter_folder import AdapterFolders
 from engine.models.adapter_library import AdapterLibrary
 from engine.models.loading import StableDiffusion
+from engine.models.vae import Vae
 from engine.prompts.conditioning import Conditioning
 from engine.prompts.wildcards import Lines, no_lines, words_of
+from engine.tasks.conditioning import condition
+from engine.tasks.refine import leave_to_refiner, start_refinement
 from engine.tasks.starting import start_images
 from engine.wire import GenerationRequest, ImageInfo
 from engine.worker.cap_book import CapBook
+from engine.worker.changeover import Changeover
 from engine.worker.device import Device, free_memory
 from engine.worker.drawing import Drawing
 from engine.worker.failures import meaning
@@ -100,6 +104,7 @@ class Worker:
         self._shelf = Shelf(load=load, caps=caps)
         self._drawings: dict[str, Drawing] = {}
         self._undecoded: deque[ImageInFlight] = deque()
+        self._changeover = Changeover()
 
     def run(self) -> None:
         """Work until `stop`. Raises what makes the device unusable, such as a sticky CUDA error."""
@@ -108,6 +113,7 @@ class Worker:
             while self._obey():
                 self._tick()
                 self._decode_one()
+                self._change_over()
             self._caps.save()
 
     # -- commands ---------------------------------------------------------------------------------
@@ -137,9 +143,17 @@ class Worker:
 
     @property
     def _idle(self) -> bool:
-        return not self._undecoded and not (self._loop and self._loop.images)
+        return not self._busy and not self._changeover
+
+    @property
+    def _busy(self) -> bool:
+        return bool(self._undecoded or (self._loop and self._loop.images))
 
     def _start(self, command: Start) -> None:
+        elsewhere = self._loop is not None and self._loop.model.name != command.request.model
+        if self._changeover.images or (self._busy and elsewhere):
+            self._changeover.jobs.append(command)
+            return
         try:
             drawing = self._prepare(command)
         except Exception as error:
@@ -152,18 +166,21 @@ class Worker:
     def _prepare(self, command: Start) -> Drawing:
         request = command.request
         model = self._loop_of(request.model, command.job).model
-        if request.vae is not None:
-            model = model.with_vae(self._adapters.vae(model, request.vae))
+        vae = None if request.vae is None else self._adapters.vae(model, request.vae)
+        model = model.with_vae(vae)
         lines = functools.cache(self._wildcards)  # a file is read once for a job
         conditionings = [self._conditioning(model, request, index, lines) for index in range(request.count)]
         images = start_images(model, command, conditionings)
+        leave_to_refiner(images, request.refiner)
         return Drawing(
             job_id=command.job,
             request=request,
             folder=command.folder,
             images=images,
             notices=notices_of(model, images),
-            model=model,
+            model_hash=model.hash,
+            hashes=tuple(_hashes(words, vae) for words in conditionings),
+            vae=vae,
             clock=self._clock,
         )
 
@@ -172,13 +189,7 @@ class Worker:
     ) -> Conditioning:
         """What image `index` is drawn from. Wildcards may have put a LoRA in that the front has not seen."""
         words = words_of(request, index, lines=lines)
-        return model.prompts.encode(
-            words.prompt,
-            words.negative_prompt,
-            guided=request.guidance_scale > 1 and model.unet.config.time_cond_proj_dim is None,
-            clip_skip=request.clip_skip or 1,
-            adapters=self._adapters.adapters(model, words),
-        )
+        return condition(model, request, words, self._adapters.adapters(model, words))
 
     def _loop_of(self, model: str, job_id: str) -> StepLoop:
         if not self._shelf.holds(model):
@@ -197,7 +208,8 @@ class Worker:
         if self._loop is not None:
             self._loop.leave(job_id)
         self._undecoded = deque(image for image in self._undecoded if image.job_id != job_id)
-        return self._drawings.pop(job_id, None) is not None
+        waited = self._changeover.leave(job_id)
+        return self._drawings.pop(job_id, None) is not None or waited
 
     # -- drawing ----------------------------------------------------------------------------------
 
@@ -210,7 +222,9 @@ class Worker:
         for job_id in dict.fromkeys(image.job_id for image in tick.advanced):
             if (drawing := self._drawings.get(job_id)) is not None and drawing.report_due():
                 self._report(drawing, next(i for i in tick.advanced if i.job_id == job_id))
-        self._undecoded.extend(i for i in tick.advanced if i.done and i.job_id in self._drawings)
+        done = [image for image in tick.advanced if image.done and image.job_id in self._drawings]
+        self._undecoded.extend(image for image in done if not image.after)
+        self._changeover.images.extend(image for image in done if image.after)
 
     def _report(self, drawing: Drawing, image: ImageInFlight) -> None:
         preview = self._preview(image) if drawing.preview_due() else None
@@ -229,11 +243,35 @@ class Worker:
         image = self._undecoded.popleft()
         drawing = self._drawings[image.job_id]
         try:
-            pixels = decode_latents(drawing.model, image.latents)
+            pixels = decode_latents(self._loop.model.with_vae(drawing.vae), image.latents)
         except Exception as error:
             self._fail_drawing(image.job_id, error)
         else:
             self._write(drawing, image, pixels)
+
+    def _change_over(self) -> None:
+        """Once nothing is left to draw: pictures go on with their refiner, or the jobs that waited begin."""
+        if self._busy:
+            return
+        for image in self._changeover.take_images():
+            try:
+                self._refine(image)
+            except Exception as error:
+                self._fail_drawing(image.job_id, error)
+        if not self._busy:
+            for command in self._changeover.take_jobs():
+                self._start(command)
+
+    def _refine(self, image: ImageInFlight) -> None:
+        drawing = self._drawings.get(image.job_id)
+        if (
+            drawing is None or (refiner := drawing.request.refiner) is None
+        ):  # another of its images has failed
+            return
+        loop = self._loop_of(refiner.model, image.job_id)
+        refined = start_refinement(loop.model, drawing.request, image)
+        drawing.images[drawing.images.index(image)] = refined
+        loop.join(refined, drawing.request.owner)
 
     def _write(self, drawing: Drawing, image: ImageInFlight, pixels: npt.NDArray[np.uint8]) -> None:
         future = self._writer.submit(write_image, self._finisher, drawing, image, pixels)
@@ -267,3 +305,7 @@ class Worker:
             free_memory(self._place)
         self._drop(job_id)
         self._send(Failed(job=job_id, error=meaning(job_id, error)))
+
+
+def _hashes(words: Conditioning, vae: Vae | None) -> dict[str, str]:
+    return words.adapters.hashes() | ({} if vae is None else {"VAE hash": vae.hash})

@@ -20,9 +20,6 @@ def write_image(
     """Finish and write one picture of RGB pixels [H, W, 3]. Raises OSError."""
     request = drawing.request
     words = Words(image.conditioning.prompt, image.conditioning.negative_prompt)
-    hashes = image.conditioning.adapters.hashes()
-    if drawing.model.vae_hash:
-        hashes["VAE hash"] = drawing.model.vae_hash
     if image.canvas is not None:
         pixels = image.canvas.finished(pixels)
     content, text = finisher.finish(
@@ -30,8 +27,8 @@ def write_image(
         request,
         seed=image.seed,
         variation_seed=request.image_variation_seed(image.index),
-        model_hash=drawing.model.hash,
-        hashes=hashes,
+        model_hash=drawing.model_hash,
+        hashes=drawing.hashes[image.index],
         words=words,
         kept=None if image.canvas is None else image.canvas.kept,
     )
