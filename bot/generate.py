@@ -17,7 +17,7 @@ from bot.given import Given
 from bot.jobs.ports import EngineAway
 from bot.launcher import START_S, Launcher, engine_child, free_port, private_link
 from bot.requests import Options, build
-from engine.wire import MAX_SEED, Cancelled, Failed, Finished, Format, GenerationRequest, Loading
+from engine.wire import MAX_SEED, Cancelled, Failed, Finished, Format, GenerationRequest, Loading, Task
 from engine.wire import Progress as Step
 
 LOOK_EVERY_S = 0.1
@@ -32,9 +32,9 @@ async def generate_alone(
     with tempfile.TemporaryDirectory(prefix="darkroom-") as folder:
         async with own_engine(models=models, signing_key=signing_key, config=config) as engine:
             capabilities = await engine.capabilities()
-            keep_size = options.redraw.asked
+            keep_size = options.redraw.asked or options.task == Task.UPSCALE
             given = await given.checked(Path(folder), capabilities.limits, keep_size=keep_size)
-            options = replace(options, image=given.size)
+            options = replace(options, image=given.size, depth=given.depth_size)
             request = build(options, capabilities, owner="", random_seed=secrets.randbelow(MAX_SEED + 1))
             with progress_bar() as progress:
                 return await generate(engine=engine, request=request, given=given, out=out, progress=progress)
@@ -89,7 +89,7 @@ async def generate(
     """
     job_id = secrets.token_hex(16)
     bar = progress.add_task("waiting", total=None)
-    await engine.put(job_id, request, given.image, given.mask)
+    await engine.put(job_id, request, given.image, given.mask, given.depth)
     async for event in engine.events(job_id):
         match event:
             case Loading(model=model):

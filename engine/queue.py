@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from engine.prompts.composition import parts
 from engine.prompts.wildcards import no_lines, words_of
-from engine.wire import GenerationRequest
+from engine.wire import UPSCALE_FACTOR, GenerationRequest, Task
 
 QUANTUM = 512 * 512 * 20  # one ordinary picture: pixels × steps
 AHEAD = 8 * QUANTUM
@@ -152,8 +152,10 @@ def cost_of(request: GenerationRequest) -> int:
     """What drawing a request costs, in pixels × steps × images.
 
     img2img runs only `strength` of its steps. A prompt of several parts (AND) costs a row more for each, where
-    the usual image has two; the parts that a wildcard's file brings are not known here.
+    the usual image has two; the parts that a wildcard's file brings are not known here. Of what is upscaled the
+    pixels of the result count.
     """
     steps = request.steps if request.strength is None else max(1, int(request.steps * request.strength))
     rows = 1 + len(parts(words_of(request, 0, lines=no_lines).prompt))
-    return request.width * request.height * steps * request.count * rows // 2
+    larger = UPSCALE_FACTOR**2 if request.task is Task.UPSCALE else 1
+    return larger * request.width * request.height * steps * request.count * rows // 2

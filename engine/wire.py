@@ -29,6 +29,10 @@ MIN_INPUT_SIDE = 8
 MAX_MASK_BLUR = 64  # A1111's sliders
 MAX_PADDING = 256
 DEFAULT_PADDING = 32
+UPSCALE_FACTOR = 4  # along a side: what SD's upscaler was trained for
+MAX_UPSCALE_PIXELS = MAX_INPUT_PIXELS // UPSCALE_FACTOR**2  # what comes out may be put in again
+MAX_NOISE_LEVEL = 350  # Stability's `max_noise_level` of the upscaler
+DEFAULT_NOISE_LEVEL = 20
 INPUT_FORMATS = ("PNG", "JPEG", "WEBP")
 HEARTBEAT_S = 10.0  # an event stream is never silent for longer
 JOB_ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
@@ -45,11 +49,18 @@ class Task(StrEnum):
     IMG2IMG = "img2img"
     INPAINT = "inpaint"
     OUTPAINT = "outpaint"
+    DEPTH2IMG = "depth2img"
+    UPSCALE = "upscale"
 
     @property
     def takes_image(self) -> bool:
-        """Whether it starts from a picture, and so has a strength."""
+        """Whether it starts from a picture."""
         return self is not Task.TXT2IMG
+
+    @property
+    def has_strength(self) -> bool:
+        """Whether it keeps something of the picture, so that one says how much."""
+        return self.takes_image and self is not Task.UPSCALE
 
 
 class Sampler(StrEnum):
@@ -116,6 +127,14 @@ class Refiner(WireModel):
     switch_at: Annotated[float, Field(strict=True, gt=0, lt=1, allow_inf_nan=False)] = 0.8
 
 
+def upscaled_size(picture: tuple[int, int]) -> tuple[int, int]:
+    """The `width` and `height` of a request to upscale a picture of (width, height): its own, rounded up to what a
+    request may say. The result has UPSCALE_FACTOR times the picture's own, to the pixel.
+    """
+    width, height = (max(MIN_SIDE, -(-side // SIDE_MULTIPLE) * SIDE_MULTIPLE) for side in picture)
+    return width, height
+
+
 MEDIA_TYPES: Final = {kind: f"image/{kind}" for kind in Format}
 
 
@@ -130,6 +149,8 @@ class GenerationRequest(WireModel):
     `extend`. For both, `width` × `height` is what the network draws: the whole picture, or with `only_masked` the
     masked part and `padding` pixels around it. The result has the input's size, and the margins of `extend`.
     `mask_blur`, in pixels, softens the edge of what is put back: the deviation of a Gaussian.
+    For upscale they are what `upscaled_size` says of the picture, and `noise_level`, in the upscaler's own 1000
+    steps, is how noisy it is shown to the network: more noise, more that is made up.
     The prompts are in the language of docs/commands.md. `clip_skip` counts as A1111: 1 is the text encoder's last
     layer, each more is one layer earlier; None is the model's default.
     `vae` names an autoencoder that takes the place of the model's own.
@@ -161,6 +182,7 @@ class GenerationRequest(WireModel):
     extend: Margins | None = None
     vae: Annotated[str, Field(min_length=1, max_length=128)] | None = None
     refiner: Refiner | None = None
+    noise_level: Annotated[int, Field(strict=True, ge=0, le=MAX_NOISE_LEVEL)] = DEFAULT_NOISE_LEVEL
 
     def image_seed(self, index: int) -> int:
         """The seed that draws image `index` of this request alone."""
@@ -269,7 +291,10 @@ class Defaults(WireModel):
 
 
 class ModelInfo(WireModel):
-    """A model as a person may choose it. `notice` is shown with every picture it draws, e.g. that it is untrained."""
+    """A model as a person may choose it. `notice` is shown with every picture it draws, e.g. that it is untrained.
+
+    `estimates_depth`: whether depth2img needs no depth image, since the model finds the depth of the input itself.
+    """
 
     name: str
     title: str
@@ -278,6 +303,7 @@ class ModelInfo(WireModel):
     defaults: Defaults
     max_side: int = MAX_SIDE
     notice: str = ""
+    estimates_depth: bool = False
 
 
 class SamplerInfo(WireModel):
@@ -309,6 +335,8 @@ class Limits(WireModel):
     input_side: int = MIN_INPUT_SIDE
     mask_blur: int = MAX_MASK_BLUR
     padding: int = MAX_PADDING
+    upscale_pixels: int = MAX_UPSCALE_PIXELS
+    noise_level: int = MAX_NOISE_LEVEL
     input_formats: tuple[str, ...] = INPUT_FORMATS
     queue: int = 100
 
