@@ -159,6 +159,7 @@ def generate(
     sampler: Annotated[str | None, typer.Option(help="Such as euler_a or 'DPM++ 2M'.")] = None,
     schedule: Annotated[str | None, typer.Option(help="Such as karras.")] = None,
     model: Annotated[str | None, typer.Option(help="The model's name.")] = None,
+    vae: Annotated[str | None, typer.Option(help="The name of a VAE in place of the model's own.")] = None,
     refiner: Annotated[str | None, typer.Option(help="An SDXL that draws the last steps.")] = None,
     switch_at: Annotated[float | None, typer.Option(help="When it takes over, 0.01 to 0.99.")] = None,
     config: Config = None,
@@ -194,6 +195,7 @@ def generate(
         sampler=sampler,
         schedule=schedule,
         model=model,
+        vae=vae,
         refiner=_check(lambda: refiner_of(refiner, switch_at)),
         format=_check(lambda: format_of(out)),
     )

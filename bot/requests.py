@@ -64,6 +64,7 @@ class Options:
     variation_strength: float | None = None
     judging: Judging = field(default_factory=Judging)
     controls: tuple[ControlChoice, ...] = ()
+    vae: str | None = None
     refiner: Refiner | None = None
     task: str | None = None
     depth: tuple[int, int] | None = None
@@ -101,6 +102,7 @@ def build(options: Options, capabilities: Capabilities, *, owner: str, random_se
         variation_seed=_variation_seed(options),
         variation_strength=_between("variation_strength", options.variation_strength, 0, 0, 1),
         controls=chosen(options.controls, capabilities),
+        vae=_vae(options.vae, capabilities),
         refiner=options.refiner,
         noise_level=tasks.noise_level(options.noise_level, task, limits),
         **options.redraw.fields(limits),
@@ -285,6 +287,16 @@ def _sampler(wanted: str | None, model: ModelInfo, capabilities: Capabilities) -
             return sampler
     known = [sampler.label for sampler in capabilities.samplers]
     raise Refused(f"There is no sampler called {_quoted(name)}. {_known(name, known)}")
+
+
+def _vae(wanted: str | None, capabilities: Capabilities) -> str | None:
+    if wanted is None:
+        return None
+    for name in capabilities.vaes:
+        if wanted.strip().casefold() == name.casefold():
+            return name
+    have = _known(wanted, capabilities.vaes) if capabilities.vaes else "The engine has none."
+    raise Refused(f"There is no VAE called {_quoted(wanted)}. {have}")
 
 
 def _schedule(

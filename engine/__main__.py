@@ -24,6 +24,7 @@ from engine.errors import EngineError, Unavailable
 from engine.front import Front
 from engine.images import signing_key
 from engine.log import set_up_logging
+from engine.models.adapter_folder import AdapterFolders
 from engine.models.companions import Companions
 from engine.models.controls import ControlFolder
 from engine.models.registry import Registry
@@ -69,6 +70,9 @@ def worker_argv(settings: config.Settings) -> list[str]:
         *(sys.executable, "-m", "engine.worker"),
         *("--models", str(settings.models_folder.resolve())),
         *("--wildcards", str(settings.wildcards_folder.resolve())),
+        *("--loras", str(settings.loras_folder.resolve())),
+        *("--embeddings", str(settings.embeddings_folder.resolve())),
+        *("--vaes", str(settings.vaes_folder.resolve())),
         *("--clip", str(settings.clip_folder.resolve())),
         *("--safety-checker", str(settings.safety_folder.resolve())),
         *("--controls", str(settings.controls_folder.resolve())),
@@ -109,6 +113,9 @@ async def serve(settings: config.Settings, *, token: str, worker_argv: Sequence[
     companions = Companions(clip=settings.clip_folder, safety=settings.safety_folder)
     catalogue = Catalogue(
         registry=Registry(settings.models_folder, companions=companions),
+        adapters=AdapterFolders.of(
+            loras=settings.loras_folder, embeddings=settings.embeddings_folder, vaes=settings.vaes_folder
+        ),
         controls=ControlFolder(settings.controls_folder),
         executor=worker,
         queue_capacity=settings.engine.queue,

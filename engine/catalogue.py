@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 
+from engine.models.adapter_folder import AdapterFolders, AdapterNames
 from engine.models.controls import ControlFolder
 from engine.models.registry import Registry
 from engine.samplers import sampler_menu, schedule_menu
@@ -11,7 +12,7 @@ from engine.wire import Capabilities, ControlInfo, Limits, ModelInfo, Safety
 
 
 class Catalogue:
-    """The models and controls as of the last `refresh`, and everything else that a request may choose from."""
+    """The models, adapters and controls as of the last `refresh`, and all else that a request may choose from."""
 
     def __init__(
         self,
@@ -19,21 +20,26 @@ class Catalogue:
         registry: Registry,
         executor: Executor,
         queue_capacity: int,
+        adapters: AdapterFolders | None = None,
         controls: ControlFolder | None = None,
         safety: Safety = Safety.OFF,
     ) -> None:
         self._registry = registry
+        self._adapters = adapters
         self._folder = controls
         self._executor = executor
         self._safety = safety
         self._limits = Limits(queue=queue_capacity)
         self._boot_id = secrets.token_hex(8)
         self._models: tuple[ModelInfo, ...] = ()
+        self._named = AdapterNames()
         self._controls: tuple[ControlInfo, ...] = ()
 
     async def refresh(self) -> None:
-        """Look again which models and controls there are: one may have been added."""
+        """Look again what there is: something may have been added."""
         self._models = await asyncio.to_thread(self._registry.models)
+        if self._adapters is not None:
+            self._named = await asyncio.to_thread(self._adapters.names)
         if self._folder is not None:
             self._controls = await asyncio.to_thread(self._folder.infos)
 
@@ -47,5 +53,8 @@ class Catalogue:
             safety=self._safety,
             memory=self._executor.health.memory,
             controls=self._controls,
+            loras=self._named.loras,
+            embeddings=self._named.embeddings,
+            vaes=self._named.vaes,
             limits=self._limits,
         )

@@ -63,6 +63,9 @@ class Engine(Table):
     safety_checker: str = ""  # its folder; empty: the folder safety in the data folder
     safety: Safety = Safety.OFF  # the least that every request gets
     controls: str = ""  # empty: the folder controlnets in the data folder
+    loras: str = ""  # empty: the folder loras beside the models folder; so the next two
+    embeddings: str = ""
+    vaes: str = ""
     device: str = "auto"  # cpu, cuda, cuda:1, mps
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     threads: int = Field(0, ge=0, le=1024)  # of the CPU; 0: what the machine has
@@ -162,6 +165,22 @@ class Settings(Table):
     @property
     def controls_folder(self) -> Path:
         return Path(self.engine.controls) if self.engine.controls else self.paths.data / "controlnets"
+
+    @property
+    def loras_folder(self) -> Path:
+        return Path(self.engine.loras) if self.engine.loras else self.models_folder.parent / "loras"
+
+    @property
+    def embeddings_folder(self) -> Path:
+        return (
+            Path(self.engine.embeddings)
+            if self.engine.embeddings
+            else self.models_folder.parent / "embeddings"
+        )
+
+    @property
+    def vaes_folder(self) -> Path:
+        return Path(self.engine.vaes) if self.engine.vaes else self.models_folder.parent / "vaes"
 
     @property
     def spool_folder(self) -> Path:

@@ -45,6 +45,15 @@ CODES = {
         422, False, "A control picture is empty, cut off, animated or of another format."
     ),
     "control_broken": Code(500, False, "The files of a control are damaged or incomplete."),
+    "lora_incompatible": Code(
+        422, False, "The LoRA does not go with this model, or is of a kind that is not read."
+    ),
+    "embedding_incompatible": Code(
+        422, False, "The prompt names an embedding that does not go with this model."
+    ),
+    "unknown_vae": Code(422, False, "No VAE has this name."),
+    "vae_incompatible": Code(422, False, "The VAE does not go with this model."),
+    "adapter_broken": Code(422, False, "The file of a LoRA, an embedding or a VAE is damaged or incomplete."),
     "unsupported_task": Code(422, False, "The model cannot do this task."),
     "clip_missing": Code(422, False, "best_of needs a CLIP, and the engine has none for this model."),
     "safety_unavailable": Code(

@@ -1,13 +1,14 @@
 """What may be asked of a model that diffusers' own pipeline draws, which keeps its sampler. Pure."""
 
 from engine.errors import Refusal
+from engine.prompts import loras
 from engine.wire import Fill, GenerationRequest, ModelInfo
 
 FILLS = (Fill.ORIGINAL, Fill.FILL)  # the others are about latents, which the pipeline keeps to itself
 
 
 def check(request: GenerationRequest, model: ModelInfo) -> None:
-    """Raises Refusal invalid_field."""
+    """Raises Refusal invalid_field, lora_incompatible."""
     for side in ("width", "height"):
         if (pixels := getattr(request, side)) % model.side_multiple:
             raise _invalid(
@@ -21,6 +22,11 @@ def check(request: GenerationRequest, model: ModelInfo) -> None:
         own, asked = getattr(model.defaults, menu), getattr(request, menu)
         if asked != own:
             raise _invalid(menu, f"{model.name} keeps its own {menu}, {own}; the request's was {asked}.", own)
+    if request.vae is not None:
+        raise _invalid("vae", f"{model.name} keeps its own VAE; the request's was {request.vae}.", "none")
+    for field in ("prompt", "negative_prompt"):
+        if loras.take_out(getattr(request, field))[1]:
+            raise Refusal("lora_incompatible", f"{model.name} takes no LoRAs.", field=field)
     if request.variation_strength > 0:
         raise _invalid(
             "variation_strength",

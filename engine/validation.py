@@ -54,8 +54,8 @@ def validate(
     controls: Collection[int] = (),
 ) -> None:
     """Raises Refusal naming the field: unknown_model, unsupported_task, image_missing, mask_missing, depth_missing,
-    invalid_field, unknown_lora, clip_missing, safety_unavailable, and those of `engine/controls.py`. `controls` tells
-    which control pictures were sent.
+    invalid_field, unknown_lora, unknown_vae, clip_missing, safety_unavailable, and those of `engine/controls.py`.
+    `controls` tells which control pictures were sent.
     """
     model = _model(request.model, capabilities)
     if request.task not in model.tasks:
@@ -81,6 +81,7 @@ def validate(
     own_pipelines.check(request, model)
     loras.check(request.prompt, known=capabilities.loras, field="prompt")
     loras.check(request.negative_prompt, known=capabilities.loras, field="negative_prompt")
+    _check_vae(request, capabilities)
 
 
 def completed(request: GenerationRequest, capabilities: Capabilities) -> GenerationRequest:
@@ -157,6 +158,18 @@ def _check_strength(request: GenerationRequest) -> None:
             "strength",
             f"strength × steps must be at least 1; it was {request.strength:g} × {request.steps}.",
             hint=f"strength {1 / request.steps:.3g} or more",
+        )
+
+
+def _check_vae(request: GenerationRequest, capabilities: Capabilities) -> None:
+    known = capabilities.vaes
+    if request.vae is not None and request.vae not in known:
+        have = f"Known: {', '.join(known)}." if known else "This engine has none."
+        raise Refusal(
+            "unknown_vae",
+            f"There is no VAE called '{request.vae}'. {have}",
+            field="vae",
+            hint=violations.near(request.vae, known),
         )
 
 

@@ -204,6 +204,7 @@ class GenerationRequest(WireModel):
     Each of `controls` has a picture of its own, which is fitted to what is drawn as an input image is.
     The prompts are in the language of docs/commands.md. `clip_skip` counts as A1111: 1 is the text encoder's last
     layer, each more is one layer earlier; None is the model's default.
+    `vae` names an autoencoder that takes the place of the model's own.
     """
 
     version: Literal[1] = VERSION
@@ -233,6 +234,7 @@ class GenerationRequest(WireModel):
     best_of: Annotated[int, Field(strict=True, ge=1, le=MAX_BEST_OF)] | None = None
     safety: Safety = Safety.OFF
     controls: Annotated[tuple[Control, ...], Field(max_length=MAX_CONTROLS)] = ()
+    vae: Annotated[str, Field(min_length=1, max_length=128)] | None = None
     refiner: Refiner | None = None
     noise_level: Annotated[int, Field(strict=True, ge=0, le=MAX_NOISE_LEVEL)] = DEFAULT_NOISE_LEVEL
 
@@ -472,6 +474,7 @@ class Capabilities(WireModel):
     schedules: tuple[ScheduleInfo, ...]
     loras: tuple[str, ...] = ()
     embeddings: tuple[str, ...] = ()
+    vaes: tuple[str, ...] = ()
     upscalers: tuple[str, ...] = ()
     safety: Safety = Safety.OFF
     memory: Memory | None = None

@@ -40,11 +40,12 @@ class Finisher:
         variation_seed: int | None = None,
         kept: npt.NDArray[np.bool_] | None = None,
         score: float | None = None,
+        hashes: dict[str, str] | None = None,
     ) -> tuple[bytes, str]:
         """The file of one picture, of RGB pixels [H, W, 3], and its infotext.
 
         `words` are the prompts that it was drawn from; None: the request's. `kept` [H, W] are the pixels that are
-        somebody's own and stay as they are, without a mark.
+        somebody's own and stay as they are, without a mark. `hashes` are those of adapters, under A1111's keys.
         """
         pixels, mark = self._marked(pixels, kept)
         same = words == Words(request.prompt, request.negative_prompt)
@@ -57,6 +58,7 @@ class Finisher:
             version=self.version,
             watermark=mark,
             score=score,
+            hashes=hashes or {},
         )
         text = about.infotext()
         content = encode(pixels, text, about)

@@ -9,6 +9,7 @@ pass itself off as one. A prompt that has a line `Negative prompt:` of its own c
 
 import json
 import re
+from collections.abc import Mapping
 
 from engine.images.recipe import Recipe
 from engine.prompts.wildcards import Words
@@ -37,13 +38,16 @@ def infotext(
     version: str,
     words: Words | None = None,
     variation_seed: int | None = None,
+    hashes: Mapping[str, str] | None = None,
 ) -> str:
     """The infotext of one image. `seed` and `variation_seed` are that image's own.
 
     `words` are the prompts that it was drawn from, with wildcards chosen; where they differ from the request's,
-    those follow as `Template` and `Negative Template`, as the Dynamic Prompts extension writes them.
+    those follow as `Template` and `Negative Template`, as the Dynamic Prompts extension writes them. `hashes` are
+    those of LoRAs, embeddings and the VAE, under A1111's keys.
     """
     words = words or Words(request.prompt, request.negative_prompt)
+    hashes = hashes or {}
     prompt = words.prompt.split("\n")
     templates = request.prompt != words.prompt, request.negative_prompt != words.negative_prompt
     pairs = {
@@ -55,6 +59,8 @@ def infotext(
         "Size": f"{request.width}x{request.height}",
         "Model hash": model_hash,
         "Model": request.model,
+        "VAE hash": hashes.get("VAE hash"),
+        "VAE": request.vae,
         "Variation seed": variation_seed,
         "Variation seed strength": None if variation_seed is None else _number(request.variation_strength),
         "Denoising strength": None if request.strength is None else _number(request.strength),
@@ -65,6 +71,8 @@ def infotext(
         "Refiner": None if request.refiner is None else request.refiner.model,
         "Refiner switch at": None if request.refiner is None else _number(request.refiner.switch_at),
         **_upscale_pairs(request),
+        "Lora hashes": hashes.get("Lora hashes"),
+        "TI hashes": hashes.get("TI hashes"),
         "Template": request.prompt if templates[0] else None,
         "Negative Template": request.negative_prompt if templates[1] else None,
         PROMPT_LINES: len(prompt) if any(line.startswith(NEGATIVE) for line in prompt) else None,

@@ -14,7 +14,7 @@ CHUNK = "darkroom"  # the keyword of the PNG chunk
 class Record(BaseModel):
     """`words` are the prompts with every wildcard chosen, where they are not the request's; `seed` and
     `variation_seed` are this picture's own; `watermark` what was woven into it, empty for nothing; `score` how near
-    it is to its prompt, where `best_of` chose it.
+    it is to its prompt, where `best_of` chose it; `hashes` those of its adapters, as in the infotext.
 
     A newer Darkroom may say more: what is not known here is skipped.
     """
@@ -29,6 +29,7 @@ class Record(BaseModel):
     version: str
     watermark: str = ""
     score: float | None = None
+    hashes: dict[str, str] = {}
 
     def to_json(self, *, ascii_only: bool = True) -> str:
         """ASCII, so that every reader of PNG text agrees. Without the owner: pictures travel, people need not."""
@@ -45,6 +46,7 @@ class Record(BaseModel):
             variation_seed=self.variation_seed,
             model_hash=self.model_hash,
             version=self.version,
+            hashes=self.hashes,
         )
 
     @classmethod

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from engine import config
 from engine.errors import EngineError
+from engine.models.adapter_folder import AdapterFolders
 from engine.models.conversion import convert
 from engine.models.fault import Missing, NotAModel
 from engine.models.fetching import GB, Fetcher, Shown
@@ -25,7 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _arguments(arguments)
     try:
         settings = config.load(config.file(options.config), os.environ)
-        return _do(options, Inventory(settings.models_folder))
+        adapters = AdapterFolders.of(
+            loras=settings.loras_folder, embeddings=settings.embeddings_folder, vaes=settings.vaes_folder
+        )
+        return _do(options, Inventory(settings.models_folder, adapters))
     except EngineError as error:
         return _say(str(error), error.exit_code)
     except NotAModel as fault:
@@ -42,7 +46,7 @@ def _do(options: argparse.Namespace, inventory: Inventory) -> int:
         case "list":
             _print(*inventory.table())
         case "add":
-            _print(f"{inventory.add(Path(options.what))} is a model now.")
+            _print(inventory.add(Path(options.what)))
         case "fetch":
             _print(*_fetch(options, inventory.root))
         case "convert":
@@ -87,7 +91,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
             "",
             "All models and what may be meant as one, with family, size, digest, and what is wrong.",
         ),
-        ("add", "FILE", "Verify a .safetensors checkpoint and put it into the models folder."),
+        ("add", "FILE", "Verify a .safetensors and put it into the folder of its kind."),
         ("fetch", "MODEL", "Download OWNER/MODEL from the hub, or a .safetensors by its address."),
         ("convert", "FILE", "Make a .safetensors beside a .ckpt, without running what is in it."),
         ("check", "NAME", "Read a model from beginning to end."),

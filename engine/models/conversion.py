@@ -9,10 +9,13 @@ from pathlib import Path
 
 from engine.models import fault
 from engine.models.checkpoint import SUFFIX, read_checkpoint
+from engine.models.detection import Kind, detect
 from engine.models.fault import Corrupt, Missing, NotAModel, WrongKind
+from engine.models.header import read_header
 from engine.models.publishing import publish
 
 TIMEOUT_S = 3600.0
+ADAPTERS = (Kind.LORA, Kind.EMBEDDING, Kind.VAE)
 KEPT_ENVIRONMENT = (
     "PATH",
     "HOME",
@@ -40,7 +43,8 @@ def convert(source: Path, *, environ: Mapping[str, str], timeout_s: float = TIME
     with tempfile.TemporaryDirectory(dir=source.parent, prefix=".converting-") as folder:
         aside = Path(folder) / target.name
         _unpickle(source, aside, environ, timeout_s)
-        read_checkpoint(aside)
+        if detect(read_header(aside)).kind not in ADAPTERS:
+            read_checkpoint(aside)
         publish(aside, target)
     return target
 

@@ -154,7 +154,9 @@ def _is_embedding(header: Header) -> bool:
         return False
     if header.shapes.keys() <= EMBEDDING_NAMES:
         return True
-    return all(len(shape) in (1, 2) and shape[-1] in EMBEDDING_WIDTHS for shape in header.shapes.values())
+    if any(len(shape) not in (1, 2) for shape in header.shapes.values()):
+        return False
+    return all(name.startswith("<") or shape[-1] in EMBEDDING_WIDTHS for name, shape in header.shapes.items())
 
 
 def _has(names: Collection[str], *prefixes: str) -> bool:

@@ -6,8 +6,10 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from engine.models.adapter_folder import AdapterFolder, AdapterFolders
 from engine.models.card import card_file
 from engine.models.checkpoint import SUFFIX, read_checkpoint
+from engine.models.detection import Kind, detect
 from engine.models.digests import Digests
 from engine.models.fault import Corrupt, Missing, NotAModel, Unsafe, WrongKind
 from engine.models.header import read_header
@@ -23,21 +25,23 @@ FOLDER, FILE = "folder", "file"
 
 
 class Inventory:
-    """Names are those that `table` shows; a path is never one."""
+    """Names are those that `table` shows; a path is never one. `adapters` are listed and added to only."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, adapters: AdapterFolders) -> None:
         self.root = root
+        self._adapters = adapters.by_kind()
         self._digests = Digests(root)
 
     def table(self) -> list[str]:
         """A line for each model and each file that may be meant as one, under headings."""
         rows = [self._row(entry) for entry in Registry(self.root).entries()]
+        rows += [row for folder in self._adapters.values() for row in _adapter_rows(folder)]
         if not rows:
             return [f"There are no models in {self.root}: the engine draws with its demo."]
         return list(_aligned([HEADINGS, *rows]))
 
     def add(self, file: Path) -> str:
-        """Verify a checkpoint and link or copy it into the folder, whole or not at all; returns its name.
+        """Verify a file and link or copy it into the folder of its kind, whole or not at all; returns what it is now.
 
         Raises NotAModel and FileExistsError.
         """
@@ -47,20 +51,22 @@ class Inventory:
             raise Unsafe(f"it is a pickle: make a model of it with: darkroom models convert {file}")
         if file.suffix != SUFFIX:
             raise WrongKind(f"it does not end in {SUFFIX}")
+        if (folder := self._adapters.get(kind := detect(read_header(file)).kind)) is not None:
+            return self._add_adapter(file, folder, kind)
         read_checkpoint(file)
-        self.root.mkdir(parents=True, exist_ok=True)
         if (self.root / file.stem).exists():
             raise FileExistsError(file.stem)
-        with tempfile.TemporaryDirectory(dir=self.root, prefix=".adding-") as aside:
-            copy = Path(aside) / file.name
-            _link_or_copy(file.resolve(), copy)
-            read_header(copy)  # the whole of it arrived
-            publish(copy, self.root / file.name)
+        _put(file, self.root)
         fault = self._entry(file.stem).fault
         if fault is not None:  # its name, for instance
             (self.root / file.name).unlink()
             raise fault
-        return file.stem
+        return f"{file.stem} is a model now."
+
+    def _add_adapter(self, file: Path, folder: AdapterFolder, kind: Kind) -> str:
+        folder.check_name(file.stem)
+        _put(file, folder.root)
+        return f"{file.stem} is {kind} now, in {folder.root}."
 
     def check(self, name: str) -> list[str]:
         """Read all of a model's weights; returns what was found, in sentences.
@@ -132,6 +138,22 @@ class Inventory:
             digest[:SHOWN_DIGITS] if digest else "-",
             "yes" if entry.fault is None else f"no: {entry.fault}",
         )
+
+
+def _adapter_rows(folder: AdapterFolder) -> Iterator[tuple[str, ...]]:
+    for name, place, fault in folder.entries():
+        kind, usable = folder.kind.split()[-1], "yes" if fault is None else f"no: {fault}"
+        yield name, "-", kind, "-", _size(place), "-", usable
+
+
+def _put(file: Path, folder: Path) -> None:
+    """Raises FileExistsError; a fault where it did not arrive whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".adding-") as aside:
+        copy = Path(aside) / file.name
+        _link_or_copy(file.resolve(), copy)
+        read_header(copy)
+        publish(copy, folder / file.name)
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

@@ -31,6 +31,7 @@ from engine.models.fault import NotAModel
 from engine.models.layout import DEPTH_ESTIMATOR, LOW_RES_SCHEDULER, SEES_DEPTH, Layout, read_layout
 from engine.models.registry import weight_files
 from engine.models.single_file import load_parts
+from engine.models.vae import Vae
 from engine.prompts.encoding import PromptEncoder
 from engine.prompts.sdxl import AESTHETIC_SCORES, SdxlPromptEncoder
 from engine.worker.device import Device
@@ -79,6 +80,10 @@ class StableDiffusion:
     def sees_depth(self) -> bool:
         """Whether the network is shown the depth of what it draws."""
         return bool(self.unet.config.in_channels == SEES_DEPTH)
+
+    def with_vae(self, vae: Vae | None) -> "StableDiffusion":
+        """The same with another VAE, or for None with its own; the other networks are shared."""
+        return self if vae is None else replace(self, vae=vae.network)
 
     @property
     def vae_factor(self) -> int:

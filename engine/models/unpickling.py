@@ -30,6 +30,7 @@ LEFT_OUT = (
     "loss.",
     "lpips.",
 )  # a second copy that averages the first, and what only training needs
+EMBEDDING = "emb_params"  # as A1111 calls it in safetensors
 NAMED = re.compile(r"GLOBAL ([\w.]+)")
 FORBIDDEN = re.compile(
     r"(socket|subprocess|ctypes|shutil|tempfile|ftplib|smtplib|urllib|webbrowser|winreg)\."
@@ -94,6 +95,9 @@ def tensors(source: Path) -> dict[str, torch.Tensor]:
             raise MemoryError from None
         raise Corrupt("it is damaged, or no pickle of torch's") from None
     weights = content.get("state_dict", content) if isinstance(content, Mapping) else {}
+    words = weights.get("string_to_param") if isinstance(weights, Mapping) else None
+    if isinstance(words, Mapping) and len(words) == 1:  # an embedding of A1111's
+        weights = {EMBEDDING: next(iter(words.values()))}
     kept = {
         name: value.detach().clone(memory_format=torch.contiguous_format)
         for name, value in (weights.items() if isinstance(weights, Mapping) else ())

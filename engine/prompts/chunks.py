@@ -4,7 +4,7 @@ A chunk is filled up to its size (75 for CLIP). Where the next word would not fi
 COMMA_REACH tokens, what follows the comma goes to the next chunk too. A section (BREAK) begins a new chunk.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -21,16 +21,25 @@ class Chunk:
     weights: tuple[float, ...] = ()
 
 
-def fill(sections: Sequence[Sequence[Token]], *, size: int, comma: int) -> list[Chunk]:
-    """At least one chunk of at most `size` tokens. A last section without tokens makes none of its own."""
+def fill(
+    sections: Sequence[Sequence[Token]], *, size: int, comma: int, tied: Collection[int] = ()
+) -> list[Chunk]:
+    """At least one chunk of at most `size` tokens. A last section without tokens makes none of its own.
+
+    `tied` tokens stay with the one before them, as an embedding's vectors do, if a chunk can hold them all.
+    """
     used = sections if len(sections) < 2 or sections[-1] else sections[:-1]
-    return [_chunk(tokens) for section in used for tokens in _cut(section, size, comma)] or [Chunk()]
+    return [_chunk(tokens) for section in used for tokens in _cut(section, size, comma, tied)] or [Chunk()]
 
 
-def _cut(section: Sequence[Token], size: int, comma: int) -> list[Sequence[Token]]:
+def _cut(section: Sequence[Token], size: int, comma: int, tied: Collection[int]) -> list[Sequence[Token]]:
     pieces, start = [], 0
     while len(section) - start > size:
         end = _end(section, start, size, comma)
+        while end > start and section[end][0] in tied:
+            end -= 1
+        if end == start:
+            end = start + size
         pieces.append(section[start:end])
         start = end
     return [*pieces, section[start:]]

@@ -5,6 +5,7 @@ from typing import Protocol
 
 import torch
 
+from engine.models.adapters import Adapters
 from engine.prompts import composition, loras, schedules
 from engine.prompts.chunks import Chunk
 
@@ -37,16 +38,25 @@ class Conditioning:
 
     `prompt` and `negative_prompt` are the texts, `weights` those of the parts that AND joins. The rows of a
     forward pass are the unconditional one (without guidance there is none) and one for each part. A
-    composition always has the unconditional row; where there is no guidance its scale is 1.
+    composition always has the unconditional row; where there is no guidance its scale is 1. `adapters` are what
+    the network computes with meanwhile; `encoder` knows them already.
     """
 
     def __init__(
-        self, encoder: Encoder, prompt: str, negative_prompt: str, *, guided: bool, clip_skip: int = 1
+        self,
+        encoder: Encoder,
+        prompt: str,
+        negative_prompt: str,
+        *,
+        guided: bool,
+        clip_skip: int = 1,
+        adapters: Adapters | None = None,
     ) -> None:
         parts = composition.parts(loras.take_out(prompt)[0])
         self.prompt = prompt
         self.negative_prompt = negative_prompt
         self.weights = tuple(part.weight for part in parts)
+        self.adapters = adapters or Adapters()
         self._encoder = encoder
         self._clip_skip = clip_skip
         self._guided = guided

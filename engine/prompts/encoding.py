@@ -5,17 +5,23 @@ long prompts are AUTOMATIC1111's: every chunk of 75 tokens is encoded alone, its
 their weights and brought back to the chunk's own mean, and the chunks are joined along the tokens.
 """
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from engine.errors import Refusal
+from engine.models import lora_layers
+from engine.models.adapters import Adapters, Key
+from engine.models.embedding import Embedding
 from engine.prompts.chunks import Chunk, Token, fill
 from engine.prompts.conditioning import Conditioning, Size
 from engine.prompts.emphasis import Span, sections
+from engine.prompts.inversion import split
 from engine.prompts.limits import MAX_CHUNKS
 from engine.prompts.recent import Recent
+from engine.prompts.vectors import FIRST, Vectors
 
 MEANINGFUL = 1e-5  # of the standard deviation; CLIP's means are a tenth of it
 CACHE_ENTRIES = 1024  # a CLIP-L embedding is 118 KB in bfloat16: about 120 MB when full
@@ -31,83 +37,124 @@ class Reading:
 
 
 class PromptEncoder:
-    """One model's tokenizer and text encoder."""
+    """One model's tokenizer and text encoder. `takes_adapters`: whether LoRAs and embeddings change how it reads."""
+
+    takes_adapters = True
 
     def __init__(self, *, tokenizer: Any, text_encoder: Any, device: torch.device) -> None:
         self._tokenizer = tokenizer
-        self._text_encoder = text_encoder
+        self.text_encoder = text_encoder
         self._device = device
         self._length = int(tokenizer.model_max_length)  # 77: a chunk, its begin and its end
-        self._readings: Recent[str, Reading] = Recent(CACHE_ENTRIES)
-        self._embeddings: Recent[tuple[Chunk, int], torch.Tensor] = Recent(CACHE_ENTRIES)
+        self._vectors = Vectors(text_encoder)
+        self._readings: Recent[tuple[str, tuple[str, ...]], Reading] = Recent(CACHE_ENTRIES)
+        self._embeddings: Recent[tuple[Chunk, int, Key], torch.Tensor] = Recent(CACHE_ENTRIES)
 
-    def encode(self, prompt: str, negative_prompt: str, *, guided: bool, clip_skip: int = 1) -> Conditioning:
+    def encode(
+        self,
+        prompt: str,
+        negative_prompt: str,
+        *,
+        guided: bool,
+        clip_skip: int = 1,
+        adapters: Adapters | None = None,
+    ) -> Conditioning:
         """Conditioning for one image, from texts in which every wildcard is chosen.
 
         `clip_skip` as A1111 counts: 1 is the layer that the model was trained with, each more is one layer
-        earlier (diffusers' `clip_skip` is one less). Raises Refusal invalid_field where there is no such layer.
+        earlier (diffusers' `clip_skip` is one less). Raises Refusal invalid_field where there is no such layer,
+        embedding_incompatible.
         """
+        adapters = adapters or Adapters()
         layers = self._layers
         if clip_skip > layers:
             message = f"clip_skip must be at most {layers} with this model; it was {clip_skip}."
             raise Refusal("invalid_field", message, field="clip_skip")
-        return Conditioning(self, prompt, negative_prompt, guided=guided, clip_skip=clip_skip)
+        for embedding in adapters.embeddings:
+            if not self.takes_adapters:
+                message = f"The embedding '{embedding.name}' cannot be used: there are none for SDXL yet."
+                raise Refusal("embedding_incompatible", message, field="prompt")
+            self._vectors.tokens(embedding)
+        adapted = _Adapted(self, adapters)
+        return Conditioning(
+            adapted, prompt, negative_prompt, guided=guided, clip_skip=clip_skip, adapters=adapters
+        )
 
     @property
     def _layers(self) -> int:
-        return int(self._text_encoder.config.num_hidden_layers)
+        return int(self.text_encoder.config.num_hidden_layers)
 
-    def read(self, text: str) -> Reading:
+    def read(self, text: str, embeddings: Sequence[Embedding] = ()) -> Reading:
         """How a text with emphasis is cut into chunks."""
-        return self._readings.get(text, lambda: self._read(text))
+        key = tuple(embedding.hash for embedding in embeddings)
+        return self._readings.get((text, key), lambda: self._read(text, embeddings))
 
-    def embed(self, text: str, *, chunks: int, clip_skip: int, unconditional: bool = False) -> torch.Tensor:
+    def embed(
+        self,
+        text: str,
+        *,
+        chunks: int,
+        clip_skip: int,
+        unconditional: bool = False,
+        adapters: Adapters | None = None,
+    ) -> torch.Tensor:
         """A text's embedding, [1, 77 × chunks, width]; where it has fewer, empty chunks follow.
 
         `unconditional` texts are read like others; SDXL's may be zeros (`engine/prompts/sdxl.py`).
         """
         del unconditional
-        own = self.read(text).chunks
+        adapters = adapters or Adapters()
+        own = self.read(text, adapters.embeddings).chunks
         padded = (*own, *(Chunk(),) * (chunks - len(own)))
-        return torch.cat([self._embedding(chunk, clip_skip) for chunk in padded], dim=1)
+        return torch.cat([self._embedding(chunk, clip_skip, adapters) for chunk in padded], dim=1)
 
     def added(self, text: str, *, clip_skip: int, size: Size, unconditional: bool) -> dict[str, torch.Tensor]:
         """What the network is told beside a text's embedding, by diffusers' names, [1, …] each: nothing."""
         del text, clip_skip, size, unconditional
         return {}
 
-    def _embedding(self, chunk: Chunk, clip_skip: int) -> torch.Tensor:
-        return self._embeddings.get((chunk, clip_skip), lambda: self._run(chunk, clip_skip))
+    def _embedding(self, chunk: Chunk, clip_skip: int, adapters: Adapters) -> torch.Tensor:
+        key = (chunk, clip_skip, adapters.text_key)
+        return self._embeddings.get(key, lambda: self._run(chunk, clip_skip, adapters))
 
-    def _read(self, text: str) -> Reading:
-        tokens = [[token for span in section for token in self._tokens(span)] for section in sections(text)]
+    def _read(self, text: str, embeddings: Sequence[Embedding]) -> Reading:
+        by_name = {embedding.name: embedding for embedding in embeddings}
+        tokens = [
+            [token for span in section for token in self._tokens(span, by_name)] for section in sections(text)
+        ]
         comma = self._tokenizer.convert_tokens_to_ids(",</w>")
-        chunks = fill(tokens, size=self._length - 2, comma=comma)
+        chunks = fill(tokens, size=self._length - 2, comma=comma, tied=self._vectors.tied)
         beyond = [token for chunk in chunks[MAX_CHUNKS:] for token in chunk.tokens]
-        cut = str(self._tokenizer.decode(beyond)) if beyond else ""
         return Reading(
             chunks=tuple(chunks[:MAX_CHUNKS]),
             tokens=sum(map(len, tokens)),
-            cut=cut.strip("\ufffd "),  # the cut may go through a character of several tokens
+            cut=self._vectors.written(beyond, self._tokenizer),
         )
 
-    def _tokens(self, span: Span) -> list[Token]:
-        return [
-            (token, span.weight) for token in self._tokenizer(span.text, add_special_tokens=False).input_ids
-        ]
+    def _tokens(self, span: Span, by_name: Mapping[str, Embedding]) -> Iterator[Token]:
+        for piece, is_name in split(span.text, by_name):
+            if is_name:
+                numbers: Iterable[int] = self._vectors.tokens(by_name[piece])
+            else:
+                numbers = self._tokenizer(piece, add_special_tokens=False).input_ids
+            yield from ((number, span.weight) for number in numbers)
 
     @torch.inference_mode()
-    def _run(self, chunk: Chunk, clip_skip: int) -> torch.Tensor:
+    def _run(self, chunk: Chunk, clip_skip: int, adapters: Adapters) -> torch.Tensor:
+        lora_layers.apply(self.text_encoder, adapters.for_text_encoder)
         tokens = tokens_of(chunk, self._tokenizer).to(self._device)
         used = len(chunk.tokens) + 2
-        uses_mask = getattr(self._text_encoder.config, "use_attention_mask", False)
+        uses_mask = getattr(self.text_encoder.config, "use_attention_mask", False)
         row = [[1] * used + [0] * (self._length - used)]
         mask = torch.tensor(row, device=self._device) if uses_mask else None
-        return emphasised(self._hidden(tokens, mask, clip_skip), chunk.weights)
+        if max(chunk.tokens, default=0) < FIRST:
+            return emphasised(self._hidden(tokens, mask, clip_skip), chunk.weights)
+        with self._vectors.shown(tokens) as known:
+            return emphasised(self._hidden(known, mask, clip_skip), chunk.weights)
 
     def _hidden(self, tokens: torch.Tensor, mask: torch.Tensor | None, clip_skip: int) -> torch.Tensor:
         """The last hidden state (for SD 2.x the checkpoint already leaves out the last layer), or an earlier one."""
-        encoder = self._text_encoder
+        encoder = self.text_encoder
         if clip_skip == 1:
             last: torch.Tensor = encoder(tokens, attention_mask=mask)[0]
             return last
@@ -115,6 +162,25 @@ class PromptEncoder:
         # Older transformers have the layers one level deeper.
         normed: torch.Tensor = getattr(encoder, "text_model", encoder).final_layer_norm(states[-clip_skip])
         return normed
+
+
+@dataclass(frozen=True)
+class _Adapted:
+    """The encoder as one image sees it, with that image's LoRAs and embeddings."""
+
+    encoder: PromptEncoder
+    adapters: Adapters
+
+    def read(self, text: str) -> Reading:
+        return self.encoder.read(text, self.adapters.embeddings)
+
+    def embed(self, text: str, *, chunks: int, clip_skip: int, unconditional: bool = False) -> torch.Tensor:
+        return self.encoder.embed(
+            text, chunks=chunks, clip_skip=clip_skip, unconditional=unconditional, adapters=self.adapters
+        )
+
+    def added(self, text: str, *, clip_skip: int, size: Size, unconditional: bool) -> dict[str, torch.Tensor]:
+        return self.encoder.added(text, clip_skip=clip_skip, size=size, unconditional=unconditional)
 
 
 def tokens_of(chunk: Chunk, tokenizer: Any) -> torch.Tensor:

@@ -4,6 +4,7 @@ from typing import Final
 
 NUMBER: Final = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)"  # one way to match it: `\d+\.?\d*` takes quadratic time
 MAX_NESTING: Final = 32  # brackets within brackets
+MAX_LORAS: Final = 8  # of one image, in both prompts; each makes every step slower
 MAX_PARTS: Final = 8  # joined by AND; each is a row of the forward pass
 CHUNK_TOKENS: Final = 75  # what CLIP reads at a time, without begin and end
 MAX_CHUNKS: Final = 8  # the network's attention over words grows with them

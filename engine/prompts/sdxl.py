@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from engine.models.adapters import Adapters
 from engine.prompts.chunks import Chunk
 from engine.prompts.conditioning import Size
 from engine.prompts.encoding import CACHE_ENTRIES, PromptEncoder, emphasised, tokens_of
@@ -27,6 +28,8 @@ class SdxlPromptEncoder(PromptEncoder):
     `force_zeros_for_empty_prompt`). `scores` are told to a refiner in the place of the picture's target size.
     """
 
+    takes_adapters = False
+
     def __init__(
         self,
         *,
@@ -42,8 +45,16 @@ class SdxlPromptEncoder(PromptEncoder):
         self._scores = scores
         self._encodings: Recent[tuple[Chunk, int], Encoded] = Recent(CACHE_ENTRIES)
 
-    def embed(self, text: str, *, chunks: int, clip_skip: int, unconditional: bool = False) -> torch.Tensor:
-        embedding = super().embed(text, chunks=chunks, clip_skip=clip_skip)
+    def embed(
+        self,
+        text: str,
+        *,
+        chunks: int,
+        clip_skip: int,
+        unconditional: bool = False,
+        adapters: Adapters | None = None,
+    ) -> torch.Tensor:
+        embedding = super().embed(text, chunks=chunks, clip_skip=clip_skip, adapters=adapters)
         return torch.zeros_like(embedding) if self._is_nothing(text, unconditional) else embedding
 
     def added(self, text: str, *, clip_skip: int, size: Size, unconditional: bool) -> dict[str, torch.Tensor]:
@@ -65,7 +76,8 @@ class SdxlPromptEncoder(PromptEncoder):
     def _is_nothing(self, text: str, unconditional: bool) -> bool:
         return self._zeroes_empty and unconditional and not text.strip()
 
-    def _embedding(self, chunk: Chunk, clip_skip: int) -> torch.Tensor:
+    def _embedding(self, chunk: Chunk, clip_skip: int, adapters: Adapters) -> torch.Tensor:
+        del adapters
         return self._encoding(chunk, clip_skip)[0]
 
     def _encoding(self, chunk: Chunk, clip_skip: int) -> Encoded:

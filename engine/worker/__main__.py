@@ -21,6 +21,7 @@ from engine import frames, memory
 from engine.errors import Misconfigured
 from engine.images import signing_key
 from engine.images.finishing import Finisher
+from engine.models.adapter_folder import AdapterFolders
 from engine.models.companions import Companions
 from engine.models.control_loading import ControlNetwork, load_control
 from engine.models.controls import ControlFolder
@@ -81,6 +82,7 @@ def main() -> None:
         describer=judges.describer,
         policy=_policy(options, device),
         control=ControlShelf(load=partial(_load_control, ControlFolder(options.controls), device)).get,
+        adapters=AdapterFolders.of(loras=options.loras, embeddings=options.embeddings, vaes=options.vaes),
     ).run()
     out.flush()
     os._exit(0)  # the thread that reads commands cannot be asked to stop
@@ -90,6 +92,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m engine.worker", description=__doc__)
     parser.add_argument("--models", type=Path, required=True, help="folder of models")
     parser.add_argument("--wildcards", type=Path, required=True, help="folder of NAME.txt files for prompts")
+    parser.add_argument("--loras", type=Path, required=True, help="folder of LoRAs")
+    parser.add_argument("--embeddings", type=Path, required=True, help="folder of textual inversions")
+    parser.add_argument("--vaes", type=Path, required=True, help="folder of VAEs")
     parser.add_argument("--clip", type=Path, required=True, help="folder of open_clip models")
     parser.add_argument("--safety-checker", type=Path, required=True, help="folder of the safety checker")
     parser.add_argument("--controls", type=Path, required=True, help="folder of ControlNets and their like")

@@ -1,11 +1,14 @@
-"""The images of a job and what the person is told beside them, for either kind of model."""
+"""The images of a job and what goes with them, for either kind of model."""
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from engine.frames import Start
+from engine.models.adapter_library import AdapterLibrary
 from engine.models.control_loading import ControlNetwork
 from engine.models.loading import StableDiffusion
+from engine.models.vae import Vae
 from engine.prompts import loras
 from engine.prompts.wildcards import Lines, Words, words_of
 from engine.tasks.conditioning import condition
@@ -13,7 +16,6 @@ from engine.tasks.own_pipeline import pipeline_images, pipeline_notices
 from engine.tasks.refine import leave_to_refiner
 from engine.tasks.starting import start_images
 from engine.tasks.steering import steer
-from engine.wire import GenerationRequest
 from engine.worker.flight import ImageInFlight
 from engine.worker.ladder import Work
 from engine.worker.notices import notices_of
@@ -22,34 +24,67 @@ from engine.worker.pipeline_loop import PipelineLoop
 from engine.worker.shelf import Loop
 from engine.worker.step_loop import StepLoop
 
-LoadControl = Callable[[str], ControlNetwork]
+
+@dataclass(frozen=True, kw_only=True)
+class Beginning:
+    """`notices` are what the person is told, `hashes` those of each image's adapters, for its infotext."""
+
+    images: list[Picture]
+    notices: tuple[str, ...]
+    hashes: tuple[dict[str, str], ...]
+    vae: Vae | None = None
 
 
-def begin(
-    loop: Loop, command: Start, wildcards: Lines, control: LoadControl
-) -> tuple[list[Picture], tuple[str, ...]]:
-    """Raises Refusal, SamplerDoesNotFit, ModelBroken, torch.OutOfMemoryError, and OSError for a lost file."""
-    request = command.request
-    lines = functools.cache(wildcards)  # a file is read once for a job
-    words = [_words(request, index, lines) for index in range(request.candidates)]
-    if isinstance(loop, PipelineLoop):
-        return [*pipeline_images(loop.model, command, words)], pipeline_notices(loop.model, request)
-    assert isinstance(loop, StepLoop)
-    model = loop.model
-    size, work = (request.width, request.height), Work.TEXT if command.input is None else Work.VAE
-    images = loop.room.run(size, work, lambda: _started(model, command, words))
-    leave_to_refiner(images, request.refiner)
-    steer(images, command, model=model, load=control)
-    return [*images], notices_of(model, images)
+@dataclass(frozen=True)
+class Beginner:
+    """`wildcards` gives the options of a file, `control` a network by which pictures steer."""
+
+    wildcards: Lines
+    adapters: AdapterLibrary
+    control: Callable[[str], ControlNetwork]
+
+    def begin(self, loop: Loop, command: Start) -> Beginning:
+        """Raises Refusal, SamplerDoesNotFit, ModelBroken, torch.OutOfMemoryError, and OSError for a lost file."""
+        request = command.request
+        lines = functools.cache(self.wildcards)  # a file is read once for a job
+        words = [words_of(request, index, lines=lines) for index in range(request.candidates)]
+        if isinstance(loop, PipelineLoop):
+            return _by_pipeline(loop, command, words)
+        assert isinstance(loop, StepLoop)
+        return self._in_steps(loop, command, words)
+
+    def _in_steps(self, loop: StepLoop, command: Start, words: list[Words]) -> Beginning:
+        request = command.request
+        vae = None if request.vae is None else self.adapters.vae(loop.model, request.vae)
+        model = loop.model.with_vae(vae)
+        size, work = (request.width, request.height), Work.TEXT if command.input is None else Work.VAE
+        images = loop.room.run(size, work, lambda: self._started(model, command, words))
+        leave_to_refiner(images, request.refiner)
+        steer(images, command, model=model, load=self.control)
+        return Beginning(
+            images=[*images],
+            notices=notices_of(model, images),
+            hashes=tuple(_hashes(image, vae) for image in images),
+            vae=vae,
+        )
+
+    def _started(self, model: StableDiffusion, command: Start, words: list[Words]) -> list[ImageInFlight]:
+        """Wildcards may have put adapters in that the front has not seen."""
+        request = command.request
+        conditionings = [
+            condition(model, request, each, self.adapters.adapters(model, each)) for each in words
+        ]
+        return start_images(model, command, conditionings)
 
 
-def _started(model: StableDiffusion, command: Start, words: list[Words]) -> list[ImageInFlight]:
-    return start_images(model, command, [condition(model, command.request, each) for each in words])
+def _by_pipeline(loop: PipelineLoop, command: Start, words: list[Words]) -> Beginning:
+    for each in words:  # wildcards may have put a LoRA in
+        loras.check(each.prompt, known=(), field="prompt")
+        loras.check(each.negative_prompt, known=(), field="negative_prompt")
+    images = pipeline_images(loop.model, command, words)
+    notices = pipeline_notices(loop.model, command.request)
+    return Beginning(images=[*images], notices=notices, hashes=({},) * len(images))
 
 
-def _words(request: GenerationRequest, index: int, lines: Lines) -> Words:
-    """What image `index` is drawn from. Wildcards may have put a LoRA in that the front has not seen."""
-    words = words_of(request, index, lines=lines)
-    loras.check(words.prompt, known=(), field="prompt")
-    loras.check(words.negative_prompt, known=(), field="negative_prompt")
-    return words
+def _hashes(image: ImageInFlight, vae: Vae | None) -> dict[str, str]:
+    return image.conditioning.adapters.hashes() | ({} if vae is None else {"VAE hash": vae.hash})

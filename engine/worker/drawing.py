@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.frames import Finished
+from engine.models.vae import Vae
 from engine.wire import GenerationRequest, ImageInfo
 from engine.worker.judges import Jury
 from engine.worker.picture import Picture
@@ -16,13 +17,17 @@ PREVIEW_EVERY_S = 1.0
 
 @dataclass(kw_only=True)
 class Drawing:
-    """A job between `start` and its last frame. Times are the clock's seconds."""
+    """A job between `start` and its last frame. `vae` is the request's, None for the model's own. Times are the
+    clock's seconds.
+    """
 
     job_id: str
     request: GenerationRequest
     folder: Path
     clock: Callable[[], float]
     model_hash: str = ""
+    hashes: tuple[dict[str, str], ...] = ()  # of each image's adapters, for its infotext
+    vae: Vae | None = None
     images: list[Picture] = field(default_factory=list)
     notices: tuple[str, ...] = ()
     jury: Jury = field(default_factory=Jury)

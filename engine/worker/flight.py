@@ -113,13 +113,17 @@ class ImageInFlight:
         return tuple(each for each in self.steering if each.steers(position, self.all_steps))
 
     @property
-    def key(self) -> tuple[Hashable, ...]:
-        """Images with equal keys can share their next pass: latent size, conditioning length and width, precision,
-        controls.
-        """
-        controls = (each.key for each in self.steered_by)
+    def shape(self) -> tuple[Hashable, ...]:
+        """What a pass costs: latent size, conditioning length and width, precision, LoRAs and controls."""
         size = self.latents.shape[2:] if self.tiling is None else self.tiling.tile
-        return (self.latents.shape[1], *size, *self.embedding.shape[1:], int(self.precision), *controls)
+        more = (int(self.precision), len(self.conditioning.adapters.for_unet), len(self.steered_by))
+        return (self.latents.shape[1], *size, *self.embedding.shape[1:], *more)
+
+    @property
+    def key(self) -> tuple[Hashable, ...]:
+        """Images with equal keys can share their next pass: of one shape, with the same LoRAs and controls."""
+        controls = (each.key for each in self.steered_by)
+        return (*self.shape, *self.conditioning.adapters.unet_key, *controls)
 
     def model_input(self) -> torch.Tensor:
         """The rows for the network, [rows, 4, h, w], with the channels of `shown` behind; of the next tile alone."""

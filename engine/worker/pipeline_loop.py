@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.models.pipeline_loading import LoadedPipeline
+from engine.models.vae import Vae
 from engine.worker.pipeline_image import PipelineImage
 from engine.worker.step_loop import Tick
 from engine.worker.stepped_call import SteppedCall
@@ -42,7 +43,7 @@ class PipelineLoop:
         self.model.text_to_image.to("cpu")
         self._on_device = False
 
-    def pixels(self, image: PipelineImage) -> npt.NDArray[np.uint8]:
+    def pixels(self, image: PipelineImage, vae: Vae | None = None) -> npt.NDArray[np.uint8]:  # noqa: ARG002 - refused
         """The finished picture, [H, W, 3]: it was decoded with its last step. Raises NotANumber."""
         return image.pixels()
 

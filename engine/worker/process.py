@@ -31,12 +31,14 @@ from engine.frames import (
 )
 from engine.images.finishing import Finisher
 from engine.images.previews import preview_jpeg
+from engine.models.adapter_folder import AdapterFolders
+from engine.models.adapter_library import AdapterLibrary
 from engine.models.control_loading import ControlNetwork
 from engine.prompts.wildcards import Lines, no_lines
 from engine.tasks.describe import Describer, describe_file
 from engine.tasks.refine import start_refinement
 from engine.wire import GenerationRequest, ImageInfo, Task
-from engine.worker.beginning import begin
+from engine.worker.beginning import Beginner
 from engine.worker.cap_book import CapBook
 from engine.worker.changeover import Changeover
 from engine.worker.control_shelf import no_control
@@ -73,7 +75,8 @@ class Worker:
     """Draws until it is told to stop.
 
     `load` gives the networks of a model by name and may raise ModelBroken, `wildcards` the options of a file, `control`
-    a network by which pictures steer, `jury` and `describer` whoever looks at a request's pictures.
+    a network by which pictures steer, `jury` and `describer` whoever looks at a request's pictures, `adapters` the
+    folders of LoRAs, embeddings and VAEs.
     """
 
     def __init__(
@@ -90,6 +93,7 @@ class Worker:
         describer: Callable[[GenerationRequest], Describer] = no_describer,
         policy: MemoryPolicy | None = None,
         control: Callable[[str], ControlNetwork] = no_control,
+        adapters: AdapterFolders | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._policy = policy or MemoryPolicy()
@@ -100,10 +104,9 @@ class Worker:
         self._inbox = inbox
         self._send = send
         self._finisher = finisher
-        self._wildcards = wildcards
+        self._beginner = Beginner(wildcards, AdapterLibrary(adapters), control)
         self._jury = jury
         self._describer = describer
-        self._control = control
         self._clock = clock
         self._shelf = Shelf(load=load, caps=caps, policy=self._policy)
         self._drawings: dict[str, Drawing] = {}
@@ -187,15 +190,17 @@ class Worker:
         if not self._drawings:
             self._shelf.drop_changed()
         loop = self._loop_of(command.request.model, command.job)
-        images, notices = begin(loop, command, self._wildcards, self._control)
+        began = self._beginner.begin(loop, command)
         return Drawing(
             job_id=command.job,
             request=command.request,
             folder=command.folder,
-            images=images,
-            notices=notices,
+            images=began.images,
+            notices=began.notices,
             jury=jury,
             model_hash=loop.model.hash,
+            hashes=began.hashes,
+            vae=began.vae,
             clock=self._clock,
         )
 
@@ -272,7 +277,7 @@ class Worker:
         image = self._undecoded.popleft()
         drawing = self._drawings[image.job_id]
         try:
-            pixels = self._loop.pixels(image)
+            pixels = self._loop.pixels(image, drawing.vae)
         except Exception as error:
             self._fail_drawing(image.job_id, error)
         else:

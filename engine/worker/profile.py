@@ -113,9 +113,9 @@ def measure(model: StableDiffusion, info: ModelInfo, *, load_s: float, ticks: in
     loop.join(image)
     loop.tick()  # the first one also pays for kernels and memory
     tick_s = statistics.median(_timed(model.device, loop.tick) for _ in range(ticks))
-    while (rows := cap.unknown(image.key)) and cap.estimate(image.key, rows) < ticks * tick_s:
+    while (rows := cap.unknown(image.shape)) and cap.estimate(image.shape, rows) < ticks * tick_s:
         loop.probe()
-    rows = max(cap.rows(image.key), BUCKETS[0])
+    rows = max(cap.rows(image.shape), BUCKETS[0])
     return Profile(
         name=info.name,
         width=info.defaults.width,
@@ -124,7 +124,7 @@ def measure(model: StableDiffusion, info: ModelInfo, *, load_s: float, ticks: in
         load_s=load_s,
         tick_s=tick_s,
         rows=rows,
-        crowd_tick_s=cap.estimate(image.key, rows) or tick_s,
+        crowd_tick_s=cap.estimate(image.shape, rows) or tick_s,
         decode_s=_timed(model.device, lambda: decode_latents(model, torch.zeros_like(image.latents))),
     )
 

@@ -73,6 +73,8 @@ class Bucketed(torch.nn.Module):
         return _cut(self._run(*padded), rows)
 
     def _run(self, sample: torch.Tensor, timestep: torch.Tensor, conditions: dict[str, Any]) -> Any:
+        if getattr(self.network, "loras_applied", None):  # they come and go: compiling would never end
+            return self.network(sample, timestep, **conditions)
         try:
             return self._compiled(sample, timestep, **conditions)
         except torch.OutOfMemoryError:

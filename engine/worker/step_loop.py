@@ -20,7 +20,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from engine.models import lora_layers
 from engine.models.loading import StableDiffusion
+from engine.models.vae import Vae
 from engine.worker.batching import BUCKETS, RowCap, choose
 from engine.worker.device import is_out_of_memory, wait_for
 from engine.worker.flight import ImageInFlight
@@ -65,15 +67,15 @@ class StepLoop:
         self._cap = cap
         self._clock = clock
         self._work = 0  # rows × steps done in all
-        self._samples: dict[Hashable, ImageInFlight] = {}  # one image of each key, to measure with
+        self._samples: dict[Hashable, ImageInFlight] = {}  # one image of each shape, to measure with
 
     def join(self, image: ImageInFlight, owner: str = "") -> None:
         """Take an image in: its turn depends on what else the owner has here. Without one its job counts."""
         if (rows := self.room.rows(self.size_of(image))) is not None:
-            self._cap.hold(image.key, rows)
+            self._cap.hold(image.shape, rows)
         image.owner, image.joined = owner or image.job_id, self._work
-        if not image.steering:  # a sample would keep its networks in memory
-            self._samples.setdefault(image.key, copy.copy(image))
+        if not image.steering and not image.conditioning.adapters.for_unet:  # it would keep them in memory
+            self._samples.setdefault(image.shape, copy.copy(image))
         self.images.append(image)
 
     def size_of(self, image: ImageInFlight) -> Size:
@@ -99,9 +101,9 @@ class StepLoop:
         """Leave the device to others."""
         self.room.leave()
 
-    def pixels(self, image: ImageInFlight) -> npt.NDArray[np.uint8]:
-        """The finished picture, [H, W, 3]. Raises NotANumber."""
-        decode = partial(decode_latents, self.model, image.latents, image.tiling)
+    def pixels(self, image: ImageInFlight, vae: Vae | None = None) -> npt.NDArray[np.uint8]:
+        """The finished picture, [H, W, 3], decoded by the model's own autoencoder or `vae`. Raises NotANumber."""
+        decode = partial(decode_latents, self.model.with_vae(vae), image.latents, image.tiling)
         return self.room.run(self.size_of(image), Work.VAE, decode)
 
     def notices(self, image: ImageInFlight) -> tuple[str, ...]:
@@ -128,13 +130,13 @@ class StepLoop:
 
     def _decide(self) -> list[ImageInFlight]:
         ordered = in_turn(self.images)
-        return choose(ordered, self._cap.rows(ordered[0].key))
+        return choose(ordered, self._cap.rows(ordered[0].shape))
 
     def probe(self) -> bool:
         """Measure one pass that is not known yet and is short; False where there is none. For when nobody waits."""
-        for key, image in self._samples.items():
-            rows = self._cap.unknown(key)
-            if rows and rows % image.rows == 0 and self._cap.estimate(key, rows) < PROBE_S:
+        for shape, image in self._samples.items():
+            rows = self._cap.unknown(shape)
+            if rows and rows % image.rows == 0 and self._cap.estimate(shape, rows) < PROBE_S:
                 batch = [image] * (rows // image.rows)
                 try:
                     self.room.settle(self.size_of(image), Work.UNET)
@@ -155,7 +157,7 @@ class StepLoop:
         A GPU works behind our back: only waiting for it before and after gives its time. That costs some, so there
         it is done only while the cap still asks.
         """
-        key = batch[0].key
+        key = batch[0].shape
         self._work += sum(image.rows for image in batch)
         place = self.model.device.place
         if place.type != "cpu" and self._cap.unknown(key) is None:
@@ -170,6 +172,7 @@ class StepLoop:
     @torch.inference_mode()
     def _run(self, batch: list[ImageInFlight]) -> torch.Tensor:
         """The network's predictions for all rows of the batch, [rows, 4, h, w] in float32."""
+        lora_layers.apply(self.model.unet, batch[0].conditioning.adapters.for_unet)
         dtype = self.model.device.dtype
         timesteps = torch.stack([image.timestep.float() for image in batch for _ in range(image.rows)])
         timesteps = timesteps.to(self.model.device.place)
@@ -180,7 +183,7 @@ class StepLoop:
             "class_labels": self._class_labels(batch),
             "added_cond_kwargs": _added_rows(batch),
         }
-        precision, most = batch[0].precision, self._cap.most(batch[0].key) or len(timesteps)
+        precision, most = batch[0].precision, self._cap.most(batch[0].shape) or len(timesteps)
         unet = self.model.unet if precision is Precision.USUAL else eager(self.model.unet)
         with computing(precision), steered(unet, batch, sample, timesteps, options) as (unet, options):
             prediction = in_passes(unet, most, sample, timesteps, **options)
@@ -238,7 +241,7 @@ class StepLoop:
 
     def _make_room(self, batch: list[ImageInFlight], error: Exception) -> Tick:
         """After an out-of-memory: the same step again in smaller passes, then a rung further down the ladder."""
-        key = batch[0].key
+        key = batch[0].shape
         rows = min(sum(image.rows for image in batch), self._cap.most(key) or BUCKETS[-1])
         if rows == 1:
             if not self.room.step_down(self.size_of(batch[0]), Work.UNET):

@@ -35,6 +35,7 @@ def _write(finisher: Finisher, drawing: Drawing, chosen: Candidate) -> ImageInfo
         seed=image.seed,
         variation_seed=request.image_variation_seed(image.index),
         model_hash=drawing.model_hash,
+        hashes=drawing.hashes[image.index],
         words=image.words,
         kept=None if image.canvas is None else image.canvas.kept,
         score=chosen.score,

@@ -145,6 +145,16 @@ def test_an_unknown_name_is_answered_with_the_known_ones_the_likeliest_first() -
     assert refusal(schedule="karas").startswith("There is no schedule called 'karas'. Known: Karras, ")
 
 
+def test_a_vae_is_one_of_those_that_the_engine_has() -> None:
+    offered = OFFERED.model_copy(update={"vaes": ("sharp", "soft")})
+    request = build(Options(prompt="x", vae=" Sharp "), offered, owner="", random_seed=1)
+    assert request.vae == "sharp"
+    assert made(prompt="x").vae is None
+    with pytest.raises(Refused, match=r"There is no VAE called 'shrap'\. Known: sharp, soft"):
+        build(Options(prompt="x", vae="shrap"), offered, owner="", random_seed=1)
+    assert refusal(vae="sharp") == "There is no VAE called 'sharp'. The engine has none."
+
+
 def test_a_long_wrong_name_is_cut_in_the_answer() -> None:
     assert len(refusal(model="x" * 5000)) < 250
 

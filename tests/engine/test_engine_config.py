@@ -164,6 +164,9 @@ def test_the_worker_gets_the_settings_and_none_of_the_secrets(tmp_path: Path) ->
     assert argv[3:] == [
         *("--models", str(tmp_path.resolve())),
         *("--wildcards", str(tmp_path.resolve() / "data" / "wildcards")),
+        *("--loras", str(tmp_path.resolve().parent / "loras")),
+        *("--embeddings", str(tmp_path.resolve().parent / "embeddings")),
+        *("--vaes", str(tmp_path.resolve().parent / "vaes")),
         *("--clip", str(tmp_path.resolve() / "data" / "clip")),
         *("--safety-checker", str(tmp_path.resolve() / "data" / "safety")),
         *("--controls", str(tmp_path.resolve() / "data" / "controlnets")),

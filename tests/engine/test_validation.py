@@ -1,5 +1,8 @@
 """What a request leaves open is filled in from its model."""
 
+import pytest
+
+from engine.errors import Refusal
 from engine.samplers import sampler_menu, schedule_menu
 from engine.validation import completed, validate
 from engine.wire import Capabilities, Defaults, GenerationRequest, ModelInfo, Sampler, Schedule, Task
@@ -34,3 +37,14 @@ def test_clip_skip_is_the_models_where_the_request_says_nothing() -> None:
 
 def test_a_lora_that_the_engine_offers_may_be_named() -> None:
     validate(ask(prompt="a cat <lora:film:0.8>"), capabilities(loras=("film",)), has_image=False)
+
+
+def test_a_vae_that_the_engine_does_not_have_is_refused_with_those_it_has() -> None:
+    validate(ask(vae="sharp"), capabilities(vaes=("sharp",)), has_image=False)
+    with pytest.raises(Refusal) as refused:
+        validate(ask(vae="shrap"), capabilities(vaes=("sharp", "soft")), has_image=False)
+    body = refused.value.body
+    assert (body.code, body.field, body.hint) == ("unknown_vae", "vae", "sharp")
+    assert body.message == "There is no VAE called 'shrap'. Known: sharp, soft."
+    with pytest.raises(Refusal, match="This engine has none"):
+        validate(ask(vae="sharp"), capabilities(), has_image=False)

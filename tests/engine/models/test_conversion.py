@@ -39,6 +39,32 @@ def weights(folder: Path) -> Tensors:
     return make_pair(folder, "sd1", "epsilon")
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "keys"),
+    [
+        (
+            "a1111.pt",
+            {
+                "string_to_token": {"*": 265},
+                "string_to_param": {"*": torch.ones(2, 768)},
+                "name": "x",
+                "step": 3,
+            },
+            {"emb_params"},
+        ),
+        ("learned.bin", {"<cat-toy>": torch.ones(768)}, {"<cat-toy>"}),
+        ("vae.pt", {"state_dict": {"first_stage_model.x": torch.ones(2)}}, {"first_stage_model.x"}),
+    ],
+)
+def test_embeddings_and_vaes_that_are_pickles_are_converted_too(
+    tmp_path: Path, name: str, content: dict[str, Any], keys: set[str]
+) -> None:
+    torch.save(content, tmp_path / name)
+    made = load_file(convert(tmp_path / name, environ=os.environ))
+    assert made.keys() == keys
+    assert all(bool((tensor == 1).all()) for tensor in made.values())
+
+
 def lightning(weights: Tensors, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What is in sd-v1-4.ckpt besides the weights: a class and a number of libraries that we do not have."""
     module = ModuleType("pytorch_lightning.callbacks.model_checkpoint")
@@ -128,12 +154,12 @@ def test_a_truncated_ckpt_is_named_corrupt(tmp_path: Path) -> None:
 
 
 def test_what_holds_no_checkpoint_is_named_and_leaves_nothing(tmp_path: Path) -> None:
-    torch.save({"string_to_param": {"*": torch.ones(2, 768)}, "step": 3}, tmp_path / "cat.pt")
+    torch.save({"string_to_token": {"*": 265}, "step": 3}, tmp_path / "cat.pt")
     with pytest.raises(WrongKind, match="it holds no weights of a checkpoint"):
         tensors(tmp_path / "cat.pt")
-    torch.save({"lora_unet_x.lora_up.weight": torch.ones(4, 8)}, tmp_path / "lora.ckpt")
-    with pytest.raises(WrongKind, match="it is a LoRA, not a checkpoint"):
-        convert(tmp_path / "lora.ckpt", environ=os.environ)
-    assert {path.name for path in tmp_path.iterdir()} == {"cat.pt", "lora.ckpt"}
+    torch.save({"control_model.input_hint_block.0.weight": torch.ones(4, 8)}, tmp_path / "control.ckpt")
+    with pytest.raises(WrongKind, match="it is a ControlNet, not a checkpoint"):
+        convert(tmp_path / "control.ckpt", environ=os.environ)
+    assert {path.name for path in tmp_path.iterdir()} == {"cat.pt", "control.ckpt"}
     with pytest.raises(Missing):
         convert(tmp_path / "nothing.ckpt", environ=os.environ)

@@ -65,12 +65,47 @@ def test_a_checkpoint_is_added_whole_and_never_over_another(
     assert names(root) == {"photo.safetensors"}
 
 
+def test_an_adapter_is_added_to_the_folder_of_its_kind_and_listed(
+    root: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    kinds: dict[str, tuple[headers.Shapes, str]] = {
+        "loras": ({"lora_unet_x.lora_up.weight": (4, 8)}, "ink is a LoRA now"),
+        "embeddings": ({"emb_params": (2, 768)}, "ink is an embedding now"),
+        "vaes": ({"first_stage_model.x": (2,)}, "ink is a VAE now"),
+    }
+    for folder, (shapes, says) in kinds.items():
+        source = headers.write(tmp_path / "ink.safetensors", shapes)
+        assert main(["add", str(source)]) == 0
+        assert capsys.readouterr().out.startswith(says)
+        assert (root.parent / folder / "ink.safetensors").read_bytes() == source.read_bytes()
+        assert main(["add", str(source)]) == os.EX_CANTCREAT
+        source.unlink()
+    (root.parent / "vaes" / "old.pt").write_bytes(b"")
+    capsys.readouterr()
+    assert main(["list"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+    assert [(line[0], line[2], line[6]) for line in lines if line[-1] == "yes"] == [
+        ("ink", "LoRA", "-"),
+        ("ink", "embedding", "-"),
+        ("ink", "VAE", "-"),
+    ]
+    assert ["old.pt", "-", "VAE", "-", "0.0", "MB", "-", "no:", "it", "is", "a", "pickle:"] in [
+        line[:12] for line in lines
+    ]
+
+
 def test_what_is_no_model_is_not_added(root: Path, tmp_path: Path, capsys: Captured) -> None:
-    headers.write(tmp_path / "vae.safetensors", {"first_stage_model.x": (2,)})
+    headers.write(tmp_path / "part.safetensors", {"down_blocks.0.x": (2,)})
+    headers.write(tmp_path / "a+lora.safetensors", {"lora_unet_x.lora_up.weight": (4, 8)})
     small(tmp_path / "a+b.safetensors")
     (tmp_path / "old.ckpt").touch()
     for name, code, says in (
-        ("vae.safetensors", os.EX_DATAERR, "vae.safetensors: it is a VAE, not a checkpoint.\n"),
+        (
+            "part.safetensors",
+            os.EX_DATAERR,
+            "it is one part of a folder in diffusers' layout, not a checkpoint",
+        ),
+        ("a+lora.safetensors", os.EX_DATAERR, "its name has characters other than letters"),
         ("a+b.safetensors", os.EX_DATAERR, "its name has characters other than letters"),
         ("old.ckpt", os.EX_DATAERR, "it is a pickle: make a model of it with: darkroom models convert"),
         ("data", os.EX_DATAERR, "it is a folder"),

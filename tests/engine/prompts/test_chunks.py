@@ -52,6 +52,16 @@ def test_a_section_begins_a_new_chunk() -> None:
     assert sizes([], []) == [0]
 
 
+def test_tied_tokens_stay_in_one_chunk_if_it_can_hold_them() -> None:
+    def tied(*numbers: int) -> list[int]:
+        section = words(80)
+        return [len(chunk.tokens) for chunk in fill([section], size=SIZE, comma=COMMA, tied=numbers)]
+
+    assert tied(75, 76, 77) == [73, 7]  # 74 begins what cannot be parted
+    assert tied(77, 78) == [75, 5]
+    assert tied(*range(2, 81)) == [75, 5]  # longer than a chunk
+
+
 def test_weights_stay_with_their_tokens() -> None:
     section = [(number, number / 10) for number in range(1, 78)]
     first, second = fill([section], size=SIZE, comma=COMMA)

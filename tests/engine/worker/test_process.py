@@ -5,10 +5,12 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Queue, SimpleQueue
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from diffusers import StableDiffusionPipeline
 from PIL import Image
 
 from engine.frames import (
@@ -24,11 +26,14 @@ from engine.frames import (
     Stop,
 )
 from engine.images.finishing import Finisher
+from engine.images.infotext import parse
+from engine.models.adapter_folder import AdapterFolders
 from engine.models.loading import ModelBroken, StableDiffusion
 from engine.wire import Format, GenerationRequest, Sampler, Task
 from engine.worker.cap_book import CapBook
 from engine.worker.policy import MemoryPolicy
 from engine.worker.process import Inbox, Worker
+from tests.engine import adapter_files
 
 Ask = Callable[..., GenerationRequest]
 DEADLINE_S = 30
@@ -55,6 +60,9 @@ class Front:
             send=self.frames.put,
             finisher=Finisher(version="0.1.0"),
             policy=policy,
+            adapters=AdapterFolders.of(
+                loras=folder / "loras", embeddings=folder / "embeddings", vaes=folder / "vaes"
+            ),
             wildcards=lambda name: {"animal": ("hamster",), "film": ("<lora:grain:1>",)}.get(name, ()),
         )
         self.thread = threading.Thread(target=self.worker.run)
@@ -266,6 +274,82 @@ def test_a_lora_that_a_wildcard_brought_in_fails_the_job_by_name(front: Front, n
     assert isinstance(failed, Failed)
     assert (failed.error.code, failed.error.field) == ("unknown_lora", "prompt")
     assert failed.error.message == "There is no LoRA called 'grain'. This engine has none."
+
+
+@pytest.fixture
+def pipeline(model_folder: Path) -> Any:
+    """The model once more: LoRAs for it are made after networks that have none yet."""
+    return StableDiffusionPipeline.from_pretrained(model_folder, dtype=torch.float32)
+
+
+def test_every_picture_of_a_job_has_the_lora_that_its_own_wildcard_chose(
+    front: Front, named: Ask, pipeline: Any
+) -> None:
+    for seed, name in enumerate(("ink", "film")):
+        tensors = adapter_files.kohya(pipeline.unet, pipeline.text_encoder, seed=seed)
+        adapter_files.write(front.folder / "loras" / f"{name}.safetensors", tensors)
+    prompt = "a cat {<lora:ink:1>|<lora:film:0.5:1>|}"
+    front.start("job", named(prompt=prompt, count=4, seed=2, steps=2))
+    together = front.until(Finished, Failed)
+    assert isinstance(together, Finished)
+    chosen = {image.infotext.split("\n")[0] for image in together.images}
+    assert len(chosen) > 1
+    for image in together.images:
+        front.start(f"alone {image.index}", named(prompt=prompt, seed=image.seed, steps=2))
+        alone = front.until(Finished, Failed)
+        assert isinstance(alone, Finished)
+        assert alone.images[0].infotext == image.infotext
+        files = front.folder / f"alone {image.index}" / "0.png", front.folder / "job" / f"{image.index}.png"
+        one, other = (np.asarray(Image.open(file), np.int16) for file in files)
+        assert np.abs(one - other).max() <= 1  # up to rounding
+
+
+def test_a_picture_says_which_adapters_drew_it(front: Front, named: Ask, pipeline: Any) -> None:
+    networks, write = (pipeline.unet, pipeline.text_encoder), adapter_files.write
+    lora = write(front.folder / "loras" / "ink.safetensors", adapter_files.kohya(*networks))
+    words = write(front.folder / "embeddings" / "mood.safetensors", {"emb_params": torch.ones(2, 16)})
+    vae = write(front.folder / "vaes" / "sharp.safetensors", pipeline.vae.state_dict())
+    front.start("job", named(prompt="a mood <lora:ink:1>", vae="sharp", steps=1))
+    finished = front.until(Finished, Failed)
+    assert isinstance(finished, Finished)
+    read = parse(finished.images[0].infotext)
+    assert read is not None
+    body = lora.read_bytes()[8 + int.from_bytes(lora.read_bytes()[:8], "little") :]
+    assert read.settings["Lora hashes"] == f"ink: {hashlib.sha256(body).hexdigest()[:12]}"
+    assert read.settings["TI hashes"] == f"mood: {hashlib.sha256(words.read_bytes()).hexdigest()[:12]}"
+    assert read.settings["VAE"] == "sharp"
+    assert read.settings["VAE hash"] == hashlib.sha256(vae.read_bytes()).hexdigest()[:10]
+    assert read.prompt == "a mood <lora:ink:1>"
+    front.start("plain", named(prompt="a cat", steps=1))
+    plain = front.until(Finished, Failed)
+    assert isinstance(plain, Finished)
+    assert not {"Lora hashes", "TI hashes", "VAE"} & set(parse(plain.images[0].infotext).settings)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"vae": "none"}, "unknown_vae"),
+        ({"prompt": "wide"}, "embedding_incompatible"),
+        ({"negative_prompt": "<lora:wide:1>"}, "lora_incompatible"),
+        ({"vae": "cut"}, "adapter_broken"),
+    ],
+)
+def test_an_adapter_that_cannot_be_used_fails_its_job_alone(
+    front: Front, named: Ask, changes: dict[str, str], code: str
+) -> None:
+    adapter_files.write(front.folder / "embeddings" / "wide.safetensors", {"emb_params": torch.ones(2, 768)})
+    adapter_files.write(front.folder / "loras" / "wide.safetensors", {"emb_params": torch.ones(2, 768)})
+    cut = adapter_files.write(
+        front.folder / "vaes" / "cut.safetensors", {"first_stage_model.x": torch.ones(2)}
+    )
+    cut.write_bytes(cut.read_bytes()[:-1])
+    front.start("job", named(steps=1, **changes))
+    failed = front.until(Failed, Finished)
+    assert isinstance(failed, Failed)
+    assert failed.error.code == code
+    front.start("next", named(steps=1))
+    assert isinstance(front.until(Failed, Finished), Finished)
 
 
 def test_clip_skip_beyond_the_models_layers_fails_the_job_in_words(front: Front, named: Ask) -> None:

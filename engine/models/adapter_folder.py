@@ -1,0 +1,122 @@
+"""The folders of what is added to a model: LoRAs, embeddings and VAEs. Names, never paths. No torch.
+
+An adapter is a file NAME.safetensors directly in the folder of its kind. Blocking: call from a thread.
+"""
+
+import logging
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from engine.models.checkpoint import SUFFIX
+from engine.models.detection import Kind, detect
+from engine.models.fault import Missing, NotAModel, Unsafe, WrongKind
+from engine.models.header import read_header
+from engine.models.registry import NAME_PATTERN, PICKLES
+
+log = logging.getLogger(__name__)
+
+MANY_PICKLES: Final = (*PICKLES, ".bin")  # as embeddings and old VAEs are passed around
+
+
+class AdapterFolder:
+    """The adapters of one `kind` under `root`, looked up anew at each call: one may be added at any time."""
+
+    def __init__(self, root: Path, kind: Kind) -> None:
+        self.root = root
+        self.kind = kind
+        self._checked: dict[str, tuple[tuple[int, int], NotAModel | None]] = {}
+
+    def names(self) -> tuple[str, ...]:
+        """Those that can be used, by name. Why another one cannot is logged once."""
+        return tuple(name for name, _, fault in self.entries() if fault is None)
+
+    def entries(self) -> Iterator[tuple[str, Path, NotAModel | None]]:
+        """Name and file of each, with what speaks against it; a pickle keeps its whole name."""
+        for place in sorted(self.root.iterdir()) if self.root.is_dir() else ():
+            if place.suffix in (SUFFIX, *MANY_PICKLES) and not place.name.startswith("."):
+                name = place.stem if place.suffix == SUFFIX else place.name
+                yield name, place, self._fault(name, place)
+
+    def find(self, name: str) -> Path:
+        """The file of an adapter. Raises NotAModel, also for whatever looks like a path."""
+        for known, place, fault in self.entries():
+            if known == name:
+                if fault is not None:
+                    raise fault
+                return place
+        raise Missing("it is not there")
+
+    def _fault(self, name: str, place: Path) -> NotAModel | None:
+        """What speaks against a file, read again only when its size or time changed."""
+        try:
+            status = place.stat()
+        except OSError:
+            return Missing("it is not there")
+        mark = (status.st_size, status.st_mtime_ns)
+        known = self._checked.get(place.name)
+        if known is None or known[0] != mark:
+            known = self._checked[place.name] = (mark, self._look(name, place))
+            if known[1] is not None:
+                log.warning("%s %s is not offered: %s", self.kind.removeprefix("a "), name, known[1])
+        return known[1]
+
+    def _look(self, name: str, place: Path) -> NotAModel | None:
+        try:
+            self.check(name, place)
+        except NotAModel as fault:
+            return fault
+        return None
+
+    def check(self, name: str, place: Path) -> None:
+        """Raises NotAModel where the file is not one of this folder's kind, or lies elsewhere."""
+        self.check_name(name)
+        if not place.resolve().is_relative_to(self.root.resolve()):
+            raise WrongKind("it is a link that leads out of its folder")
+        if place.suffix != SUFFIX:
+            raise Unsafe(f"it is a pickle: make a {SUFFIX} of it with: darkroom models convert {place.name}")
+        if (found := detect(read_header(place)).kind) is not self.kind:
+            raise WrongKind(f"it is {found}, not {self.kind}")
+
+    @staticmethod
+    def check_name(name: str) -> None:
+        """Raises WrongKind."""
+        if not re.fullmatch(NAME_PATTERN, name):
+            raise WrongKind("its name has characters other than letters, digits, space, '.', '_' and '-'")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterNames:
+    """The usable adapters of an engine, each kind by name."""
+
+    loras: tuple[str, ...] = ()
+    embeddings: tuple[str, ...] = ()
+    vaes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterFolders:
+    """The three folders of an engine."""
+
+    loras: AdapterFolder
+    embeddings: AdapterFolder
+    vaes: AdapterFolder
+
+    @classmethod
+    def of(cls, *, loras: Path, embeddings: Path, vaes: Path) -> "AdapterFolders":
+        return cls(
+            loras=AdapterFolder(loras, Kind.LORA),
+            embeddings=AdapterFolder(embeddings, Kind.EMBEDDING),
+            vaes=AdapterFolder(vaes, Kind.VAE),
+        )
+
+    def by_kind(self) -> dict[Kind, AdapterFolder]:
+        return {folder.kind: folder for folder in (self.loras, self.embeddings, self.vaes)}
+
+    def names(self) -> AdapterNames:
+        """What can be used now."""
+        return AdapterNames(
+            loras=self.loras.names(), embeddings=self.embeddings.names(), vaes=self.vaes.names()
+        )
