@@ -25,6 +25,7 @@ from engine.front import Front
 from engine.images import signing_key
 from engine.log import set_up_logging
 from engine.models.registry import Registry
+from engine.models.upscaler_folder import UpscalerFolder
 from engine.queue import FairQueue
 from engine.server import create_app
 from engine.spool import Spool
@@ -67,6 +68,7 @@ def worker_argv(settings: config.Settings) -> list[str]:
         *(sys.executable, "-m", "engine.worker"),
         *("--models", str(settings.models_folder.resolve())),
         *("--wildcards", str(settings.wildcards_folder.resolve())),
+        *("--upscalers", str(settings.upscalers_folder.resolve())),
         *("--device", engine.device),
         *("--dtype", engine.dtype),
         *("--threads", str(engine.threads)),
@@ -92,7 +94,10 @@ async def serve(settings: config.Settings, *, token: str, worker_argv: Sequence[
         clock=time.monotonic,
     )
     catalogue = Catalogue(
-        registry=Registry(settings.models_folder), executor=worker, queue_capacity=settings.engine.queue
+        registry=Registry(settings.models_folder),
+        executor=worker,
+        queue_capacity=settings.engine.queue,
+        upscalers=UpscalerFolder(settings.upscalers_folder),
     )
     front = Front(
         executor=worker,

@@ -38,6 +38,7 @@ CODES = {
     "invalid_field": Code(422, False, "A field is outside its limits, or does not go with another."),
     "unknown_model": Code(422, False, "No model has this name."),
     "unknown_lora": Code(422, False, "The prompt names a LoRA that the engine does not have."),
+    "unknown_upscaler": Code(422, False, "No upscaler has this name."),
     "unsupported_task": Code(422, False, "The model cannot do this task."),
     "image_missing": Code(422, False, "The task needs an input image and none was sent."),
     "image_unreadable": Code(422, False, "The input image is empty, cut off, animated or of another format."),
@@ -52,6 +53,7 @@ CODES = {
     "out_of_memory": Code(500, False, "The picture does not fit in the device's memory."),
     "nan_output": Code(500, False, "The model produced no numbers, which would be a black picture."),
     "model_broken": Code(500, False, "The model's files are damaged or incomplete."),
+    "upscaler_broken": Code(500, False, "The upscaler's file is damaged, or no upscaler."),
 }
 
 

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from engine import hires, postprocessing
 from engine.prompts.composition import parts
 from engine.prompts.wildcards import no_lines, words_of
 from engine.wire import GenerationRequest
@@ -22,11 +23,11 @@ AHEAD = 8 * QUANTUM
 
 @dataclass(frozen=True, kw_only=True)
 class Ticket:
-    """A job's place in the queue. `cost` is in pixels × steps × images."""
+    """A job's place in the queue. `cost` is in pixels × steps × images; `model` is None where none draws."""
 
     job_id: str
     owner: str
-    model: str
+    model: str | None
     cost: int
 
 
@@ -85,7 +86,7 @@ class FairQueue:
         if not self._ring:
             return None
         turn = self._whose_turn()
-        if turn.model != loaded:
+        if turn.model is not None and turn.model != loaded:
             for ticket in self:
                 if ticket.model == loaded and self._passed + ticket.cost <= AHEAD:
                     return ticket
@@ -110,7 +111,7 @@ class FairQueue:
         rest, order = self._copy(), []
         while ticket := rest.pop(loaded):
             order.append(ticket)
-            loaded = ticket.model
+            loaded = ticket.model or loaded
         return order
 
     def _whose_turn(self) -> Ticket:
@@ -148,12 +149,15 @@ class FairQueue:
         return FairQueue(capacity=self.capacity, _ring=ring, _passed=self._passed)
 
 
-def cost_of(request: GenerationRequest) -> int:
-    """What drawing a request costs, in pixels × steps × images.
+def cost_of(request: GenerationRequest, given: tuple[int, int] | None = None) -> int:
+    """What a request costs, in pixels × steps × images; `given` is the (width, height) of its input image.
 
-    img2img runs only `strength` of its steps. A prompt of several parts (AND) costs a row more for each, where
-    the usual image has two; the parts that a wildcard's file brings are not known here.
+    img2img runs only `strength` of its steps, hires a second pass. A prompt of several parts (AND) costs a row more
+    for each, where the usual image has two; the parts that a wildcard's file brings are not known here.
     """
-    steps = request.steps if request.strength is None else max(1, int(request.steps * request.strength))
-    rows = 1 + len(parts(words_of(request, 0, lines=no_lines).prompt))
-    return request.width * request.height * steps * request.count * rows // 2
+    cost = postprocessing.cost_of(request, given)
+    if request.task.draws:
+        steps = request.steps if request.strength is None else max(1, int(request.steps * request.strength))
+        rows = 1 + len(parts(words_of(request, 0, lines=no_lines).prompt))
+        cost += (request.width * request.height * steps + hires.cost_of(request)) * rows // 2
+    return max(1, cost * request.count)

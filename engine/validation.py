@@ -2,7 +2,7 @@
 
 from pydantic import ValidationError
 
-from engine import masks, violations
+from engine import hires, masks, postprocessing, violations
 from engine.errors import Refusal
 from engine.prompts import loras
 from engine.samplers import SAMPLERS, SCHEDULE_LABELS
@@ -35,8 +35,14 @@ def validate(
     request: GenerationRequest, capabilities: Capabilities, *, has_image: bool, has_mask: bool = False
 ) -> None:
     """Raises Refusal naming the field: unknown_model, unsupported_task, image_missing, mask_missing, invalid_field,
-    unknown_lora.
+    unknown_lora, unknown_upscaler.
     """
+    postprocessing.check(request, capabilities)
+    if not request.task.draws:
+        _check_input(request, has_image=has_image)
+        masks.check(request, has_mask=has_mask)
+        hires.check(request, capabilities)
+        return
     model = _model(request.model, capabilities)
     if request.task not in model.tasks:
         known = ", ".join(model.tasks)
@@ -50,6 +56,7 @@ def validate(
     _check_sampler(request)
     _check_input(request, has_image=has_image)
     masks.check(request, has_mask=has_mask)
+    hires.check(request, capabilities, model)
     _check_variation(request)
     loras.check(request.prompt, known=capabilities.loras, field="prompt")
     loras.check(request.negative_prompt, known=capabilities.loras, field="negative_prompt")
@@ -57,7 +64,7 @@ def validate(
 
 def completed(request: GenerationRequest, capabilities: Capabilities) -> GenerationRequest:
     """A valid request with its model's own defaults where it says nothing."""
-    if request.clip_skip is not None:
+    if request.clip_skip is not None or not request.task.draws:
         return request
     defaults = _model(request.model, capabilities).defaults
     return request.model_copy(update={"clip_skip": defaults.clip_skip})
@@ -109,12 +116,13 @@ def _check_input(request: GenerationRequest, *, has_image: bool) -> None:
             raise Refusal(
                 "image_missing", f"{request.task} needs an input image, and none was sent.", field="image"
             )
-        _check_strength(request)
-        return
-    if has_image:
+        if request.task.draws:
+            _check_strength(request)
+            return
+    elif has_image:
         raise _invalid("image", f"{request.task} takes no input image; one was sent.", hint="img2img")
     if request.strength is not None:
-        tasks = ", ".join(task for task in Task if task.takes_image)
+        tasks = ", ".join(task for task in Task if task.takes_image and task.draws)
         raise _invalid("strength", f"strength belongs to {tasks}; the task was {request.task}.")
 
 

@@ -6,9 +6,9 @@ The routes are documented in docs/api.md.
 """
 
 from enum import StrEnum
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 VERSION: Final = 1
 
@@ -29,6 +29,11 @@ MIN_INPUT_SIDE = 8
 MAX_MASK_BLUR = 64  # A1111's sliders
 MAX_PADDING = 256
 DEFAULT_PADDING = 32
+MAX_POST = 8
+MAX_POST_SCALE = 8.0  # A1111's slider
+MAX_HIRES_SCALE = 4.0
+MAX_RESULT_SIDE = 8192
+MAX_RESULT_PIXELS = MAX_INPUT_PIXELS  # what was processed may be processed again
 INPUT_FORMATS = ("PNG", "JPEG", "WEBP")
 HEARTBEAT_S = 10.0  # an event stream is never silent for longer
 JOB_ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
@@ -45,11 +50,17 @@ class Task(StrEnum):
     IMG2IMG = "img2img"
     INPAINT = "inpaint"
     OUTPAINT = "outpaint"
+    PROCESS = "process"  # A1111's "Extras": a picture that is there, and `post`; no model draws
 
     @property
     def takes_image(self) -> bool:
-        """Whether it starts from a picture, and so has a strength."""
+        """Whether it starts from a picture."""
         return self is not Task.TXT2IMG
+
+    @property
+    def draws(self) -> bool:
+        """Whether a model draws; every task that does so from a picture has a strength."""
+        return self is not Task.PROCESS
 
 
 class Sampler(StrEnum):
@@ -105,6 +116,109 @@ class Margins(WireModel):
         return self.left + size[0] + self.right, self.up + size[1] + self.down
 
 
+PostSide = Annotated[int, Field(strict=True, ge=MIN_INPUT_SIDE, le=MAX_RESULT_SIDE)]
+Factor = Annotated[float, Field(ge=0, le=4, allow_inf_nan=False)]  # 1 changes nothing
+
+
+class Resizing(StrEnum):
+    """How a picture of another shape gets its new size."""
+
+    STRETCH = "stretch"  # A1111's "Just resize"
+    CROP = "crop"  # fills the size; what stands over is cut off around the middle: "Crop and resize"
+    FIT = "fit"  # as large as it goes into the size, which it need not fill
+
+
+class Upscale(WireModel):
+    """Enlarge by an upscaler of the capabilities. What its own factor is too much or too little, Lanczos mends."""
+
+    type: Literal["upscale"] = "upscale"
+    upscaler: Annotated[str, Field(min_length=1, max_length=128)]
+    scale: Annotated[float, Field(ge=1, le=MAX_POST_SCALE, allow_inf_nan=False)] = 2.0
+
+
+class Sharpen(WireModel):
+    """Unsharp mask: `amount` 1 adds all that a Gaussian of `radius` pixels would take away."""
+
+    type: Literal["sharpen"] = "sharpen"
+    amount: Annotated[float, Field(ge=0, le=5, allow_inf_nan=False)] = 0.5
+    radius: Annotated[float, Field(gt=0, le=16, allow_inf_nan=False)] = 1.0
+
+
+class Denoise(WireModel):
+    """Smooth what is not an edge: 0 changes nothing, at 1 only the strongest edges stay."""
+
+    type: Literal["denoise"] = "denoise"
+    strength: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.3
+
+
+class Colour(WireModel):
+    """Factors, of which 1 changes nothing, and `temperature` from -1 (bluer) to 1 (redder)."""
+
+    type: Literal["colour"] = "colour"
+    brightness: Factor = 1.0
+    contrast: Factor = 1.0
+    saturation: Factor = 1.0
+    temperature: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)] = 0.0
+
+
+class Crop(WireModel):
+    """The part of the picture whose upper left corner is at (x, y), in pixels."""
+
+    type: Literal["crop"] = "crop"
+    x: Annotated[int, Field(strict=True, ge=0, le=MAX_RESULT_SIDE)] = 0
+    y: Annotated[int, Field(strict=True, ge=0, le=MAX_RESULT_SIDE)] = 0
+    width: PostSide
+    height: PostSide
+
+
+class Resize(WireModel):
+    type: Literal["resize"] = "resize"
+    width: PostSide
+    height: PostSide
+    how: Resizing = Resizing.STRETCH
+
+
+PostStep = Annotated[Upscale | Sharpen | Denoise | Colour | Crop | Resize, Field(discriminator="type")]
+
+
+class Hires(WireModel):
+    """A1111's "Hires. fix": the finished picture is enlarged, and drawn again on the larger size.
+
+    `scale`, or `width` and `height`: one of the two. `steps` are drawn, whatever the strength; None: as many as the
+    first time. `upscaler` is one of the capabilities' `upscalers` or `latent_upscalers`.
+    """
+
+    scale: Annotated[float, Field(ge=1, le=MAX_HIRES_SCALE, allow_inf_nan=False)] | None = None
+    width: Annotated[int, Field(strict=True, ge=MIN_SIDE, le=MAX_SIDE, multiple_of=SIDE_MULTIPLE)] | None = (
+        None
+    )
+    height: Annotated[int, Field(strict=True, ge=MIN_SIDE, le=MAX_SIDE, multiple_of=SIDE_MULTIPLE)] | None = (
+        None
+    )
+    steps: Annotated[int, Field(strict=True, ge=1, le=MAX_STEPS)] | None = None
+    strength: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 0.7
+    upscaler: Annotated[str, Field(min_length=1, max_length=128)] = "latent"
+
+    def size(self, first: tuple[int, int]) -> tuple[int, int]:
+        """(width, height) of the second pass, in whole cells, from those of the first."""
+        if self.width is not None and self.height is not None:
+            return self.width, self.height
+        width, height = (int(side * (self.scale or 1)) // SIDE_MULTIPLE * SIDE_MULTIPLE for side in first)
+        return width, height
+
+
+# What a process request says of drawing where it says nothing: nothing of it is looked at.
+UNDRAWN: Final = {
+    "model": "none",
+    "prompt": "",
+    "width": MIN_SIDE,
+    "height": MIN_SIDE,
+    "steps": 1,
+    "guidance_scale": 0.0,
+    "sampler": Sampler.EULER,
+    "seed": 0,
+}
+
 MEDIA_TYPES: Final = {kind: f"image/{kind}" for kind in Format}
 
 
@@ -119,6 +233,8 @@ class GenerationRequest(WireModel):
     `extend`. For both, `width` × `height` is what the network draws: the whole picture, or with `only_masked` the
     masked part and `padding` pixels around it. The result has the input's size, and the margins of `extend`.
     `mask_blur`, in pixels, softens the edge of what is put back: the deviation of a Gaussian.
+    `post` is done to every picture after it was drawn, in order. The task process does that alone, to a picture that
+    was sent: it may leave out all that says how to draw. `hires` belongs to txt2img.
     The prompts are in the language of docs/commands.md. `clip_skip` counts as A1111: 1 is the text encoder's last
     layer, each more is one layer earlier; None is the model's default.
     """
@@ -147,6 +263,16 @@ class GenerationRequest(WireModel):
     only_masked: Annotated[bool, Field(strict=True)] = False
     padding: Annotated[int, Field(strict=True, ge=0, le=MAX_PADDING)] = DEFAULT_PADDING
     extend: Margins | None = None
+    post: Annotated[tuple[PostStep, ...], Field(max_length=MAX_POST)] = ()
+    hires: Hires | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_drawing(cls, fields: Any) -> Any:
+        """A process request need not name a model, a size and all the rest that draws."""
+        if isinstance(fields, dict) and fields.get("task") == Task.PROCESS:
+            return UNDRAWN | fields
+        return fields
 
     def image_seed(self, index: int) -> int:
         """The seed that draws image `index` of this request alone."""
@@ -295,6 +421,11 @@ class Limits(WireModel):
     input_side: int = MIN_INPUT_SIDE
     mask_blur: int = MAX_MASK_BLUR
     padding: int = MAX_PADDING
+    post: int = MAX_POST
+    post_scale: float = MAX_POST_SCALE
+    hires_scale: float = MAX_HIRES_SCALE
+    result_side: int = MAX_RESULT_SIDE
+    result_pixels: int = MAX_RESULT_PIXELS
     input_formats: tuple[str, ...] = INPUT_FORMATS
     queue: int = 100
 
@@ -305,7 +436,8 @@ STARTING = "starting"  # the device, while the worker has not said what it is
 class Capabilities(WireModel):
     """What this engine can draw. `boot_id` changes with every start of the front.
 
-    The first of `models` is the default. `device` says what draws, in words.
+    The first of `models` is the default. `upscalers` may be named in `post` and in `hires`, `latent_upscalers` in
+    `hires` alone. `device` says what draws, in words.
     """
 
     version: Literal[1] = VERSION
@@ -317,4 +449,5 @@ class Capabilities(WireModel):
     loras: tuple[str, ...] = ()
     embeddings: tuple[str, ...] = ()
     upscalers: tuple[str, ...] = ()
+    latent_upscalers: tuple[str, ...] = ()
     limits: Limits = Limits()

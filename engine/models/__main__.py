@@ -73,7 +73,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
             "All models and what may be meant as one, with family, size, digest, and what is wrong.",
         ),
         ("add", "FILE", "Verify a .safetensors checkpoint and put it into the models folder."),
-        ("convert", "FILE", "Make a .safetensors beside a .ckpt, without running what is in it."),
+        ("convert", "FILE", "Make a .safetensors beside a .ckpt or .pth, without running what is in it."),
         ("check", "NAME", "Read a model from beginning to end."),
         ("remove", "NAME", "Remove a model's files."),
     ):

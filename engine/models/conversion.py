@@ -1,4 +1,7 @@
-"""A `.ckpt` made into a safetensors file, once, by a process that may do nothing else. No torch here."""
+"""A `.ckpt`, or an upscaler's `.pth`, made into a safetensors file, once, by a process that may do nothing else.
+
+No torch here.
+"""
 
 import json
 import subprocess
@@ -9,10 +12,13 @@ from pathlib import Path
 
 from engine.models import fault
 from engine.models.checkpoint import SUFFIX, read_checkpoint
+from engine.models.detection import Kind, detect
 from engine.models.fault import Corrupt, Missing, NotAModel, WrongKind
+from engine.models.header import read_header
 from engine.models.publishing import publish
 
 TIMEOUT_S = 3600.0
+UPSCALER_SUFFIX = ".pth"  # by custom; spandrel tells when it is loaded whether it is one
 KEPT_ENVIRONMENT = (
     "PATH",
     "HOME",
@@ -26,7 +32,8 @@ KEPT_ENVIRONMENT = (
 
 
 def convert(source: Path, *, environ: Mapping[str, str], timeout_s: float = TIMEOUT_S) -> Path:
-    """Write NAME.safetensors beside NAME.ckpt, aside first, and return its path. The source stays as it is.
+    """Write NAME.safetensors beside NAME.ckpt, or an upscaler's NAME.pth, aside first, and return its path. The source
+    stays as it is.
 
     Raises Missing, Unsafe (the pickle asks to run code; it is not run), Corrupt or WrongKind, and FileExistsError.
     """
@@ -40,9 +47,17 @@ def convert(source: Path, *, environ: Mapping[str, str], timeout_s: float = TIME
     with tempfile.TemporaryDirectory(dir=source.parent, prefix=".converting-") as folder:
         aside = Path(folder) / target.name
         _unpickle(source, aside, environ, timeout_s)
-        read_checkpoint(aside)
+        _check(aside, source.suffix)
         publish(aside, target)
     return target
+
+
+def _check(made: Path, suffix: str) -> None:
+    """That it is what files of this kind hold. Raises NotAModel."""
+    if suffix != UPSCALER_SUFFIX:
+        read_checkpoint(made)
+    elif (kind := detect(read_header(made)).kind) not in (Kind.UNKNOWN, Kind.CHECKPOINT):
+        raise WrongKind(f"it is {kind}, neither an upscaler nor a checkpoint")
 
 
 def _unpickle(source: Path, target: Path, environ: Mapping[str, str], timeout_s: float) -> None:

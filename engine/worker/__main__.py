@@ -22,6 +22,8 @@ from engine.images import signing_key
 from engine.images.finishing import Finisher
 from engine.models.loading import StableDiffusion, load_stable_diffusion
 from engine.models.registry import Registry
+from engine.models.upscaler import Upscaler, load_upscaler
+from engine.models.upscaler_folder import UpscalerFolder
 from engine.prompts.wildcards import WildcardFolder
 from engine.worker.batching import RowCap
 from engine.worker.device import Device, choose_device
@@ -57,6 +59,7 @@ def main() -> None:
         send=send,
         finisher=Finisher(version=version("darkroom"), watermark=options.watermark, key=key),
         wildcards=WildcardFolder(options.wildcards).lines,
+        load_upscaler=partial(_load_upscaler, UpscalerFolder(options.upscalers), device),
     ).run()
     out.flush()
     os._exit(0)  # the thread that reads commands cannot be asked to stop
@@ -66,6 +69,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m engine.worker", description=__doc__)
     parser.add_argument("--models", type=Path, required=True, help="folder of models")
     parser.add_argument("--wildcards", type=Path, required=True, help="folder of NAME.txt files for prompts")
+    parser.add_argument("--upscalers", type=Path, required=True, help="folder of upscalers")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: as many as cores")
@@ -103,6 +107,10 @@ def _beat(send: partial[None]) -> None:
 
 def _load(registry: Registry, device: Device, name: str) -> StableDiffusion:
     return load_stable_diffusion(name, registry.lookup(name), device)
+
+
+def _load_upscaler(folder: UpscalerFolder, device: Device, name: str) -> Upscaler:
+    return load_upscaler(name, folder.lookup(name), device)
 
 
 if __name__ == "__main__":

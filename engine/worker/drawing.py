@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.frames import Finished
+from engine.hires import drawn_steps
 from engine.wire import GenerationRequest, ImageInfo
 from engine.worker.flight import ImageInFlight
 
@@ -13,8 +14,18 @@ PREVIEW_EVERY_S = 1.0
 
 
 @dataclass(kw_only=True)
+class Plan:
+    """What follows the steps of the first pass, for all pictures: pieces of work, and steps of second passes that have
+    not begun.
+    """
+
+    pieces: int = 0
+    steps: int = 0
+
+
+@dataclass(kw_only=True)
 class Drawing:
-    """A job between `start` and its last frame. Times are the clock's seconds."""
+    """A job between `start` and its last frame. Times are the clock's seconds. `worked` pieces of its plan are done."""
 
     job_id: str
     request: GenerationRequest
@@ -22,6 +33,8 @@ class Drawing:
     images: list[ImageInFlight]
     notices: tuple[str, ...]
     clock: Callable[[], float]
+    plan: Plan = field(default_factory=Plan)
+    worked: float = 0.0
     infos: dict[int, ImageInfo] = field(default_factory=dict)
     began: float = field(init=False)
     _reported: float | None = None
@@ -32,11 +45,11 @@ class Drawing:
 
     @property
     def step(self) -> int:
-        return sum(image.position for image in self.images)
+        return sum(image.position for image in self.images) + round(self.worked)
 
     @property
     def steps(self) -> int:
-        return sum(image.steps for image in self.images)
+        return sum(image.steps for image in self.images) + self.plan.steps + self.plan.pieces
 
     @property
     def seconds(self) -> float:
@@ -45,6 +58,12 @@ class Drawing:
     @property
     def complete(self) -> bool:
         return len(self.infos) == self.request.count
+
+    def begin_second_pass(self, image: ImageInFlight) -> None:
+        """An image goes on as `image`."""
+        assert self.request.hires is not None
+        self.plan.steps -= drawn_steps(self.request, self.request.hires)
+        self.images.append(image)
 
     def report_due(self) -> bool:
         """Whether to say how far it is: at the first and the last step, in between now and then."""

@@ -8,6 +8,8 @@ import torch
 
 from engine.images.canvas import Canvas
 from engine.prompts.conditioning import Conditioning
+from engine.prompts.wildcards import Words
+from engine.wire import Hires
 from engine.worker.held import Held
 
 
@@ -21,6 +23,7 @@ class ImageInFlight:
     step is conditioned on, [rows, tokens, width]: a schedule in the prompt changes it, and its length.
     Where a part of a picture is drawn anew, `canvas` is that picture; `held` keeps its other parts where the network
     sees no mask, and `shown` [1, 5, h, w] is the mask and the known latents for one that does.
+    With `hires` it is the first of two passes.
     """
 
     job_id: str
@@ -35,6 +38,7 @@ class ImageInFlight:
     held: Held | None = None
     shown: torch.Tensor | None = None
     canvas: Canvas | None = None
+    hires: Hires | None = None
     position: int = 0
     estimate: torch.Tensor | None = None
     embedding: torch.Tensor = field(init=False, repr=False)
@@ -53,6 +57,11 @@ class ImageInFlight:
     @property
     def done(self) -> bool:
         return self.position >= self.steps
+
+    @property
+    def words(self) -> Words:
+        """The prompts that it is drawn from, every choice made."""
+        return Words(self.conditioning.prompt, self.conditioning.negative_prompt)
 
     @property
     def timestep(self) -> torch.Tensor:

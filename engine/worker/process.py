@@ -14,8 +14,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from queue import SimpleQueue
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from engine.frames import (
@@ -32,18 +30,23 @@ from engine.frames import (
 from engine.images.finishing import Finisher
 from engine.images.previews import STABLE_DIFFUSION, preview_jpeg
 from engine.models.loading import StableDiffusion
+from engine.models.upscaler import Upscaler
 from engine.prompts import loras
 from engine.prompts.conditioning import Conditioning
 from engine.prompts.wildcards import Lines, no_lines, words_of
+from engine.tasks.process import GivenImage
 from engine.tasks.starting import start_images
 from engine.wire import GenerationRequest, ImageInfo
+from engine.worker.afterwards import Afterwards
 from engine.worker.batching import RowCap
 from engine.worker.device import Device, free_memory
 from engine.worker.drawing import Drawing
 from engine.worker.failures import meaning
 from engine.worker.flight import ImageInFlight
 from engine.worker.notices import notices_of
+from engine.worker.pieces import Work
 from engine.worker.pixels import decode_latents
+from engine.worker.postprocessing import Pixels, no_upscaler
 from engine.worker.shelf import Shelf
 from engine.worker.step_loop import StepLoop
 from engine.worker.writing import write_image
@@ -55,6 +58,13 @@ IN_FLIGHT_ELSEWHERE = 4
 
 
 @dataclass(frozen=True)
+class Resumed:
+    """What a work waited for in a thread is done."""
+
+    work: Work
+
+
+@dataclass(frozen=True)
 class Written:
     """A picture's file is complete, or could not be written."""
 
@@ -63,13 +73,14 @@ class Written:
     result: "Future[ImageInfo]"
 
 
-Inbox = SimpleQueue[Start | Cancel | Stop | Written]
+Inbox = SimpleQueue[Start | Cancel | Stop | Written | Resumed]
 
 
 class Worker:
     """Draws until it is told to stop.
 
-    `load` gives the networks of a model by name and may raise ModelBroken, `wildcards` the options of a file.
+    `load` gives the networks of a model by name and may raise ModelBroken, `wildcards` the options of a file,
+    `load_upscaler` an upscaler by name; it may raise Refusal.
     """
 
     def __init__(
@@ -82,6 +93,7 @@ class Worker:
         send: Callable[[FromWorker], None],
         finisher: Finisher,
         wildcards: Lines = no_lines,
+        load_upscaler: Callable[[str], Upscaler] = no_upscaler,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._place = device.place
@@ -95,6 +107,15 @@ class Worker:
         self._shelf = Shelf(load=load, cap=cap)
         self._drawings: dict[str, Drawing] = {}
         self._undecoded: deque[ImageInFlight] = deque()
+        self._after = Afterwards(
+            load=load_upscaler,
+            aside=lambda work: self._writer.submit(work),
+            wake=lambda work: inbox.put(Resumed(work)),
+            fail=self._fail_drawing,
+            join=lambda drawing, image: self._loop_of(drawing.request.model, drawing.job_id).join(image),
+            write=self._write,
+            report=self._report,
+        )
 
     def run(self) -> None:
         """Work until `stop`. Raises what makes the device unusable, such as a sticky CUDA error."""
@@ -103,6 +124,7 @@ class Worker:
             while self._obey():
                 self._tick()
                 self._decode_one()
+                self._after.pieces.do_one()
 
     # -- commands ---------------------------------------------------------------------------------
 
@@ -116,13 +138,16 @@ class Worker:
                     self._cancel(job_id)
                 case Written() as written:
                     self._file_written(written)
+                case Resumed(work=work):
+                    self._after.pieces.resume(work)
                 case Stop():
                     return False
         return True
 
     @property
     def _idle(self) -> bool:
-        return not self._undecoded and not (self._loop and self._loop.images)
+        drawing = self._undecoded or self._after.pieces.ready
+        return not drawing and not (self._loop and self._loop.images)
 
     def _start(self, command: Start) -> None:
         try:
@@ -136,6 +161,8 @@ class Worker:
 
     def _prepare(self, command: Start) -> Drawing:
         request = command.request
+        if not request.task.draws:
+            return self._after.process_given(command, self._clock)
         model = self._loop_of(request.model, command.job).model
         lines = functools.cache(self._wildcards)  # a file is read once for a job
         conditionings = [self._conditioning(model, request, index, lines) for index in range(request.count)]
@@ -147,6 +174,7 @@ class Worker:
             images=images,
             notices=notices_of(model, images),
             clock=self._clock,
+            plan=self._after.plan(request, images[0]),
         )
 
     def _conditioning(
@@ -180,6 +208,7 @@ class Worker:
         if self._loop is not None:
             self._loop.leave(job_id)
         self._undecoded = deque(image for image in self._undecoded if image.job_id != job_id)
+        self._after.pieces.leave(job_id)
         return self._drawings.pop(job_id, None) is not None
 
     # -- drawing ----------------------------------------------------------------------------------
@@ -191,12 +220,20 @@ class Worker:
         for image, error in tick.failed:
             self._fail_drawing(image.job_id, error)
         for job_id in dict.fromkeys(image.job_id for image in tick.advanced):
-            if (drawing := self._drawings.get(job_id)) is not None and drawing.report_due():
+            if (drawing := self._drawings.get(job_id)) is not None:
                 self._report(drawing, next(i for i in tick.advanced if i.job_id == job_id))
-        self._undecoded.extend(i for i in tick.advanced if i.done and i.job_id in self._drawings)
+        for image in tick.advanced:
+            if image.done and (drawing := self._drawings.get(image.job_id)) is not None:
+                if image.hires is None:
+                    self._undecoded.append(image)
+                else:
+                    self._after.draw_again(self._loop.model, drawing, image)
 
-    def _report(self, drawing: Drawing, image: ImageInFlight) -> None:
-        preview = self._preview(image) if drawing.preview_due() else None
+    def _report(self, drawing: Drawing, image: ImageInFlight | None = None) -> None:
+        """Say how far a drawing is, where it is time to; with a preview of `image`."""
+        if not drawing.report_due():
+            return
+        preview = self._preview(image) if image is not None and drawing.preview_due() else None
         self._send(Progress(job=drawing.job_id, step=drawing.step, steps=drawing.steps, preview=preview))
 
     def _preview(self, image: ImageInFlight) -> str:
@@ -216,11 +253,10 @@ class Worker:
         except Exception as error:
             self._fail_drawing(image.job_id, error)
         else:
-            self._write(drawing, image, pixels)
+            self._after.process(drawing, image, pixels)
 
-    def _write(self, drawing: Drawing, image: ImageInFlight, pixels: npt.NDArray[np.uint8]) -> None:
-        assert self._loop is not None
-        hash_ = self._loop.model.hash
+    def _write(self, drawing: Drawing, image: ImageInFlight | GivenImage, pixels: Pixels) -> None:
+        hash_ = self._loop.model.hash if self._loop is not None and drawing.request.task.draws else ""
         future = self._writer.submit(write_image, self._finisher, drawing, image, pixels, hash_)
         future.add_done_callback(lambda done: self._inbox.put(Written(image.job_id, image.index, done)))
 

@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from engine.images.encoding import write
 from engine.images.finishing import Finisher
-from engine.prompts.wildcards import Words
+from engine.tasks.process import GivenImage
 from engine.wire import MEDIA_TYPES, ImageInfo
 from engine.worker.drawing import Drawing
 from engine.worker.flight import ImageInFlight
@@ -14,23 +14,23 @@ from engine.worker.flight import ImageInFlight
 def write_image(
     finisher: Finisher,
     drawing: Drawing,
-    image: ImageInFlight,
+    image: ImageInFlight | GivenImage,
     pixels: npt.NDArray[np.uint8],
     model_hash: str,
 ) -> ImageInfo:
     """Finish and write one picture of RGB pixels [H, W, 3]. Raises OSError."""
     request = drawing.request
-    words = Words(image.conditioning.prompt, image.conditioning.negative_prompt)
-    if image.canvas is not None:
-        pixels = image.canvas.finished(pixels)
+    canvas = None if request.post else image.canvas  # which what is done afterwards has no use for any more
+    if canvas is not None:
+        pixels = canvas.finished(pixels)
     content, text = finisher.finish(
         pixels,
         request,
         seed=image.seed,
         variation_seed=request.image_variation_seed(image.index),
         model_hash=model_hash,
-        words=words,
-        kept=None if image.canvas is None else image.canvas.kept,
+        words=image.words,
+        kept=None if canvas is None else canvas.kept,
     )
     sha256, size = write(drawing.folder / f"{image.index}.{request.format}", content)
     return ImageInfo(

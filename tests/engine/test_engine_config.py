@@ -164,6 +164,7 @@ def test_the_worker_gets_the_settings_and_none_of_the_secrets(tmp_path: Path) ->
     assert argv[3:] == [
         *("--models", str(tmp_path.resolve())),
         *("--wildcards", str(tmp_path.resolve() / "data" / "wildcards")),
+        *("--upscalers", str(tmp_path.resolve() / "data" / "upscalers")),
         *("--device", "auto"),
         *("--dtype", "auto"),
         *("--threads", "2"),

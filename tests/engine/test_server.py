@@ -242,7 +242,7 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
         {"task": "upscale"},
         "invalid_field",
         "task",
-        "task must be one of txt2img, img2img, inpaint or outpaint; it was 'upscale'.",
+        "task must be one of txt2img, img2img, inpaint, outpaint or process; it was 'upscale'.",
     ),
 ]
 REFUSED_WITH_IMAGE: list[tuple[dict[str, Any], bytes, int, str]] = [
