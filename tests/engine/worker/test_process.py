@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Queue, SimpleQueue
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ DEADLINE_S = 30
 class Front:
     """What the front does to a worker, over queues instead of pipes."""
 
-    def __init__(self, folder: Path, model: StableDiffusion) -> None:
+    def __init__(self, folder: Path, model: StableDiffusion, **options: Any) -> None:
         self.folder, self.model = folder, model
         self.inbox: Inbox = SimpleQueue()
         self.frames: Queue[FromWorker] = Queue()
@@ -48,6 +49,7 @@ class Front:
             send=self.frames.put,
             finisher=Finisher(version="0.1.0"),
             wildcards=lambda name: {"animal": ("hamster",), "film": ("<lora:grain:1>",)}.get(name, ()),
+            **options,
         )
         self.thread = threading.Thread(target=self.worker.run)
 
