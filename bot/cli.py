@@ -26,6 +26,7 @@ from bot.generate import format_of, generate_alone
 from bot.given import Given
 from bot.jobs.ports import EngineError
 from bot.launcher import ChildGaveUp, Launcher, bot_child, engine_child
+from bot.postprocess import Postprocess
 from bot.redraw import Redraw
 from bot.requests import Options
 
@@ -103,10 +104,12 @@ def playground(
 
 @app.command()
 def generate(
-    prompt: Annotated[str, typer.Option(help="What to draw.")],
     out: Annotated[
         Path, typer.Option(help="The file to write: .png, .jpg or .webp; several become NAME-0, NAME-1, …")
     ],
+    prompt: Annotated[
+        str, typer.Option(help="What to draw; not needed where a picture is only processed.")
+    ] = "",
     negative_prompt: Annotated[str, typer.Option(help="What not to draw.")] = "",
     init_image: Annotated[Path | None, typer.Option(help="A picture to start from.")] = None,
     strength: Annotated[float | None, typer.Option(help="How much of it is drawn anew, 0.05 to 1.")] = None,
@@ -136,6 +139,13 @@ def generate(
     sampler: Annotated[str | None, typer.Option(help="Such as euler_a or 'DPM++ 2M'.")] = None,
     schedule: Annotated[str | None, typer.Option(help="Such as karras.")] = None,
     model: Annotated[str | None, typer.Option(help="The model's name.")] = None,
+    hires: Annotated[
+        str | None, typer.Option(help="Draw it again so much larger, such as 2 or 1.5:lanczos.")
+    ] = None,
+    upscale: Annotated[str | None, typer.Option(help="Enlarge it, such as lanczos or x4plus:2.")] = None,
+    post: Annotated[
+        list[str] | None, typer.Option(help="Process it, such as 'sharpen amount=1'; may be repeated.")
+    ] = None,
     config: Config = None,
 ) -> None:
     """Draw without any chat."""
@@ -164,10 +174,12 @@ def generate(
         sampler=sampler,
         schedule=schedule,
         model=model,
+        postprocess=Postprocess(upscale=upscale, steps=tuple(post or ()), hires=hires),
         format=_check(lambda: format_of(out)),
     )
     drawing = generate_alone(
         models=_models(settings),
+        upscalers=Path(str(settings.engine.get("upscalers") or settings.paths.data / "upscalers")).absolute(),
         signing_key=_signing_key(settings),
         config=config,
         options=options,

@@ -24,16 +24,24 @@ LOOK_EVERY_S = 0.1
 
 
 async def generate_alone(
-    *, models: Path, signing_key: Path, config: Path | None, options: Options, given: Given, out: Path
+    *,
+    models: Path,
+    upscalers: Path,
+    signing_key: Path,
+    config: Path | None,
+    options: Options,
+    given: Given,
+    out: Path,
 ) -> list[Path]:
     """Draw what was chosen with an engine of its own, and write it as `generate` does. Raises the same, and those
     of `own_engine`, OSError and Refused for what was given.
     """
     with tempfile.TemporaryDirectory(prefix="darkroom-") as folder:
-        async with own_engine(models=models, signing_key=signing_key, config=config) as engine:
+        async with own_engine(
+            models=models, upscalers=upscalers, signing_key=signing_key, config=config
+        ) as engine:
             capabilities = await engine.capabilities()
-            keep_size = options.redraw.asked
-            given = await given.checked(Path(folder), capabilities.limits, keep_size=keep_size)
+            given = await given.checked(Path(folder), capabilities.limits, keep_size=options.keeps_size)
             options = replace(options, image=given.size)
             request = build(options, capabilities, owner="", random_seed=secrets.randbelow(MAX_SEED + 1))
             with progress_bar() as progress:
@@ -41,7 +49,9 @@ async def generate_alone(
 
 
 @asynccontextmanager
-async def own_engine(*, models: Path, signing_key: Path, config: Path | None) -> AsyncIterator[EngineClient]:
+async def own_engine(
+    *, models: Path, upscalers: Path, signing_key: Path, config: Path | None
+) -> AsyncIterator[EngineClient]:
     """An engine on a free port with a spool of its own, for as long as the block runs.
 
     Raises ChildGaveUp where it cannot start, TimeoutError where it does not answer.
@@ -50,7 +60,11 @@ async def own_engine(*, models: Path, signing_key: Path, config: Path | None) ->
         url, token = f"http://127.0.0.1:{free_port()}", secrets.token_urlsafe(32)
         level = os.environ.get("DARKROOM_LOG__LEVEL", "WARNING")
         private = private_link(url=url, token=token, data=Path(data), models=models, signing_key=signing_key)
-        environment = {**private, "DARKROOM_LOG__LEVEL": level}
+        environment = {
+            **private,
+            "DARKROOM_ENGINE__UPSCALERS": str(upscalers),
+            "DARKROOM_LOG__LEVEL": level,
+        }
         file = ["--config", str(config)] if config else []
         launcher = Launcher(children=[engine_child(config=file, environment=environment)])
         launched = asyncio.create_task(launcher.run(), name="launcher")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from rapidfuzz import fuzz, process
 
 from bot.errors import Refused
+from bot.postprocess import Postprocess
 from bot.redraw import MEANING, OUTPAINT_STRENGTH, PLAIN, Redraw
 from engine.wire import (
     MAX_SEED,
@@ -57,10 +58,23 @@ class Options:
     redraw: Redraw = field(default_factory=Redraw)
     variation_seed: int | None = None
     variation_strength: float | None = None
+    postprocess: Postprocess = field(default_factory=Postprocess)
+
+    @property
+    def keeps_size(self) -> bool:
+        """Whether the result has the input's own pixels, so that it must not be shrunk before it is sent."""
+        return self.redraw.asked or self.only_processed
+
+    @property
+    def only_processed(self) -> bool:
+        """Whether nothing is to be drawn."""
+        return self.postprocess.asked and not self.prompt.strip() and not self.redraw.asked
 
 
 def build(options: Options, capabilities: Capabilities, *, owner: str, random_seed: int) -> GenerationRequest:
     """The complete request. `random_seed` is used where the person chose none. Raises Refused."""
+    if options.only_processed and options.image is not None:
+        return options.postprocess.alone(capabilities, owner=owner, format=options.format)
     limits = capabilities.limits
     task = options.redraw.task(has_image=options.image is not None)
     model = find_model(options.model, capabilities, task)
@@ -89,6 +103,7 @@ def build(options: Options, capabilities: Capabilities, *, owner: str, random_se
         variation_seed=_variation_seed(options),
         variation_strength=_between("variation_strength", options.variation_strength, 0, 0, 1),
         **options.redraw.fields(limits),
+        **options.postprocess.fields(capabilities),
     )
 
 
