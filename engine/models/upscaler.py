@@ -73,13 +73,20 @@ def _read(path: Path) -> ImageModelDescriptor[torch.nn.Module]:
     except Exception:  # whatever wrong shapes provoke in forty architectures
         log.exception("%s could not be loaded", path.name)
         raise WrongKind("its tensors do not fit together") from None
-    if not isinstance(network, ImageModelDescriptor) or network.purpose not in ("SR", "Restoration"):
-        raise WrongKind(f"it is for {network.purpose}, not an upscaler")
+    _check(network)
+    return network
+
+
+def _check(network: ImageModelDescriptor[torch.nn.Module]) -> None:
+    """That it makes a coloured picture of a coloured picture. Raises WrongKind."""
+    if not isinstance(network, ImageModelDescriptor):
+        raise WrongKind("it fills holes in pictures and is no upscaler")
+    if network.purpose == "FaceSR":
+        raise WrongKind("it restores faces, which Darkroom does not find in a picture yet")
     if (network.input_channels, network.output_channels) != (COLOURS, COLOURS):
         raise WrongKind(
-            f"it takes {network.input_channels} channels and gives {network.output_channels}, not 3"
+            f"it takes {network.input_channels} channels and gives {network.output_channels}, not {COLOURS}"
         )
-    return network
 
 
 def _dtype(network: ImageModelDescriptor[torch.nn.Module], device: Device) -> torch.dtype:

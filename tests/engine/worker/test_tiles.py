@@ -1,5 +1,6 @@
 """Upscalers: what is read, what is refused, and that nobody sees the tiles."""
 
+import sys
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+from safetensors.torch import save_file
 from spandrel import ImageModelDescriptor, ModelLoader
 
 from engine.errors import Refusal
@@ -81,8 +83,6 @@ class Crowded:
         self.handling: list[bool] = []
 
     def enlarge(self, pixels: torch.Tensor) -> torch.Tensor:
-        import sys
-
         self.handling.append(sys.exc_info()[0] is not None)
         if pixels.shape[-1] * pixels.shape[-2] > self._room:
             raise torch.OutOfMemoryError("CUDA out of memory")
@@ -123,13 +123,22 @@ def test_half_precision_is_used_where_the_network_bears_it(tmp_path: Path, photo
     assert all_of(enlarged(upscaler, photo, side=64))[1].shape == (180, 262, 3)
 
 
+def test_a_face_restorer_is_named_and_not_taken_for_an_upscaler(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_tiny_upscaler(tmp_path / "faces.safetensors")  # spandrel knows GFPGAN in its full 350 MB alone
+    monkeypatch.setattr(ImageModelDescriptor, "purpose", property(lambda _: "FaceSR"))
+    with pytest.raises(
+        Refusal, match="'faces' cannot be used: it restores faces, which Darkroom does not find"
+    ):
+        load_upscaler("faces", tmp_path / "faces.safetensors", EXACT)
+
+
 def test_a_broken_file_and_one_of_another_kind_are_named(tmp_path: Path) -> None:
     make_tiny_upscaler(tmp_path / "short.safetensors")
     make_tiny_upscaler(tmp_path / "grey.safetensors", colours=1)
     content = (tmp_path / "short.safetensors").read_bytes()
     (tmp_path / "short.safetensors").write_bytes(content[:-100])
-    from safetensors.torch import save_file
-
     save_file({"a.weight": torch.zeros(3, 3)}, tmp_path / "other.safetensors")
     says = {
         "short": "it ends 100 bytes too early: copy or download it again",
