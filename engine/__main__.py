@@ -72,23 +72,29 @@ def worker_argv(settings: config.Settings) -> list[str]:
         *("--device", engine.device),
         *("--dtype", engine.dtype),
         *("--threads", str(engine.threads)),
-        *("--max-rows", str(engine.max_rows)),
+        *("--max-rows", "1" if engine.reproducible else str(engine.max_rows)),
+        *("--speed", engine.speed),
+        *("--caps", str(settings.caps_file.resolve())),
         f"--watermark={engine.watermark}",  # it may begin with a dash
         *(("--signing-key", str(key.resolve())) if (key := settings.signing_key_file) else ()),
     ]
 
 
-def worker_environ(environ: Mapping[str, str]) -> dict[str, str]:
-    """The worker's environment: without our secrets, and without the way to the model hub."""
+def worker_environ(environ: Mapping[str, str], compiled: Path) -> dict[str, str]:
+    """The worker's environment: without our secrets, and without the way to the model hub.
+
+    `compiled` is the folder where torch keeps what it compiled.
+    """
     kept = {name: value for name, value in environ.items() if not name.startswith(config.ENV_PREFIX)}
-    return kept | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+    offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    return kept | offline | {"PYTHONUNBUFFERED": "1", "TORCHINDUCTOR_CACHE_DIR": str(compiled)}
 
 
 async def serve(settings: config.Settings, *, token: str, worker_argv: Sequence[str]) -> None:
     """Compose and run the front until SIGTERM or SIGINT, then drain. Raises Unavailable."""
     worker = LocalWorker(
         worker_argv,
-        environ=worker_environ(os.environ),
+        environ=worker_environ(os.environ, settings.compiled_folder.resolve()),
         step_timeout_s=settings.engine.step_timeout_s,
         load_timeout_s=settings.engine.load_timeout_s,
         clock=time.monotonic,

@@ -65,6 +65,8 @@ class Engine(Table):
     max_rows: int = Field(
         0, ge=0, le=256
     )  # rows of one forward pass; 0: measured. One picture is never split
+    reproducible: bool = False  # one image a tick: the same request draws the same bits on this machine
+    speed: Literal["exact", "balanced"] = "exact"  # balanced compiles the networks
     queue: int = Field(100, ge=1, le=1000)  # jobs that wait; more are refused until one is drawn
     spool_hours: float = Field(24, gt=0, le=24 * 30)  # how long a finished picture is kept for the bot
     step_timeout_s: float = Field(300, gt=0)  # a worker that makes no step for so long is restarted
@@ -149,6 +151,16 @@ class Settings(Table):
         if not self.engine.sign:
             return None
         return Path(self.engine.signing_key) if self.engine.signing_key else self.paths.data / "signing.pem"
+
+    @property
+    def caps_file(self) -> Path:
+        """Where the worker keeps what it measured about this machine."""
+        return self.paths.data / "row-caps.json"
+
+    @property
+    def compiled_folder(self) -> Path:
+        """Where torch keeps what it compiled, for the next start."""
+        return self.paths.data / "compiled"
 
     @property
     def token_file(self) -> Path:

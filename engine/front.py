@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from engine import frames, wire
+from engine import estimates, frames, wire
 from engine.catalogue import Catalogue
 from engine.errors import Refusal
 from engine.images.inputs import Inputs, decode_inputs
@@ -27,7 +27,6 @@ from engine.validation import completed, validate
 log = logging.getLogger(__name__)
 
 SWEEP_S = 600.0
-ETA_MOVED = 0.2  # people are told a new time when it is so much off, and not at every step
 RETRY_S = 10.0  # when to come back, where nothing was measured yet
 
 
@@ -206,7 +205,7 @@ class Front:
             wire.Progress(
                 step=event.step,
                 steps=event.steps,
-                eta_s=self._pace.seconds(self._shared_cost(job)),
+                eta_s=self._pace.seconds(estimates.shared_cost(job, self._running.values())),
                 preview=event.preview,
             )
         )
@@ -266,7 +265,7 @@ class Front:
         known = self._jobs.get(job_id)
         if known and known.fingerprint != fingerprint:
             raise Refusal("conflict", "The id belongs to a job with other content.")
-        return known if known and not _may_pass(known) else None
+        return known if known and not known.may_pass else None
 
     async def _open_folder(self, job_id: str, inputs: Inputs) -> Path | None:
         try:
@@ -307,24 +306,8 @@ class Front:
         return ticket.model in (None, self._loaded) and images + count <= health.in_flight
 
     def _announce(self) -> None:
-        """Tell each waiting job its place and time, where either changed enough to be worth saying."""
-        cost = sum(self._left_of(job) for job in self._running.values())
-        for position, ticket in enumerate(self._queue.order(self._loaded), start=1):
-            cost += ticket.cost
-            queued = wire.Queued(position=position, eta_s=self._pace.seconds(cost))
-            events = self._jobs[ticket.job_id].log
-            told = events.newest(wire.Queued)
-            if told is None or told.position != position or _moved(told.eta_s, queued.eta_s):
-                events.add(queued)
-
-    def _shared_cost(self, job: Job) -> float:
-        """What is drawn until this job is done: its own rest, and as much of those that share its ticks."""
-        left = self._left_of(job)
-        return sum(min(left, self._left_of(each)) for each in self._running.values())
-
-    @staticmethod
-    def _left_of(job: Job) -> float:
-        return job.cost * (1 - job.share)
+        running = self._running.values()
+        estimates.announce(self._queue.order(self._loaded), self._jobs, running=running, pace=self._pace)
 
     async def _sweep_now_and_then(self) -> None:
         while True:
@@ -336,15 +319,3 @@ class Front:
         for job in list(self._jobs.values()):
             if job.log.terminal and self._spool.expired(job.ended_at):
                 await self.release(job.id)
-
-
-def _moved(told: float | None, now: float | None) -> bool:
-    """Whether a time is known now, or is a fifth away from what was said."""
-    if told is None or now is None:
-        return (told is None) != (now is None)
-    return abs(now - told) > ETA_MOVED * max(told, 1.0)
-
-
-def _may_pass(job: Job) -> bool:
-    """Whether the job failed in a way that a second try may not."""
-    return isinstance(job.log.terminal, wire.Failed) and job.log.terminal.error.retryable

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from engine.queue import cost_of
-from engine.wire import TERMINAL, Event, Finished, GenerationRequest, WireModel
+from engine.wire import TERMINAL, Event, Failed, Finished, GenerationRequest, WireModel
 
 E = TypeVar("E", bound=WireModel)
 
@@ -75,6 +75,16 @@ class Job:
     @property
     def finished(self) -> Finished | None:
         return self.log.terminal if isinstance(self.log.terminal, Finished) else None
+
+    @property
+    def left(self) -> float:
+        """Of its cost, what is not drawn yet."""
+        return self.cost * (1 - self.share)
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether it failed in a way that a second try may not."""
+        return isinstance(self.log.terminal, Failed) and self.log.terminal.error.retryable
 
 
 def fingerprint_of(request: GenerationRequest, input_image: bytes | None, mask: bytes | None = None) -> str:

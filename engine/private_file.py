@@ -1,5 +1,6 @@
 """Secrets in files: complete when they appear, for their owner alone, and never written over."""
 
+import contextlib
 import os
 import secrets
 import time
@@ -12,8 +13,9 @@ def create(path: Path, text: str) -> None:
     """Make the file with mode 0600; where it is there already it stays as it is. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in path.parent.glob(f"{path.name}.{16 * '[0-9a-f]'}"):
-        if time.time() - left.stat().st_mtime > ABANDONED_S:
-            left.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # it was not abandoned: its program is just done with it
+            if time.time() - left.stat().st_mtime > ABANDONED_S:
+                left.unlink()
     aside = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

@@ -11,8 +11,9 @@ from engine.models.checkpoint import SUFFIX, read_checkpoint
 from engine.models.digests import Digests
 from engine.models.fault import Corrupt, Missing, NotAModel, Unsafe, WrongKind
 from engine.models.header import read_header
+from engine.models.layout import read_layout
 from engine.models.publishing import publish
-from engine.models.registry import PICKLES, WEIGHTS, Entry, Registry, weight_files
+from engine.models.registry import PICKLES, Entry, Registry, weight_files
 
 HEADINGS = ("NAME", "FAMILY", "KIND", "PREDICTS", "SIZE", "SHA-256", "USABLE")
 SHOWN_DIGITS = 10  # of a digest: as many as the infotext has
@@ -68,7 +69,8 @@ class Inventory:
         if entry.fault is not None:
             raise entry.fault
         if entry.checkpoint is None:
-            count = sum(len(self._check_part(entry.place, part)) for part in WEIGHTS)
+            parts = read_layout(entry.place).parts
+            count = sum(len(self._check_part(entry.place, part)) for part in parts)
             return [f"{name} is whole: {count} files of weights, {_size(entry.place)}."]
         known, digest = self._digests.known(entry.place), self._digests.read(entry.place)
         if known not in (None, digest):

@@ -11,15 +11,17 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from transformers import CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from engine.models.card import Card, read_card
 from engine.models.checkpoint import read_checkpoint
 from engine.models.digests import Digests
 from engine.models.fault import NotAModel
+from engine.models.layout import Layout, read_layout
 from engine.models.registry import weight_files
 from engine.models.single_file import load_parts
 from engine.prompts.encoding import PromptEncoder
+from engine.prompts.sdxl import AESTHETIC_SCORES, SdxlPromptEncoder
 from engine.worker.device import Device
 
 log = logging.getLogger(__name__)
@@ -31,7 +33,7 @@ class ModelBroken(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class StableDiffusion:
-    """A loaded Stable Diffusion 1.x or 2.x: networks on the device, scheduler as configuration only.
+    """A loaded Stable Diffusion 1.x, 2.x or XL: networks on the device, scheduler as configuration only.
 
     `hash` is the first ten hex digits of the SHA-256 of the UNet's weights, for infotext; of several
     shards, of their digests one after the other; of a single file, of all of it.
@@ -53,7 +55,7 @@ class StableDiffusion:
 
 
 def load_stable_diffusion(name: str, place: Path, device: Device) -> StableDiffusion:
-    """Load a diffusers `StableDiffusionPipeline` folder, or a single-file checkpoint.
+    """Load a folder in diffusers' layout, or a single-file checkpoint.
 
     Raises ModelBroken naming the part that failed.
     """
@@ -89,20 +91,45 @@ def _of_file(name: str, path: Path, device: Device) -> StableDiffusion:
 
 
 def _of_folder(name: str, folder: Path, device: Device) -> StableDiffusion:
+    layout = _layout(name, folder)
+    vae = _network(name, folder, "vae", AutoencoderKL, device)
     return StableDiffusion(
         name=name,
         hash=_weights_hash(name, folder),
         device=device,
-        prompts=PromptEncoder(
-            tokenizer=_part(name, folder, "tokenizer", CLIPTokenizer),
-            text_encoder=_network(name, folder, "text_encoder", CLIPTextModel, device),
-            device=device.place,
-        ),
+        prompts=_prompts(name, folder, layout, device),
         unet=_network(name, folder, "unet", UNet2DConditionModel, device),
-        vae=_network(name, folder, "vae", AutoencoderKL, device),
+        vae=_unoverflowing(vae) if layout.is_sdxl else vae,
         scheduler_config=_scheduler_config(name, folder),
         card=_card(name, folder),
     )
+
+
+def _prompts(name: str, folder: Path, layout: Layout, device: Device) -> PromptEncoder:
+    tokenizers = [_part(name, folder, part, CLIPTokenizer) for part in layout.tokenizers]
+    kinds = {"text_encoder": CLIPTextModel, "text_encoder_2": CLIPTextModelWithProjection}
+    encoders = [_network(name, folder, part, kinds[part], device) for part in layout.text_encoders]
+    if not layout.is_sdxl:
+        return PromptEncoder(tokenizer=tokenizers[0], text_encoder=encoders[0], device=device.place)
+    return SdxlPromptEncoder(
+        tokenizers=tokenizers,
+        text_encoders=encoders,
+        device=device.place,
+        zeroes_empty=layout.zeroes_empty,
+        scores=AESTHETIC_SCORES if layout.is_refiner else None,
+    )
+
+
+def _unoverflowing(vae: Any) -> Any:
+    """SDXL's autoencoder overflows in half precision, unless its configuration says that it does not."""
+    return vae.float() if vae.dtype is torch.float16 and vae.config.force_upcast else vae
+
+
+def _layout(name: str, folder: Path) -> Layout:
+    try:
+        return read_layout(folder)
+    except NotAModel as error:
+        raise _unusable(name, error) from error
 
 
 def _part(name: str, folder: Path, part: str, kind: Any, **options: Any) -> Any:

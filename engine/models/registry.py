@@ -1,7 +1,7 @@
 """The models of this engine: names, the folders and files behind them, and what a person may choose. No torch.
 
-A model is a subfolder of the models folder in diffusers' layout with a `model_index.json` of class
-StableDiffusionPipeline or StableDiffusionInpaintPipeline, or a single `.safetensors` file with a whole checkpoint.
+A model is a subfolder of the models folder in diffusers' layout, with a `model_index.json` of a class that
+`engine/models/layout.py` names, or a single `.safetensors` file with a whole checkpoint.
 Its card says more about it (`engine/models/card.py`). Blocking: call from a thread.
 """
 
@@ -19,6 +19,7 @@ from engine.models.card import read_card
 from engine.models.checkpoint import SUFFIX, Checkpoint, read_checkpoint
 from engine.models.fault import NotAModel, Unsafe, WrongKind
 from engine.models.json_file import read_json
+from engine.models.layout import read_layout
 from engine.wire import (
     SIDE_MULTIPLE,
     Defaults,
@@ -34,15 +35,16 @@ log = logging.getLogger(__name__)
 DEMO = "demo"  # the model that ships
 DEMO_FOLDER = Path(__file__).parents[1] / "demo" / "model"
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._ -]{0,127}"
-PIPELINES = ("StableDiffusionPipeline", "StableDiffusionInpaintPipeline")
 FAMILIES = {768: "sd1", 1024: "sd2"}  # by the width of the text encoder: CLIP ViT-L, OpenCLIP ViT-H
 TASKS = {  # by the channels that the network takes
     4: (Task.TXT2IMG, Task.IMG2IMG, Task.INPAINT, Task.OUTPAINT),
     9: (Task.INPAINT, Task.OUTPAINT),  # latents, mask and masked picture: it draws nothing without a mask
 }
+REFINER_TASKS = TASKS[4][1:]  # it was trained on the last steps alone, and cannot begin a picture
 PICKLES = (".ckpt", ".pt", ".pth")
 WEIGHTS = {  # by part of the pipeline, as diffusers and transformers name their files
     "text_encoder": "model",
+    "text_encoder_2": "model",
     "unet": "diffusion_pytorch_model",
     "vae": "diffusion_pytorch_model",
 }
@@ -185,27 +187,33 @@ def _info(name: str, checkpoint: Checkpoint) -> ModelInfo:
 
 
 def _read(folder: Path, name: str) -> ModelInfo:
-    if read_json(folder, "model_index.json").get("_class_name") not in PIPELINES:
-        raise NotAModel(f"it is no {' or '.join(PIPELINES)}")
-    for part in WEIGHTS:
+    layout = read_layout(folder)
+    for part in layout.parts:
         weight_files(folder, part)
     unet, vae = read_json(folder, "unet/config.json"), read_json(folder, "vae/config.json")
     if (tasks := TASKS.get(_as_int(unet.get("in_channels")))) is None:
         raise NotAModel(f"its network does not take {' or '.join(map(str, TASKS))} channels")
+    if layout.is_refiner:
+        tasks = REFINER_TASKS
+    family = "sdxl" if layout.is_sdxl else FAMILIES.get(_as_int(unet.get("cross_attention_dim")), "sd")
     card = read_card(folder)
     return ModelInfo(
         name=name,
         title=card.title or name,
-        family=FAMILIES.get(_as_int(unet.get("cross_attention_dim")), "sd"),
+        family=family,
         tasks=tasks,
-        defaults=_defaults(_native_side(unet, vae), _of_tasks(tasks) | card.defaults),
+        defaults=_defaults(_native_side(unet, vae), _of_family(family) | _of_tasks(tasks) | card.defaults),
         notice=card.notice,
     )
 
 
 def _of_tasks(tasks: tuple[Task, ...]) -> dict[str, Any]:
     """Inpainting networks see the masked part's surroundings, and were trained to draw it from noise alone."""
-    return {} if Task.TXT2IMG in tasks else {"strength": 1.0}
+    return {"strength": 1.0} if tasks == TASKS[9] else {}
+
+
+def _of_family(family: str) -> dict[str, Any]:
+    return {"guidance_scale": 5.0} if family == "sdxl" else {}  # as diffusers' pipeline has it
 
 
 def _native_side(unet: dict[str, Any], vae: dict[str, Any]) -> int:

@@ -8,6 +8,8 @@ import torch
 from engine.prompts import composition, loras, schedules
 from engine.prompts.chunks import Chunk
 
+Size = tuple[int, int]  # width and height of a picture, in pixels
+
 
 class Reading(Protocol):
     @property
@@ -22,7 +24,12 @@ class Encoder(Protocol):
     """`engine.prompts.encoding.PromptEncoder`, as far as it is needed here."""
 
     def read(self, text: str) -> Reading: ...
-    def embed(self, text: str, *, chunks: int, clip_skip: int) -> torch.Tensor: ...
+    def embed(
+        self, text: str, *, chunks: int, clip_skip: int, unconditional: bool = False
+    ) -> torch.Tensor: ...
+    def added(
+        self, text: str, *, clip_skip: int, size: Size, unconditional: bool
+    ) -> dict[str, torch.Tensor]: ...
 
 
 class Conditioning:
@@ -47,7 +54,8 @@ class Conditioning:
         self._unconditional = []
         if guided or len(parts) > 1:
             self._unconditional.append(schedules.parse(loras.take_out(negative_prompt)[0]))
-        self._newest: tuple[list[str], torch.Tensor] | None = None
+        self._told: tuple[tuple[list[tuple[str, bool]], Size], dict[str, torch.Tensor]] | None = None
+        self._newest: tuple[list[tuple[str, bool]], torch.Tensor] | None = None
 
     @property
     def rows(self) -> int:
@@ -60,12 +68,38 @@ class Conditioning:
 
         All are as long as the longest: empty chunks follow the others, since a pass has one length.
         """
-        texts = [each.at(step, steps) for each in (*self._unconditional, *self._conditional)]
+        texts = self._texts(step, steps)
         if self._newest is None or self._newest[0] != texts:
-            chunks = max(len(self._encoder.read(text).chunks) for text in texts)
-            rows = [self._encoder.embed(text, chunks=chunks, clip_skip=self._clip_skip) for text in texts]
+            chunks = max(len(self._encoder.read(text).chunks) for text, _ in texts)
+            rows = [
+                self._encoder.embed(
+                    text, chunks=chunks, clip_skip=self._clip_skip, unconditional=unconditional
+                )
+                for text, unconditional in texts
+            ]
             self._newest = (texts, torch.cat(rows))
         return self._newest[1]
+
+    @torch.inference_mode()
+    def added(self, step: int, steps: int, size: Size) -> dict[str, torch.Tensor]:
+        """What the network is told besides, for a picture of `size`: by diffusers' names, [rows, …] each.
+
+        Only SDXL is told anything: `text_embeds` and `time_ids`.
+        """
+        key = self._texts(step, steps), size
+        if self._told is None or self._told[0] != key:
+            rows = [
+                self._encoder.added(text, clip_skip=self._clip_skip, size=size, unconditional=unconditional)
+                for text, unconditional in key[0]
+            ]
+            self._told = (key, {name: torch.cat([row[name] for row in rows]) for name in rows[0]})
+        return self._told[1]
+
+    def _texts(self, step: int, steps: int) -> list[tuple[str, bool]]:
+        """The text of each row at this step, and whether it is the unconditional one."""
+        return [(each.at(step, steps), True) for each in self._unconditional] + [
+            (each.at(step, steps), False) for each in self._conditional
+        ]
 
     def combine(self, prediction: torch.Tensor, guidance_scale: float) -> torch.Tensor:
         """The rows' predictions as one, [1, 4, h, w]: u + Σ weight × scale × (c - u)."""

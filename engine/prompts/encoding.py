@@ -12,7 +12,7 @@ import torch
 
 from engine.errors import Refusal
 from engine.prompts.chunks import Chunk, Token, fill
-from engine.prompts.conditioning import Conditioning
+from engine.prompts.conditioning import Conditioning, Size
 from engine.prompts.emphasis import Span, sections
 from engine.prompts.limits import MAX_CHUNKS
 from engine.prompts.recent import Recent
@@ -47,21 +47,34 @@ class PromptEncoder:
         `clip_skip` as A1111 counts: 1 is the layer that the model was trained with, each more is one layer
         earlier (diffusers' `clip_skip` is one less). Raises Refusal invalid_field where there is no such layer.
         """
-        layers = self._text_encoder.config.num_hidden_layers
+        layers = self._layers
         if clip_skip > layers:
             message = f"clip_skip must be at most {layers} with this model; it was {clip_skip}."
             raise Refusal("invalid_field", message, field="clip_skip")
         return Conditioning(self, prompt, negative_prompt, guided=guided, clip_skip=clip_skip)
 
+    @property
+    def _layers(self) -> int:
+        return int(self._text_encoder.config.num_hidden_layers)
+
     def read(self, text: str) -> Reading:
         """How a text with emphasis is cut into chunks."""
         return self._readings.get(text, lambda: self._read(text))
 
-    def embed(self, text: str, *, chunks: int, clip_skip: int) -> torch.Tensor:
-        """A text's embedding, [1, 77 × chunks, width]; where it has fewer, empty chunks follow."""
+    def embed(self, text: str, *, chunks: int, clip_skip: int, unconditional: bool = False) -> torch.Tensor:
+        """A text's embedding, [1, 77 × chunks, width]; where it has fewer, empty chunks follow.
+
+        `unconditional` texts are read like others; SDXL's may be zeros (`engine/prompts/sdxl.py`).
+        """
+        del unconditional
         own = self.read(text).chunks
         padded = (*own, *(Chunk(),) * (chunks - len(own)))
         return torch.cat([self._embedding(chunk, clip_skip) for chunk in padded], dim=1)
+
+    def added(self, text: str, *, clip_skip: int, size: Size, unconditional: bool) -> dict[str, torch.Tensor]:
+        """What the network is told beside a text's embedding, by diffusers' names, [1, …] each: nothing."""
+        del text, clip_skip, size, unconditional
+        return {}
 
     def _embedding(self, chunk: Chunk, clip_skip: int) -> torch.Tensor:
         return self._embeddings.get((chunk, clip_skip), lambda: self._run(chunk, clip_skip))
@@ -85,14 +98,12 @@ class PromptEncoder:
 
     @torch.inference_mode()
     def _run(self, chunk: Chunk, clip_skip: int) -> torch.Tensor:
+        tokens = tokens_of(chunk, self._tokenizer).to(self._device)
         used = len(chunk.tokens) + 2
-        padding = self._length - used
-        begin, end, pad = (getattr(self._tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad"))
-        tokens = torch.tensor([[begin, *chunk.tokens, end, *[pad] * padding]], device=self._device)
         uses_mask = getattr(self._text_encoder.config, "use_attention_mask", False)
-        mask = torch.tensor([[1] * used + [0] * padding], device=self._device) if uses_mask else None
-        hidden = self._hidden(tokens, mask, clip_skip)
-        return hidden if set(chunk.weights) <= {1.0} else _emphasised(hidden, chunk.weights)
+        row = [[1] * used + [0] * (self._length - used)]
+        mask = torch.tensor(row, device=self._device) if uses_mask else None
+        return emphasised(self._hidden(tokens, mask, clip_skip), chunk.weights)
 
     def _hidden(self, tokens: torch.Tensor, mask: torch.Tensor | None, clip_skip: int) -> torch.Tensor:
         """The last hidden state (for SD 2.x the checkpoint already leaves out the last layer), or an earlier one."""
@@ -106,12 +117,21 @@ class PromptEncoder:
         return normed
 
 
-def _emphasised(hidden: torch.Tensor, weights: tuple[float, ...]) -> torch.Tensor:
+def tokens_of(chunk: Chunk, tokenizer: Any) -> torch.Tensor:
+    """What a text encoder reads, [1, 77]: a chunk between its begin and its end, and padding."""
+    begin, end, pad = (getattr(tokenizer, f"{name}_token_id") for name in ("bos", "eos", "pad"))
+    padding = int(tokenizer.model_max_length) - len(chunk.tokens) - 2
+    return torch.tensor([[begin, *chunk.tokens, end, *[pad] * padding]])
+
+
+def emphasised(hidden: torch.Tensor, weights: tuple[float, ...]) -> torch.Tensor:
     """[1, length, width], each token times its weight; begin, end and padding weigh 1.
 
     The mean is restored as in A1111's "original" emphasis, but of this chunk alone: there it is that of the whole
     batch, so that one picture's brackets change its neighbours' pictures.
     """
+    if set(weights) <= {1.0}:
+        return hidden
     row = torch.ones(hidden.shape[1], device=hidden.device)
     row[1 : 1 + len(weights)] = torch.tensor(weights, device=hidden.device)
     before = hidden.float()

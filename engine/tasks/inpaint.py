@@ -80,7 +80,7 @@ def _begin(
     if held is not None and not from_noise:
         latents = held.noisy(scheduler, first)
     if not sees_mask:
-        noise.draw(drawn.shape, place, model.device.dtype)  # the pipeline encodes the known part for nothing
+        noise.draw(drawn.shape, place, model.vae.dtype)  # the pipeline encodes the known part for nothing
         return latents, held, None
     known = encode_pixels(model, pixels_of(picture) * (1 - _pixels_of_mask(mask)), noise)
     return latents, None, torch.cat([cells, known], dim=1)

@@ -25,9 +25,10 @@ from engine.models.registry import Registry
 from engine.models.upscaler import Upscaler, load_upscaler
 from engine.models.upscaler_folder import UpscalerFolder
 from engine.prompts.wildcards import WildcardFolder
-from engine.worker.batching import RowCap
+from engine.worker.cap_book import CapBook, machine_of
 from engine.worker.device import Device, choose_device
 from engine.worker.process import Inbox, Worker
+from engine.worker.speed import Speed, can_compile, sped_up
 
 NICENESS = 5  # on a CPU the pictures may wait a moment for the people, never the other way round
 
@@ -41,6 +42,10 @@ def main() -> None:
     try:
         device = choose_device(options.device, options.dtype)
         key = signing_key.load(options.signing_key) if options.signing_key else None
+        if options.speed is not Speed.EXACT and not can_compile():
+            raise ValueError(
+                f"engine.speed is {str(options.speed)!r}, but there is no C++ compiler to compile with"
+            )
     except (ValueError, Misconfigured) as error:
         sys.exit(str(error))
     logging.getLogger(__name__).info("drawing on %s", device)
@@ -52,9 +57,9 @@ def main() -> None:
     threading.Thread(target=_read, args=(inbox,), daemon=True, name="commands").start()
     threading.Thread(target=_beat, args=(send,), daemon=True, name="heartbeat").start()
     Worker(
-        load=partial(_load, Registry(options.models), device),
+        load=partial(_load, Registry(options.models), device, options.speed),
         device=device,
-        cap=RowCap(fixed=options.max_rows),
+        caps=CapBook(file=options.caps, machine=machine_of(device), fixed=options.max_rows),
         inbox=inbox,
         send=send,
         finisher=Finisher(version=version("darkroom"), watermark=options.watermark, key=key),
@@ -74,6 +79,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: as many as cores")
     parser.add_argument("--max-rows", type=int, default=0, help="rows a tick may hold; 0: measured")
+    parser.add_argument("--speed", type=Speed, default=Speed.EXACT, help="exact, balanced")
+    parser.add_argument("--caps", type=Path, help="file for measured caps; without it they are forgotten")
     parser.add_argument("--watermark", default="", help="six characters woven into pictures; empty: none")
     parser.add_argument("--signing-key", type=Path, help="PEM file of the key; without it nothing is signed")
     return parser.parse_args()
@@ -105,8 +112,10 @@ def _beat(send: partial[None]) -> None:
         send(frames.Heartbeat())
 
 
-def _load(registry: Registry, device: Device, name: str) -> StableDiffusion:
-    return load_stable_diffusion(name, registry.lookup(name), device)
+def _load(registry: Registry, device: Device, speed: Speed, name: str) -> StableDiffusion:
+    model = load_stable_diffusion(name, registry.lookup(name), device)
+    cache = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
+    return sped_up(model, speed, Path(cache) if cache else None)
 
 
 def _load_upscaler(folder: UpscalerFolder, device: Device, name: str) -> Upscaler:

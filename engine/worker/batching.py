@@ -1,8 +1,8 @@
 """Which images share the next forward pass, and how many rows it may hold. Pure: no torch.
 
-The cap is measured, not assumed: on a large GPU eight rows cost little more than two, on a CPU
-they cost four times as much (docs/decisions/0003). Where more rows do not pay, the cap stays at
-the two rows of one guided image, and images are drawn in the order in which they came.
+The cap is measured, not assumed: on a large GPU eight rows cost little more than two, on a small
+one they cost four times as much (docs/decisions/0003). Where more rows do not pay, the cap stays at
+the two rows of one guided image, and images are drawn one after the other.
 """
 
 from collections.abc import Hashable, Sequence
@@ -27,9 +27,9 @@ Image = TypeVar("Image", bound=Row)
 
 
 def choose(images: Sequence[Image], cap: int) -> list[Image]:
-    """The images of the next tick: those that can share a pass with the oldest, oldest first, up to `cap` rows.
+    """The images of the next tick: those that can share a pass with the first, in their order, up to `cap` rows.
 
-    The oldest is always among them, whatever the cap, so nobody waits for ever.
+    The first is always among them, whatever the cap.
     """
     if not images:
         return []
@@ -42,7 +42,7 @@ def choose(images: Sequence[Image], cap: int) -> list[Image]:
 
 
 @dataclass
-class _Timing:
+class Timing:
     """Seconds per row in ticks of one bucket: an exponential average, believed after a few samples."""
 
     per_row: float = 0.0
@@ -62,32 +62,38 @@ class _Timing:
 
 @dataclass
 class RowCap:
-    """How many rows a tick may hold, for each key (latent size and conditioning), from measured ticks.
+    """How many rows a tick of one model may hold, for each key (latent size and conditioning), from measured ticks.
 
     It starts at one guided image and tries the next larger bucket once the smaller one is timed; it stays
-    there if the time per row falls enough. `fixed` > 0 switches measuring off.
+    there if the time per row falls enough. `fixed` > 0 switches measuring off. `timings` are by the key's `repr`
+    and the bucket: what was measured before.
     """
 
     fixed: int = 0
-    _timings: dict[tuple[Hashable, int], _Timing] = field(default_factory=dict)
+    timings: dict[tuple[str, int], Timing] = field(default_factory=dict)
     _limits: dict[Hashable, int] = field(default_factory=dict)  # after a tick that did not fit into memory
 
     def rows(self, key: Hashable) -> int:
         """The cap for images of this key."""
         return min(self.fixed or self._climb(key), self._limit(key))
 
-    def settled(self, key: Hashable) -> bool:
-        """Whether there is nothing left to measure for this key."""
+    def unknown(self, key: Hashable) -> int | None:
+        """The number of rows to measure next for this key; None where nothing is left to measure."""
         if self.fixed:
-            return True
+            return None
         cap = self.rows(key)
         larger = next((bucket for bucket in BUCKETS if cap < bucket <= self._limit(key)), cap)
-        return self._timing(key, cap).known and self._timing(key, larger).known
+        return next((rows for rows in (cap, larger) if not self._timing(key, rows).known), None)
 
     def record(self, key: Hashable, rows: int, seconds: float) -> None:
         """A tick of `rows` rows took so long. A size between two buckets counts for the larger."""
         bucket = next((bucket for bucket in BUCKETS if bucket >= rows), BUCKETS[-1])
         self._timing(key, bucket).add(seconds / rows)
+
+    def estimate(self, key: Hashable, rows: int) -> float:
+        """About how many seconds a tick takes at most: what the rows cost in the largest smaller one that is known."""
+        known = (self._timing(key, bucket) for bucket in reversed(BUCKETS) if bucket <= rows)
+        return next((timing.per_row for timing in known if timing.known), 0.0) * rows
 
     def shrink(self, key: Hashable, rows: int) -> None:
         """A tick of `rows` rows did not fit into memory: for this key never try so many again."""
@@ -106,8 +112,8 @@ class RowCap:
     def _limit(self, key: Hashable) -> int:
         return self._limits.get(key, self.fixed or BUCKETS[-1])
 
-    def _timing(self, key: Hashable, bucket: int) -> _Timing:
-        return self._timings.setdefault((key, bucket), _Timing())
+    def _timing(self, key: Hashable, bucket: int) -> Timing:
+        return self.timings.setdefault((repr(key), bucket), Timing())
 
     def _pays(self, key: Hashable, smaller: int, larger: int) -> bool:
         return self._timing(key, larger).per_row <= WORTH_IT * self._timing(key, smaller).per_row

@@ -9,7 +9,7 @@ import torch
 from engine.images.canvas import Canvas
 from engine.prompts.conditioning import Conditioning
 from engine.prompts.wildcards import Words
-from engine.wire import Hires
+from engine.wire import SIDE_MULTIPLE, Hires
 from engine.worker.held import Held
 
 
@@ -20,10 +20,11 @@ class ImageInFlight:
     `latents` [1, 4, h, w] in float32; `timesteps` [n], of which `position` are done; `estimate` is the
     newest guess of the finished latents, for previews. `generator` is a CPU generator seeded for this
     image alone, so that its noise is the same on every device and in every batch. `embedding` is what the next
-    step is conditioned on, [rows, tokens, width]: a schedule in the prompt changes it, and its length.
+    step is conditioned on, [rows, tokens, width]: a schedule in the prompt changes it, and its length. `added` is
+    what the network is told besides, by diffusers' names, [rows, …] each: SDXL alone is told something.
     Where a part of a picture is drawn anew, `canvas` is that picture; `held` keeps its other parts where the network
-    sees no mask, and `shown` [1, 5, h, w] is the mask and the known latents for one that does.
-    With `hires` it is the first of two passes.
+    sees no mask, and `shown` [1, 5, h, w] is the mask and the known latents for one that does. With `hires` it is
+    the first of two passes. `owner` and `joined` are for taking turns (`engine/worker/turns.py`).
     """
 
     job_id: str
@@ -39,9 +40,12 @@ class ImageInFlight:
     shown: torch.Tensor | None = None
     canvas: Canvas | None = None
     hires: Hires | None = None
+    owner: str = ""
+    joined: int = 0
     position: int = 0
     estimate: torch.Tensor | None = None
     embedding: torch.Tensor = field(init=False, repr=False)
+    added: dict[str, torch.Tensor] = field(init=False, repr=False)
     _step_options: dict[str, Any] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -73,6 +77,11 @@ class ImageInFlight:
         return self.conditioning.rows
 
     @property
+    def left(self) -> int:
+        """What it still needs, in rows × steps."""
+        return self.rows * (self.steps - self.position)
+
+    @property
     def key(self) -> tuple[int, ...]:
         """Images with equal keys can share their next pass: latent size, then conditioning length and width."""
         return (*self.latents.shape[1:], *self.embedding.shape[1:])
@@ -98,7 +107,9 @@ class ImageInFlight:
             self._condition()
 
     def _condition(self) -> None:
+        height, width = (SIDE_MULTIPLE * cells for cells in self.latents.shape[-2:])
         self.embedding = self.conditioning.at(self.position + 1, self.steps)
+        self.added = self.conditioning.added(self.position + 1, self.steps, (width, height))
 
     def _estimate_from(self, result: Any) -> torch.Tensor:
         """The finished latents as the sampler sees them now; the noisy ones where it does not say."""

@@ -23,6 +23,13 @@ class Work:
     done: Callable[[Any], None]
 
 
+@dataclass(frozen=True)
+class Resumed:
+    """What a work waited for in a thread is done: a message for whoever owns its Pieces."""
+
+    work: Work
+
+
 class Pieces:
     """Works that take turns. `wake` is called, in another thread, when one need not wait for its future any more.
 

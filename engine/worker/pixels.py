@@ -26,8 +26,8 @@ def encode_pixels(model: StableDiffusion, pixels: torch.Tensor, noise: Noise) ->
 
     Sampled with the next draw of `noise`, as diffusers' `DiagonalGaussianDistribution.sample` does.
     """
-    posterior = model.vae.encode(pixels.to(model.device.place, model.device.dtype)).latent_dist
-    drawn = noise.draw(posterior.mean.shape, model.device.place, model.device.dtype)
+    posterior = model.vae.encode(pixels.to(model.device.place, model.vae.dtype)).latent_dist
+    drawn = noise.draw(posterior.mean.shape, model.device.place, model.vae.dtype)
     latents: torch.Tensor = (posterior.mean + posterior.std * drawn).float() * model.vae.config.scaling_factor
     return latents
 
@@ -35,7 +35,7 @@ def encode_pixels(model: StableDiffusion, pixels: torch.Tensor, noise: Noise) ->
 @torch.inference_mode()
 def decode_latents(model: StableDiffusion, latents: torch.Tensor) -> npt.NDArray[np.uint8]:
     """Pixels [H, W, 3] of latents [1, 4, h, w], rounded as diffusers' `VaeImageProcessor`. Raises NotANumber."""
-    scaled = (latents / model.vae.config.scaling_factor).to(model.device.dtype)
+    scaled = (latents / model.vae.config.scaling_factor).to(model.vae.dtype)
     pixels = model.vae.decode(scaled, return_dict=False)[0][0].float()
     if not bool(torch.isfinite(pixels).all()):
         raise NotANumber

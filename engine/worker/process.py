@@ -38,13 +38,13 @@ from engine.tasks.process import GivenImage
 from engine.tasks.starting import start_images
 from engine.wire import GenerationRequest, ImageInfo
 from engine.worker.afterwards import Afterwards
-from engine.worker.batching import RowCap
+from engine.worker.cap_book import CapBook
 from engine.worker.device import Device, free_memory
 from engine.worker.drawing import Drawing
 from engine.worker.failures import meaning
 from engine.worker.flight import ImageInFlight
 from engine.worker.notices import notices_of
-from engine.worker.pieces import Work
+from engine.worker.pieces import Resumed
 from engine.worker.pixels import decode_latents
 from engine.worker.postprocessing import Pixels, no_upscaler
 from engine.worker.shelf import Shelf
@@ -55,13 +55,6 @@ log = logging.getLogger(__name__)
 
 IN_FLIGHT = {"cuda": 8}  # images taken at a time; more would only wait here, where fairness does not reach
 IN_FLIGHT_ELSEWHERE = 4
-
-
-@dataclass(frozen=True)
-class Resumed:
-    """What a work waited for in a thread is done."""
-
-    work: Work
 
 
 @dataclass(frozen=True)
@@ -88,7 +81,7 @@ class Worker:
         *,
         load: Callable[[str], StableDiffusion],
         device: Device,
-        cap: RowCap,
+        caps: CapBook,
         inbox: Inbox,
         send: Callable[[FromWorker], None],
         finisher: Finisher,
@@ -99,12 +92,13 @@ class Worker:
         self._place = device.place
         in_flight = IN_FLIGHT.get(device.place.type, IN_FLIGHT_ELSEWHERE)
         self._ready = Ready(device=str(device), in_flight=in_flight)
+        self._caps = caps
         self._inbox = inbox
         self._send = send
         self._finisher = finisher
         self._wildcards = wildcards
         self._clock = clock
-        self._shelf = Shelf(load=load, cap=cap)
+        self._shelf = Shelf(load=load, caps=caps)
         self._drawings: dict[str, Drawing] = {}
         self._undecoded: deque[ImageInFlight] = deque()
         self._after = Afterwards(
@@ -112,7 +106,7 @@ class Worker:
             aside=lambda work: self._writer.submit(work),
             wake=lambda work: inbox.put(Resumed(work)),
             fail=self._fail_drawing,
-            join=lambda drawing, image: self._loop_of(drawing.request.model, drawing.job_id).join(image),
+            join=self._join,
             write=self._write,
             report=self._report,
         )
@@ -125,12 +119,15 @@ class Worker:
                 self._tick()
                 self._decode_one()
                 self._after.pieces.do_one()
+            self._caps.save()
 
     # -- commands ---------------------------------------------------------------------------------
 
     def _obey(self) -> bool:
         """Take what has come in; wait only while there is nothing to draw. False after `stop`."""
         while self._idle or not self._inbox.empty():
+            if self._inbox.empty() and self._measure():
+                continue
             match self._inbox.get():
                 case Start() as command:
                     self._start(command)
@@ -143,6 +140,13 @@ class Worker:
                 case Stop():
                     return False
         return True
+
+    def _measure(self) -> bool:
+        """Use an idle moment to learn what larger ticks cost; False where there is nothing left to learn."""
+        if self._loop is not None and self._loop.probe():
+            return True
+        self._writer.submit(self._caps.save)
+        return False
 
     @property
     def _idle(self) -> bool:
@@ -157,7 +161,11 @@ class Worker:
             return
         self._drawings[command.job] = drawing
         for image in drawing.images:
-            self._loop_of(drawing.request.model, command.job).join(image)
+            self._join(drawing, image)
+
+    def _join(self, drawing: Drawing, image: ImageInFlight) -> None:
+        request = drawing.request
+        self._loop_of(request.model, drawing.job_id).join(image, request.owner)
 
     def _prepare(self, command: Start) -> Drawing:
         request = command.request

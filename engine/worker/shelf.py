@@ -3,16 +3,16 @@
 from collections.abc import Callable
 
 from engine.models.loading import StableDiffusion
-from engine.worker.batching import RowCap
+from engine.worker.cap_book import CapBook
 from engine.worker.step_loop import StepLoop
 
 
 class Shelf:
     """One model at a time. `load` gives the networks of a model by name and may raise ModelBroken."""
 
-    def __init__(self, *, load: Callable[[str], StableDiffusion], cap: RowCap) -> None:
+    def __init__(self, *, load: Callable[[str], StableDiffusion], caps: CapBook) -> None:
         self._load = load
-        self._cap = cap
+        self._caps = caps
         self.loop: StepLoop | None = None
 
     def holds(self, model: str) -> bool:
@@ -23,5 +23,6 @@ class Shelf:
         """The step loop of a model, loaded if another one is. The front sends one model at a time."""
         if self.loop is None or not self.holds(model):
             self.loop = None  # two models at once may not fit
-            self.loop = StepLoop(model=self._load(model), cap=self._cap)
+            loaded = self._load(model)
+            self.loop = StepLoop(model=loaded, cap=self._caps.cap(loaded.hash))
         return self.loop

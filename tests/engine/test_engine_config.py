@@ -169,13 +169,23 @@ def test_the_worker_gets_the_settings_and_none_of_the_secrets(tmp_path: Path) ->
         *("--dtype", "auto"),
         *("--threads", "2"),
         *("--max-rows", "0"),
+        *("--speed", "exact"),
+        *("--caps", str((tmp_path / "data" / "row-caps.json").resolve())),
         "--watermark=DRKROM",
         *("--signing-key", str(tmp_path.resolve() / "data" / "signing.pem")),
     ]
-    environ = worker_environ({"PATH": "/bin", "DARKROOM_DISCORD__TOKEN": "secret"})
+    environ = worker_environ({"PATH": "/bin", "DARKROOM_DISCORD__TOKEN": "secret"}, tmp_path)
     assert environ["PATH"] == "/bin"
     assert environ["HF_HUB_OFFLINE"] == "1"
+    assert environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path)
     assert "secret" not in environ.values()
+
+
+def test_reproducible_means_one_image_a_tick() -> None:
+    argv = worker_argv(
+        load(None, {"DARKROOM_ENGINE__REPRODUCIBLE": "true", "DARKROOM_ENGINE__MAX_ROWS": "8"})
+    )
+    assert argv[argv.index("--max-rows") + 1] == "1"
 
 
 def test_what_is_switched_off_the_worker_hears_nothing_of() -> None:

@@ -89,7 +89,7 @@ def test_a_wrong_card_is_told_in_the_log(
 
 
 def test_what_is_no_stable_diffusion_is_not_offered(tmp_path: Path) -> None:
-    make_model(tmp_path, "xl", pipeline="StableDiffusionXLPipeline")
+    make_model(tmp_path, "flux", pipeline="FluxPipeline")
     make_model(tmp_path, "depth", unet={"in_channels": 5})
     make_model(tmp_path, "odd", unet={"sample_size": "big"})
     (make_model(tmp_path, "cut") / "unet" / "config.json").write_text('{"sample')

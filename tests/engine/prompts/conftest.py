@@ -17,6 +17,9 @@ class Counting:
             hidden_size=8, intermediate_size=8, num_hidden_layers=3, num_attention_heads=2, vocab_size=49408
         )
         self.network, self.config, self.runs = CLIPTextModel(config).eval(), config, 0
+        torch.nn.init.constant_(
+            self.final_layer_norm.bias, 0.1
+        )  # without one every mean is nothing but rounding
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         self.runs += 1

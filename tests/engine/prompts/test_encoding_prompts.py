@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import Refusal
-from engine.prompts.encoding import CACHE_ENTRIES, PromptEncoder, _emphasised
+from engine.prompts.encoding import CACHE_ENTRIES, PromptEncoder, emphasised
 from engine.prompts.limits import MAX_CHUNKS
 from tests.engine.prompts.conftest import Counting
 from tests.engine.prompts.effort import STEADY
@@ -197,5 +197,5 @@ def test_what_was_cut_is_told_of_every_row_and_of_a_schedule_both_ends(prompts: 
 
 def test_emphasis_on_embeddings_without_a_mean_leaves_them_finite() -> None:
     centred = torch.tensor([[[1.0, -1.0], [2.0, -2.0], [1.0, -1.0]]])
-    strong = _emphasised(centred, (1.5,))
+    strong = emphasised(centred, (1.5,))
     assert torch.equal(strong, centred * torch.tensor([1.0, 1.5, 1.0])[None, :, None])

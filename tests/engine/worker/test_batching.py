@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -118,8 +119,21 @@ def test_a_tick_between_two_buckets_counts_for_the_larger() -> None:
 
 def test_measuring_ends_once_the_next_bucket_is_known_not_to_pay() -> None:
     cap = RowCap()
-    assert not cap.settled("key")
+    assert cap.unknown("key") == 2
     ticks(cap, {2: 1.0, 4: 2.0})
-    assert cap.settled("key")
-    assert not cap.settled("another key")
-    assert RowCap(fixed=4).settled("key")
+    assert cap.unknown("key") is None
+    assert cap.unknown("another key") == 2
+    assert RowCap(fixed=4).unknown("key") is None
+
+
+def test_a_tick_is_estimated_from_the_largest_that_is_known() -> None:
+    cap = RowCap()
+    assert cap.estimate("key", 8) == 0
+    ticks(cap, {2: 1.0, 4: 1.2, 8: 2.4})
+    assert cap.estimate("key", 16) == pytest.approx(16 * 2.4 / 8)
+
+
+def test_what_was_measured_before_is_believed() -> None:
+    before = RowCap()
+    ticks(before, {2: 1.0, 4: 1.1, 8: 1.3, 16: 1.6})
+    assert RowCap(timings=before.timings).rows("key") == 16

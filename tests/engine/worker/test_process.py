@@ -27,7 +27,7 @@ from engine.frames import (
 from engine.images.finishing import Finisher
 from engine.models.loading import ModelBroken, StableDiffusion
 from engine.wire import Format, GenerationRequest, Sampler, Task
-from engine.worker.batching import RowCap
+from engine.worker.cap_book import CapBook
 from engine.worker.process import Inbox, Worker
 
 Ask = Callable[..., GenerationRequest]
@@ -37,14 +37,16 @@ DEADLINE_S = 30
 class Front:
     """What the front does to a worker, over queues instead of pipes."""
 
-    def __init__(self, folder: Path, model: StableDiffusion, **options: Any) -> None:
+    def __init__(
+        self, folder: Path, model: StableDiffusion, caps: CapBook | None = None, **options: Any
+    ) -> None:
         self.folder, self.model = folder, model
         self.inbox: Inbox = SimpleQueue()
         self.frames: Queue[FromWorker] = Queue()
         self.worker = Worker(
             load=self._load,
             device=model.device,
-            cap=RowCap(),
+            caps=caps or CapBook(file=None, machine="test"),
             inbox=self.inbox,
             send=self.frames.put,
             finisher=Finisher(version="0.1.0"),
@@ -297,3 +299,14 @@ def test_a_picture_is_written_in_the_format_that_was_asked_for(
     assert finished.images[0].media_type == f"image/{kind}"
     with Image.open(front.folder / "job" / finished.images[0].file_name) as picture:
         assert picture.format == kind.upper()
+
+
+def test_what_was_measured_is_kept(tmp_path: Path, model: StableDiffusion, named: Ask) -> None:
+    caps = CapBook(file=tmp_path / "caps.json", machine="test")
+    front = Front(tmp_path, model, caps=caps)
+    front.thread.start()
+    front.start("job", named())
+    front.until(Finished)
+    front.inbox.put(Stop())
+    front.thread.join(DEADLINE_S)
+    assert f'"model": "{model.hash}"' in (tmp_path / "caps.json").read_text()

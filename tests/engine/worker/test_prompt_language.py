@@ -199,8 +199,12 @@ def test_a_schedule_that_cannot_be_encoded_fails_its_own_image_alone(
 ) -> None:
     class Exhausted:
         read = model.prompts.read
+        added = model.prompts.added
 
-        def embed(self, text: str, *, chunks: int, clip_skip: int) -> torch.Tensor:
+        def embed(
+            self, text: str, *, chunks: int, clip_skip: int, unconditional: bool = False
+        ) -> torch.Tensor:
+            del unconditional
             if text == "dog":
                 raise torch.OutOfMemoryError("CUDA out of memory")
             return model.prompts.embed(text, chunks=chunks, clip_skip=clip_skip)

@@ -153,3 +153,38 @@ def test_embedded_guidance_equals_the_distilled_models_own_pipeline() -> None:
     for width in (256, 255):
         theirs = LatentConsistencyModelPipeline.get_guidance_scale_embedding(None, guidance, width)
         torch.testing.assert_close(guidance_embedding(guidance, width), theirs, atol=1e-3, rtol=0)
+
+
+def test_idle_moments_are_used_to_measure_until_nothing_is_left_to_learn(
+    model: StableDiffusion, ask: Ask
+) -> None:
+    cap = RowCap()
+    loop = StepLoop(model=model, cap=cap)
+    assert not loop.probe()
+    image = start(model, ask(seed=9), "measured")
+    loop.join(image)
+    expected = alone(model, ask(seed=9))
+    while loop.probe():
+        pass
+    assert cap.unknown(image.key) is None
+    finish(loop)
+    assert torch.equal(image.latents, expected)
+
+
+def test_what_would_take_long_is_not_measured_while_nobody_draws(model: StableDiffusion, ask: Ask) -> None:
+    seconds = iter(range(1000))
+    loop = StepLoop(model=model, cap=RowCap(), clock=lambda: 10.0 * next(seconds))
+    loop.join(start(model, ask(seed=9), "slow"))
+    for _ in range(5):
+        loop.probe()
+    assert not loop.probe()
+
+
+def test_the_one_with_the_least_to_do_is_drawn_first(model: StableDiffusion, ask: Ask) -> None:
+    loop = StepLoop(model=model, cap=RowCap(fixed=2))
+    long, short = start(model, ask(seed=1, steps=9), "long"), start(model, ask(seed=2, steps=3), "short")
+    loop.join(long, "somebody")
+    loop.join(short, "somebody else")
+    for _ in range(3):
+        loop.tick()
+    assert (long.position, short.done) == (0, True)

@@ -1,0 +1,54 @@
+"""What a folder in diffusers' layout says that it is, in its `model_index.json`. No torch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.models.fault import NotAModel
+from engine.models.json_file import read_json
+
+SD_PIPELINES = ("StableDiffusionPipeline", "StableDiffusionInpaintPipeline")
+SDXL_PIPELINES = (
+    "StableDiffusionXLPipeline",
+    "StableDiffusionXLImg2ImgPipeline",  # the refiner's
+    "StableDiffusionXLInpaintPipeline",
+)
+ABSENT = [None, None]  # how the index writes that a part was left out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """`text_encoders` are folders, in the order in which SDXL joins what they say; a refiner has the second alone.
+
+    `zeroes_empty` and `is_refiner` are diffusers' `force_zeros_for_empty_prompt` and `requires_aesthetics_score`.
+    """
+
+    is_sdxl: bool = False
+    text_encoders: tuple[str, ...] = ("text_encoder",)
+    zeroes_empty: bool = False
+    is_refiner: bool = False
+
+    @property
+    def tokenizers(self) -> tuple[str, ...]:
+        return tuple(name.replace("text_encoder", "tokenizer") for name in self.text_encoders)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The folders with weights."""
+        return (*self.text_encoders, "unet", "vae")
+
+
+def read_layout(folder: Path) -> Layout:
+    """Raises NotAModel where the folder is no pipeline that the step loop draws with."""
+    index = read_json(folder, "model_index.json")
+    kind = index.get("_class_name")
+    if kind in SD_PIPELINES:
+        return Layout()
+    if kind not in SDXL_PIPELINES:
+        raise NotAModel(f"it is no {' or '.join((*SD_PIPELINES, *SDXL_PIPELINES))}")
+    has_first = index.get("text_encoder", ABSENT) != ABSENT
+    return Layout(
+        is_sdxl=True,
+        text_encoders=("text_encoder", "text_encoder_2") if has_first else ("text_encoder_2",),
+        zeroes_empty=index.get("force_zeros_for_empty_prompt") is not False,
+        is_refiner=index.get("requires_aesthetics_score") is True,
+    )
