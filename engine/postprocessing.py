@@ -7,6 +7,7 @@ from engine.errors import Refusal
 from engine.wire import (
     MAX_RESULT_PIXELS,
     MAX_RESULT_SIDE,
+    MIN_INPUT_SIDE,
     Capabilities,
     Crop,
     GenerationRequest,
@@ -43,14 +44,19 @@ def check_sizes(request: GenerationRequest, given: Size | None) -> None:
         if isinstance(step, Crop) and (step.x + step.width > before[0] or step.y + step.height > before[1]):
             raise _invalid(
                 field,
-                f"{field} must crop within the picture, which is {before[0]} × {before[1]} there; it was"
+                f"{field} must crop within the picture, which is {_said(before)} there; it was"
                 f" {step.width} × {step.height} at ({step.x}, {step.y}).",
+            )
+        if min(after) < MIN_INPUT_SIDE:
+            raise _invalid(
+                field,
+                f"{field} must leave at least {MIN_INPUT_SIDE} pixels a side; it would be {_said(after)}.",
             )
         if max(after) > MAX_RESULT_SIDE or after[0] * after[1] > MAX_RESULT_PIXELS:
             raise _invalid(
                 field,
                 f"{field} must leave at most {MAX_RESULT_SIDE} pixels a side and {MAX_RESULT_PIXELS} in all;"
-                f" it would be {after[0]} × {after[1]} ({after[0] * after[1]}).",
+                f" it would be {_said(after)} ({after[0] * after[1]}).",
                 "a smaller scale",
             )
 
@@ -103,6 +109,10 @@ def _along(request: GenerationRequest, given: Size | None) -> Iterator[tuple[Pos
         after = size_after(step, size)
         yield step, size, after
         size = after
+
+
+def _said(size: Size) -> str:
+    return f"{size[0]} × {size[1]}"
 
 
 def _invalid(field: str, message: str, hint: str | None = None) -> Refusal:

@@ -117,7 +117,7 @@ class Margins(WireModel):
 
 
 PostSide = Annotated[int, Field(strict=True, ge=MIN_INPUT_SIDE, le=MAX_RESULT_SIDE)]
-Factor = Annotated[float, Field(ge=0, le=4, allow_inf_nan=False)]  # 1 changes nothing
+Factor = Annotated[float, Field(strict=True, ge=0, le=4, allow_inf_nan=False)]  # 1 changes nothing
 
 
 class Resizing(StrEnum):
@@ -133,22 +133,22 @@ class Upscale(WireModel):
 
     type: Literal["upscale"] = "upscale"
     upscaler: Annotated[str, Field(min_length=1, max_length=128)]
-    scale: Annotated[float, Field(ge=1, le=MAX_POST_SCALE, allow_inf_nan=False)] = 2.0
+    scale: Annotated[float, Field(strict=True, ge=1, le=MAX_POST_SCALE, allow_inf_nan=False)] = 2.0
 
 
 class Sharpen(WireModel):
     """Unsharp mask: `amount` 1 adds all that a Gaussian of `radius` pixels would take away."""
 
     type: Literal["sharpen"] = "sharpen"
-    amount: Annotated[float, Field(ge=0, le=5, allow_inf_nan=False)] = 0.5
-    radius: Annotated[float, Field(gt=0, le=16, allow_inf_nan=False)] = 1.0
+    amount: Annotated[float, Field(strict=True, ge=0, le=5, allow_inf_nan=False)] = 0.5
+    radius: Annotated[float, Field(strict=True, gt=0, le=16, allow_inf_nan=False)] = 1.0
 
 
 class Denoise(WireModel):
     """Smooth what is not an edge: 0 changes nothing, at 1 only the strongest edges stay."""
 
     type: Literal["denoise"] = "denoise"
-    strength: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.3
+    strength: Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)] = 0.3
 
 
 class Colour(WireModel):
@@ -158,7 +158,7 @@ class Colour(WireModel):
     brightness: Factor = 1.0
     contrast: Factor = 1.0
     saturation: Factor = 1.0
-    temperature: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)] = 0.0
+    temperature: Annotated[float, Field(strict=True, ge=-1, le=1, allow_inf_nan=False)] = 0.0
 
 
 class Crop(WireModel):
@@ -188,7 +188,7 @@ class Hires(WireModel):
     first time. `upscaler` is one of the capabilities' `upscalers` or `latent_upscalers`.
     """
 
-    scale: Annotated[float, Field(ge=1, le=MAX_HIRES_SCALE, allow_inf_nan=False)] | None = None
+    scale: Annotated[float, Field(strict=True, ge=1, le=MAX_HIRES_SCALE, allow_inf_nan=False)] | None = None
     width: Annotated[int, Field(strict=True, ge=MIN_SIDE, le=MAX_SIDE, multiple_of=SIDE_MULTIPLE)] | None = (
         None
     )
@@ -196,7 +196,7 @@ class Hires(WireModel):
         None
     )
     steps: Annotated[int, Field(strict=True, ge=1, le=MAX_STEPS)] | None = None
-    strength: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 0.7
+    strength: Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)] = 0.7
     upscaler: Annotated[str, Field(min_length=1, max_length=128)] = "latent"
 
     def size(self, first: tuple[int, int]) -> tuple[int, int]:

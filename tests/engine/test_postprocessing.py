@@ -89,6 +89,18 @@ def test_a_result_that_is_too_large_is_refused_with_numbers() -> None:
     )
 
 
+def test_a_result_that_is_too_thin_is_refused_too() -> None:
+    thin = process({"type": "resize", "width": 100, "height": 100, "how": "fit"}, UPSCALE)
+    check_sizes(thin, (800, 64))
+    with pytest.raises(Refusal, match=r"post\.0 must leave at least 8 pixels a side; it would be 100 × 1\."):
+        check_sizes(thin, (8000, 64))
+
+
+def test_a_number_is_no_text() -> None:
+    with pytest.raises(Refusal, match=r"post\.0\.sharpen\.amount must be a number; it was '1'\."):
+        parse_request(b'{"task": "process", "post": [{"type": "sharpen", "amount": "1"}]}')
+
+
 def test_a_crop_lies_within_what_the_steps_before_it_left() -> None:
     crop = {"type": "crop", "x": 100, "y": 0, "width": 100, "height": 50}
     check_sizes(process(UPSCALE, crop), (100, 50))
