@@ -14,6 +14,8 @@ from diffusers import (
     EulerDiscreteScheduler,
     StableDiffusionImg2ImgPipeline,
     StableDiffusionPipeline,
+    StableDiffusionXLImg2ImgPipeline,
+    StableDiffusionXLPipeline,
 )
 from PIL import Image
 
@@ -27,6 +29,7 @@ from engine.worker.batching import RowCap
 from engine.worker.flight import ImageInFlight
 from engine.worker.postprocessing import Postprocessor, no_upscaler
 from engine.worker.step_loop import StepLoop
+from tests.engine.worker.test_sdxl import Tiny
 
 Ask = Callable[..., GenerationRequest]
 Unit = npt.NDArray[np.float32]
@@ -183,3 +186,18 @@ def test_the_second_pass_starts_from_the_same_seed_and_shares_no_tick_with_the_f
     assert first.hires is not None
     assert second.hires is None
     assert first.key != second.key
+
+
+def test_sdxl_is_told_the_size_of_the_second_pass(tmp_path: Path, ask: Ask) -> None:
+    tiny = Tiny(tmp_path / "base", "base")
+    request = ask(schedule=Schedule.NORMAL, hires={"scale": 2, "strength": 0.5, "upscaler": "latent"})
+    latents = tiny.pipeline(StableDiffusionXLPipeline)(
+        width=64, height=64, num_inference_steps=6, output_type="latent", **options(request)
+    ).images
+    larger = torch.nn.functional.interpolate(latents, size=(16, 16), mode="bilinear")
+    expected = tiny.pipeline(StableDiffusionXLImg2ImgPipeline)(
+        image=larger, strength=0.5, num_inference_steps=12, output_type="np", **options(request)
+    ).images[0]
+    _, drawn = ours(tiny.model, request, [])
+    assert drawn.shape == expected.shape == (128, 128, 3)
+    assert np.abs(drawn - expected).max() <= 1e-4
