@@ -69,11 +69,17 @@ class Pieces:
         try:
             piece = next(work.pieces)
         except StopIteration as end:
-            work.done(end.value)
+            self._finish(work, end.value)
         except Exception as error:
             self._fail(work.job_id, error)
         else:
             self._after(work, piece)
+
+    def _finish(self, work: Work, result: Any) -> None:
+        try:
+            work.done(result)
+        except Exception as error:
+            self._fail(work.job_id, error)
 
     def _after(self, work: Work, piece: Piece) -> None:
         if isinstance(piece, Future):
