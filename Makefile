@@ -30,6 +30,8 @@ bench: $(VENV)/developer.stamp ## numbers for docs/benchmarks.md
 	@$(BIN)/python bench/first_picture.py
 	@$(BIN)/python bench/acknowledgement.py
 	@$(BIN)/python bench/crowd.py
+	@$(BIN)/python -m bench.front
+	@$(BIN)/python -m bench.serving
 	@$(BIN)/python -m bench.page
 	@$(BIN)/python -m bench.provenance
 

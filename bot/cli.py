@@ -1,4 +1,5 @@
-"""The command line: `darkroom try | run | bot | engine | playground | generate | verify | models | doctor | version`.
+"""The command line: `darkroom try | run | bot | engine | playground | generate | verify | models | bench | doctor |
+version`.
 
 Results go to stdout, everything else to stderr. Exit codes as in sysexits.h: 69 something is not
 available, 78 a setting is wrong; 1 when a picture was asked for and not made, 2 for a wrong option.
@@ -28,6 +29,7 @@ from bot.jobs.ports import EngineError
 from bot.launcher import ChildGaveUp, Launcher, bot_child, engine_child
 from bot.postprocess import Postprocess
 from bot.redraw import Redraw
+from bot.refiner import refiner_of
 from bot.requests import Options
 
 app = typer.Typer(
@@ -139,6 +141,8 @@ def generate(
     sampler: Annotated[str | None, typer.Option(help="Such as euler_a or 'DPM++ 2M'.")] = None,
     schedule: Annotated[str | None, typer.Option(help="Such as karras.")] = None,
     model: Annotated[str | None, typer.Option(help="The model's name.")] = None,
+    refiner: Annotated[str | None, typer.Option(help="An SDXL that draws the last steps.")] = None,
+    switch_at: Annotated[float | None, typer.Option(help="When it takes over, 0.01 to 0.99.")] = None,
     hires: Annotated[
         str | None, typer.Option(help="Draw it again so much larger, such as 2 or 1.5:lanczos.")
     ] = None,
@@ -174,6 +178,7 @@ def generate(
         sampler=sampler,
         schedule=schedule,
         model=model,
+        refiner=_check(lambda: refiner_of(refiner, switch_at)),
         postprocess=Postprocess(upscale=upscale, steps=tuple(post or ()), hires=hires),
         format=_check(lambda: format_of(out)),
     )
@@ -207,6 +212,18 @@ def models(
 ) -> None:
     """Keep the models folder: list, add, convert, check or remove a model."""
     os.execv(sys.executable, [sys.executable, "-m", "engine.models", *arguments])
+
+
+@app.command()
+def bench(
+    quick: Annotated[bool, typer.Option(help="Fewer ticks: seconds instead of a minute.")] = False,
+    model: Annotated[str | None, typer.Option(help="Only this one.")] = None,
+    config: Config = None,
+) -> None:
+    """Measure what this machine will do: seconds per picture, what limits it, which setting would help."""
+    options = [*(["--quick"] if quick else []), *(["--model", model] if model else [])]
+    options += ["--config", str(config)] if config else []
+    os.execv(sys.executable, [sys.executable, "-m", "engine.worker.profile", *options])
 
 
 @app.command()

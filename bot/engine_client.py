@@ -60,7 +60,7 @@ class EngineClient:
         patience_s: float = PATIENCE_S,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        self._url = url.rstrip("/")
+        self.url = url.rstrip("/")
         self._headers = {"Authorization": f"Bearer {token}"}
         self._given = session
         self._opened: aiohttp.ClientSession | None = None
@@ -181,7 +181,7 @@ class EngineClient:
         timeout = aiohttp.ClientTimeout(total=within, sock_connect=CONNECT_S)
         try:
             async with self._session.request(
-                method, self._url + path, data=data, headers=self._headers, timeout=timeout
+                method, self.url + path, data=data, headers=self._headers, timeout=timeout
             ) as response:
                 await _check(response)
                 yield response
@@ -193,7 +193,7 @@ class EngineClient:
         """The open event stream. Only a failure to connect is EngineAway: later ones may be joined again."""
         headers = self._headers if last_id is None else {**self._headers, "Last-Event-ID": last_id}
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=self._silence_s)
-        url = f"{self._url}/v1/jobs/{job_id}/events"
+        url = f"{self.url}/v1/jobs/{job_id}/events"
         try:
             response = await self._session.get(url, headers=headers, timeout=timeout)
         except _BROKEN as error:

@@ -21,6 +21,7 @@ from engine.wire import (
     GenerationRequest,
     Limits,
     ModelInfo,
+    Refiner,
     SamplerInfo,
     Schedule,
     Task,
@@ -58,6 +59,7 @@ class Options:
     redraw: Redraw = field(default_factory=Redraw)
     variation_seed: int | None = None
     variation_strength: float | None = None
+    refiner: Refiner | None = None
     postprocess: Postprocess = field(default_factory=Postprocess)
 
     @property
@@ -102,6 +104,7 @@ def build(options: Options, capabilities: Capabilities, *, owner: str, random_se
         format=options.format,
         variation_seed=_variation_seed(options),
         variation_strength=_between("variation_strength", options.variation_strength, 0, 0, 1),
+        refiner=options.refiner,
         **options.redraw.fields(limits),
         **options.postprocess.fields(capabilities),
     )

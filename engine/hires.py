@@ -53,6 +53,8 @@ def check(request: GenerationRequest, capabilities: Capabilities, model: ModelIn
         return
     if request.task is not Task.TXT2IMG or model is None:
         raise _invalid("hires", f"hires belongs to txt2img; the task was {request.task}.")
+    if request.refiner is not None:
+        raise _invalid("hires", "hires does not go with a refiner: leave one of them out.")
     known = (*capabilities.latent_upscalers, *capabilities.upscalers)
     upscalers.check(hires.upscaler, known, field="hires.upscaler")
     sized = hires.width is not None, hires.height is not None

@@ -62,6 +62,9 @@ SAMPLERS = {
     Sampler.LCM: SamplerSpec(
         label="LCM", scheduler="LCMScheduler", schedules=(Schedule.NORMAL,), max_steps=50
     ),
+    Sampler.TCD: SamplerSpec(  # distilled as LCM, with as much noise in each step as its authors recommend
+        label="TCD", scheduler="TCDScheduler", schedules=(Schedule.NORMAL,), max_steps=50
+    ),
 }
 
 

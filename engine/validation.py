@@ -2,7 +2,7 @@
 
 from pydantic import ValidationError
 
-from engine import hires, masks, postprocessing, violations
+from engine import hires, masks, postprocessing, refiners, violations
 from engine.errors import Refusal
 from engine.prompts import loras
 from engine.samplers import SAMPLERS, SCHEDULE_LABELS
@@ -57,6 +57,7 @@ def validate(
     _check_input(request, has_image=has_image)
     masks.check(request, has_mask=has_mask)
     hires.check(request, capabilities, model)
+    refiners.check(request, model, capabilities)
     _check_variation(request)
     loras.check(request.prompt, known=capabilities.loras, field="prompt")
     loras.check(request.negative_prompt, known=capabilities.loras, field="negative_prompt")

@@ -74,6 +74,7 @@ class Sampler(StrEnum):
     PLMS = "plms"
     UNIPC = "unipc"
     LCM = "lcm"
+    TCD = "tcd"
 
 
 class Schedule(StrEnum):
@@ -114,6 +115,16 @@ class Margins(WireModel):
     def around(self, size: tuple[int, int]) -> tuple[int, int]:
         """(width, height) of a picture of `size` with these margins."""
         return self.left + size[0] + self.right, self.up + size[1] + self.down
+
+
+class Refiner(WireModel):
+    """A second SDXL that draws the last steps. `switch_at`, in (0, 1), is the first one's share of the noise schedule.
+
+    A1111's "Refiner" and "Switch at", diffusers' `denoising_end` and `denoising_start`.
+    """
+
+    model: Annotated[str, Field(min_length=1, max_length=128)]
+    switch_at: Annotated[float, Field(strict=True, gt=0, lt=1, allow_inf_nan=False)] = 0.8
 
 
 PostSide = Annotated[int, Field(strict=True, ge=MIN_INPUT_SIDE, le=MAX_RESULT_SIDE)]
@@ -263,6 +274,7 @@ class GenerationRequest(WireModel):
     only_masked: Annotated[bool, Field(strict=True)] = False
     padding: Annotated[int, Field(strict=True, ge=0, le=MAX_PADDING)] = DEFAULT_PADDING
     extend: Margins | None = None
+    refiner: Refiner | None = None
     post: Annotated[tuple[PostStep, ...], Field(max_length=MAX_POST)] = ()
     hires: Hires | None = None
 

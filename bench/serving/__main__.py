@@ -53,8 +53,9 @@ def main() -> int:
             crowd = Crowd(arm).open_loop(requests, per_second)
             report.add(f"Poisson at {LOAD}", arm.name, summary(crowd, alone))
     pipeline = load_pipeline(options.model, model.device.dtype)
-    report.differences = compare(model, pipeline, options.side)
-    report.reproducible = reproducible(model, options.side)
+    fixed = fixed_requests(model.name, options.side)
+    report.differences = compare(model, pipeline, fixed)
+    report.reproducible = reproducible(model, fixed[:8])
     report.curve = {rows: timing.per_row * rows for (_, rows), timing in caps.cap(model.hash).timings.items()}
     report.peak_bytes = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     report.write(options.out)

@@ -53,22 +53,21 @@ def fixed_requests(model: str, side: int) -> list[GenerationRequest]:
     ]
 
 
-def compare(model: StableDiffusion, pipeline: Any, side: int) -> list[Difference]:
+def compare(model: StableDiffusion, pipeline: Any, requests: Sequence[GenerationRequest]) -> list[Difference]:
     """Each picture in a random batch, and diffusers' own, against the same drawn alone by the step loop."""
-    requests, config = fixed_requests(model.name, side), dict(pipeline.scheduler.config)
+    config = dict(pipeline.scheduler.config)
     alone = [drawn_by_step_loop(model, [request])[0] for request in requests]
     together = _in_random_batches(model, requests)
     stock = [drawn_by_pipeline(pipeline, config, [request])[0] for request in requests]
     return [
         _difference(sampler, against, requests, alone, others)
         for against, others in (("in random batches", together), ("diffusers", stock))
-        for sampler in SAMPLERS
+        for sampler in dict.fromkeys(request.sampler for request in requests)
     ]
 
 
-def reproducible(model: StableDiffusion, side: int) -> bool:
+def reproducible(model: StableDiffusion, requests: Sequence[GenerationRequest]) -> bool:
     """Whether one image a tick, the setting `max_rows = 1`, draws the same bits twice, whoever else is there."""
-    requests = fixed_requests(model.name, side)[:8]
     first = drawn_by_step_loop(model, requests, rows=1)
     again = drawn_by_step_loop(model, list(reversed(requests)), rows=1)
     return all(np.array_equal(a, b) for a, b in zip(first, reversed(again), strict=True))

@@ -66,6 +66,8 @@ def infotext(
         **_mask_pairs(request),
         **_hires_pairs(request),
         **_post_pairs(request),
+        "Refiner": None if request.refiner is None else request.refiner.model,
+        "Refiner switch at": None if request.refiner is None else _number(request.refiner.switch_at),
         "Template": request.prompt if templates[0] else None,
         "Negative Template": request.negative_prompt if templates[1] else None,
         PROMPT_LINES: len(prompt) if any(line.startswith(NEGATIVE) for line in prompt) else None,

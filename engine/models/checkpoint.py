@@ -7,6 +7,8 @@ from engine.models.card import Card, read_card
 from engine.models.configuration import Config, Prediction, configuration, prediction
 from engine.models.detection import Found, check_drawable, detect
 from engine.models.header import Header, read_header
+from engine.models.layout import Layout
+from engine.models.text_parts import text_parts
 
 SUFFIX = ".safetensors"
 
@@ -25,6 +27,16 @@ class Checkpoint:
     config: Config
     predicts: Prediction
     told_by: str
+
+    @property
+    def layout(self) -> Layout:
+        """What a folder of the same networks would say that it is."""
+        return Layout(
+            is_sdxl=self.found.family == "sdxl",
+            text_encoders=tuple(part.name for part in text_parts(self.header, self.found)),
+            zeroes_empty=not self.found.is_refiner,
+            is_refiner=self.found.is_refiner,
+        )
 
     @property
     def told(self) -> str:

@@ -1,6 +1,7 @@
 """How the networks of a single-file checkpoint are built: its family's configuration, with the file's own sizes.
 
-The configurations in `configs/` are the public ones of Stable Diffusion 1.5 and 2.1, in diffusers' words. No torch.
+The configurations in `configs/` are the public ones of Stable Diffusion 1.5, 2.1 and XL 1.0, in diffusers' words.
+No torch.
 """
 
 import json
@@ -10,36 +11,40 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from engine.models.detection import TEXT, UNET, VAE, Found
+from engine.models.detection import UNET, VAE, Found
 from engine.models.fault import Corrupt
 from engine.models.header import Header
+from engine.models.text_parts import heads, text_parts, text_sizes
 
 Prediction = Literal["epsilon", "v_prediction"]
 Config = dict[str, Any]
 
-HEAD_WIDTH = 64  # of attention in SD 2.x and of the text encoders: there are as many heads as that fits
 V_SIDE = 96  # latent cells: SD 2.x that predicts v was trained at 768 pixels
 V_KEY, ZERO_SNR_KEY = "v_pred", "ztsnr"  # empty tensors by which trainers mark files, read as ComfyUI does
 SMALL_NAME = re.compile(r"base|512", re.IGNORECASE)  # Stability's: 512-base-ema, v2-1_512-ema-pruned
 PARAMETERIZATION = re.compile(r"^\s*parameterization:\s*[\"']?(\w+)", re.MULTILINE)
 MAX_YAML_BYTES = 64 * 1024
-
-_TEXT_NAMES = {  # where the sizes of the two text encoders are to be seen
-    "sd1": ("embeddings.token_embedding.weight", "encoder.layers.", "0.mlp.fc1.weight"),
-    "sd2": ("token_embedding.weight", "transformer.resblocks.", "0.mlp.c_fc.weight"),
-}
+TIME_IDS, REFINER_TIME_IDS = 6, 5  # numbers that SDXL is told beside the pooled text
 
 
 def configuration(header: Header, found: Found, prediction: Prediction) -> Config:
     """The parts "unet", "vae", "text_encoder", "tokenizer" and "scheduler", each a configuration of diffusers' class.
 
+    SDXL has "text_encoder_2" and "tokenizer_2" too, and its refiner these alone.
+
     Raises Corrupt where tensors are missing or do not go with each other. `found` must be drawable.
     """
-    config: Config = json.loads(files("engine.models").joinpath(f"configs/{found.family}.json").read_bytes())
-    config["unet"] |= _unet_sizes(header, found)
+    name = f"{found.family}_refiner" if found.is_refiner else found.family
+    config: Config = json.loads(files("engine.models").joinpath(f"configs/{name}.json").read_bytes())
+    parts = text_parts(header, found)
+    for part in parts:
+        config[part.name] |= text_sizes(header, part, config[part.name]["num_hidden_layers"])
+    config["unet"] |= {"in_channels": found.in_channels}
+    config["unet"] |= (
+        _xl_sizes(header, found, config) if found.family == "sdxl" else _unet_sizes(header, found)
+    )
     config["vae"] |= _vae_sizes(header)
-    config["text_encoder"] |= _text_sizes(header, found, config["text_encoder"]["num_hidden_layers"])
-    if config["unet"]["cross_attention_dim"] != config["text_encoder"]["hidden_size"]:
+    if config["unet"]["cross_attention_dim"] != sum(config[part.name]["hidden_size"] for part in parts):
         raise Corrupt("its text encoder does not go with its network")
     config["scheduler"] |= {"prediction_type": prediction}
     if {V_KEY, ZERO_SNR_KEY} <= header.shapes.keys():
@@ -98,36 +103,32 @@ def _unet_sizes(header: Header, found: Found) -> Config:
         "use_linear_projection": len(header.shapes.get(f"{first}proj_in.weight", ())) == 2,
     }
     if found.family == "sd2":
-        sizes["attention_head_dim"] = [_heads(width) for width in widths]
+        sizes["attention_head_dim"] = [heads(width) for width in widths]
     return sizes
+
+
+def _xl_sizes(header: Header, found: Found, config: Config) -> Config:
+    """Which blocks attend to the text is the family's, how often and how wide is the file's."""
+    blocks = [f"{UNET}input_blocks.{1 + 3 * n}." for n in range(len(config["unet"]["block_out_channels"]))]
+    widths = [header.width(f"{block}0.out_layers.3.weight", 0) for block in blocks]
+    attending = next(n for n, kind in enumerate(config["unet"]["down_block_types"]) if "Attn" in kind)
+    middle = header.count(f"{UNET}middle_block.1.transformer_blocks.")
+    told = header.width(f"{UNET}label_emb.0.0.weight", 1)
+    numbers = REFINER_TIME_IDS if found.is_refiner else TIME_IDS
+    return {
+        "block_out_channels": widths,
+        "attention_head_dim": [heads(width) for width in widths],
+        "transformer_layers_per_block": [
+            header.count(f"{block}1.transformer_blocks.") or middle for block in blocks
+        ],
+        "cross_attention_dim": header.width(
+            f"{blocks[attending]}1.transformer_blocks.0.attn2.to_k.weight", 1
+        ),
+        "projection_class_embeddings_input_dim": told,
+        "addition_time_embed_dim": (told - config["text_encoder_2"]["projection_dim"]) // numbers,
+    }
 
 
 def _vae_sizes(header: Header) -> Config:
     widths = [header.width(f"{VAE}encoder.down.{n}.block.0.conv1.weight", 0) for n in range(4)]
     return {"block_out_channels": widths}
-
-
-def _text_sizes(header: Header, found: Found, most_layers: int) -> Config:
-    """SD 2.x leaves the encoder's last layer out: files have it, or not."""
-    prefix = text_prefix(header)
-    embedding, layers, widening = _TEXT_NAMES[found.family]
-    width = header.width(f"{prefix}{embedding}", 1)
-    return {
-        "vocab_size": header.width(f"{prefix}{embedding}", 0),
-        "hidden_size": width,
-        "num_attention_heads": _heads(width),
-        "num_hidden_layers": min(header.count(f"{prefix}{layers}"), most_layers),
-        "intermediate_size": header.width(f"{prefix}{layers}{widening}", 0),
-    }
-
-
-def text_prefix(header: Header) -> str:
-    """What the text encoder's tensors begin with: one of three, by family and by age of the program."""
-    prefixes = (f"{TEXT}transformer.text_model.", f"{TEXT}transformer.", f"{TEXT}model.")
-    return next(
-        (prefix for prefix in prefixes if any(name.startswith(prefix) for name in header.shapes)), prefixes[0]
-    )
-
-
-def _heads(width: int) -> int:
-    return max(1, width // HEAD_WIDTH)

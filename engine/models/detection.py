@@ -14,15 +14,18 @@ from engine.models.header import Header
 UNET = "model.diffusion_model."
 VAE = "first_stage_model."
 TEXT = "cond_stage_model."
+CONDITIONERS = "conditioner.embedders."  # SDXL's text encoders
 CONV_IN = f"{UNET}input_blocks.0.0.weight"
 CONTEXT = re.compile(rf"{re.escape(UNET)}input_blocks\.\d+\.1\.transformer_blocks\.0\.attn2\.to_k\.weight")
-FAMILIES = {768: "sd1", 1024: "sd2", 2048: "sdxl", 1280: "sdxl"}  # by the text's width; 1280: a refiner
+REFINER_CONTEXT = 1280
+FAMILIES = {768: "sd1", 1024: "sd2", 2048: "sdxl", REFINER_CONTEXT: "sdxl"}  # by the text's width
 LORA = re.compile(r"\.(lora_(up|down|mid|A|B)\b|hada_w|lokr_w|oft_|dora_scale)|^lora_(unet|te)")
 EMBEDDING_NAMES = {"emb_params", "clip_l", "clip_g"}
 EMBEDDING_WIDTHS = {768, 1024, 1280}
-DRAWN = ("sd1", "sd2")
+DRAWN = ("sd1", "sd2", "sdxl")
 TITLES = {"sd1": "Stable Diffusion 1.x", "sd2": "Stable Diffusion 2.x", "sdxl": "SDXL"}
-INPUTS = {4: "", 5: "a depth model", 7: "an upscaler", 8: "a model for editing", 9: "an inpainting model"}
+INPUTS = {4: "", 5: "a depth model", 7: "an upscaler", 8: "a model for editing", 9: ""}  # 9: inpainting
+EDM = ("edm_mean", "edm_vpred.sigma_max")  # marking tensors of Playground 2.5 and CosXL
 
 
 class Kind(StrEnum):
@@ -43,11 +46,14 @@ class Found:
     """`family` is "sd1", "sd2", "sdxl" or, unknown, ""; it and the rest are a checkpoint's only.
 
     `in_channels`: 4 draw from text; 9 inpaint; 5 take depth. `lacks` names the networks that are not in the file.
+    `is_refiner` is SDXL's second model, and `is_edm` an SDXL that was trained on another kind of noise.
     """
 
     kind: Kind
     family: str = ""
     in_channels: int = 0
+    is_refiner: bool = False
+    is_edm: bool = False
     lacks: tuple[str, ...] = ()
 
 
@@ -79,23 +85,37 @@ def check_drawable(found: Found) -> None:
         raise WrongKind(f"it is {found.kind}, not a checkpoint")
     if found.family not in DRAWN:
         title = TITLES.get(found.family, "of a family that Darkroom does not know")
-        raise WrongKind(f"it is {title}, which cannot be drawn with yet: Stable Diffusion 1.x and 2.x can")
+        known = ", ".join(TITLES[family] for family in DRAWN)
+        raise WrongKind(f"it is {title}, which cannot be drawn with: {known} can")
     if what := INPUTS.get(found.in_channels, "a model with an unknown kind of input"):
         raise WrongKind(f"it is {what} of {TITLES[found.family]}, which cannot be drawn with yet")
+    if found.is_edm:
+        raise WrongKind("it is an SDXL trained on EDM's noise, which cannot be drawn with yet")
     if found.lacks:
         raise WrongKind(f"it lacks {' and '.join(found.lacks)}: only whole checkpoints can be drawn with")
 
 
 def _checkpoint(header: Header) -> Found:
-    names = header.shapes.keys()
-    texts = _has(names, TEXT), _has(names, VAE)
+    names, family = header.shapes.keys(), _family(header)
+    alone = f"{CONDITIONERS}0.model."  # the refiner's only text encoder is the base's second one
+    is_refiner = family == "sdxl" and (_has(names, alone) or _context(header) == REFINER_CONTEXT)
+    if family != "sdxl":
+        needed = {"its text encoder": TEXT}
+    elif is_refiner:
+        needed = {"its text encoder": alone}
+    else:
+        needed = {
+            "its first text encoder": f"{CONDITIONERS}0.transformer.",
+            "its second text encoder": f"{CONDITIONERS}1.model.",
+        }
+    needed["its VAE"] = VAE
     return Found(
         kind=Kind.CHECKPOINT,
-        family=_family(header),
+        family=family,
         in_channels=header.width(CONV_IN, 1),
-        lacks=tuple(
-            part for part, there in zip(("its text encoder", "its VAE"), texts, strict=True) if not there
-        ),
+        is_refiner=is_refiner,
+        is_edm=any(name in names for name in EDM),
+        lacks=tuple(part for part, prefix in needed.items() if not _has(names, prefix)),
     )
 
 
@@ -105,16 +125,21 @@ def _family(header: Header) -> str:
     Raises Corrupt where the two contradict each other.
     """
     names = header.shapes.keys()
-    if _has(names, "conditioner.embedders."):
+    if _has(names, CONDITIONERS):
         return "sdxl"
-    context = next((name for name in names if CONTEXT.fullmatch(name)), "")
-    by_width = FAMILIES.get(header.width(context, 1), "") if context else ""
+    by_width = FAMILIES.get(_context(header), "")
     by_names = {(True, False): "sd1", (False, True): "sd2"}.get(
         (_has(names, f"{TEXT}transformer."), _has(names, f"{TEXT}model.")), ""
     )
     if by_width and by_names and by_width != by_names:
         raise Corrupt("its text encoder is of another family than its network")
     return by_width or by_names
+
+
+def _context(header: Header) -> int:
+    """The width of the text that the network attends to; 0 where no tensor tells it."""
+    name = next((name for name in header.shapes if CONTEXT.fullmatch(name)), "")
+    return header.width(name, 1) if name else 0
 
 
 def _is_embedding(header: Header) -> bool:

@@ -5,6 +5,7 @@ import hashlib
 import json
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ from engine.prompts.sdxl import AESTHETIC_SCORES, SdxlPromptEncoder
 from engine.worker.device import Device
 
 log = logging.getLogger(__name__)
+
+TEXT_ENCODERS = {"text_encoder": CLIPTextModel, "text_encoder_2": CLIPTextModelWithProjection}
 
 
 class ModelBroken(Exception):
@@ -78,13 +81,14 @@ def _of_file(name: str, path: Path, device: Device) -> StableDiffusion:
         name=name,
         hash=digest[:10],
         device=device,
-        prompts=PromptEncoder(
-            tokenizer=parts.tokenizer,
-            text_encoder=_placed(parts.text_encoder, device),
-            device=device.place,
+        prompts=_prompt_encoder(
+            checkpoint.layout,
+            parts.tokenizers,
+            [_placed(encoder, device) for encoder in parts.text_encoders],
+            device,
         ),
         unet=_placed(parts.unet, device),
-        vae=_placed(parts.vae, device),
+        vae=_vae(parts.vae, checkpoint.layout, device),
         scheduler_config=checkpoint.config["scheduler"],
         card=checkpoint.card,
     )
@@ -92,37 +96,41 @@ def _of_file(name: str, path: Path, device: Device) -> StableDiffusion:
 
 def _of_folder(name: str, folder: Path, device: Device) -> StableDiffusion:
     layout = _layout(name, folder)
-    vae = _network(name, folder, "vae", AutoencoderKL, device)
     return StableDiffusion(
         name=name,
         hash=_weights_hash(name, folder),
         device=device,
-        prompts=_prompts(name, folder, layout, device),
+        prompts=_prompt_encoder(
+            layout,
+            [_part(name, folder, part, CLIPTokenizer) for part in layout.tokenizers],
+            [_network(name, folder, part, TEXT_ENCODERS[part], device) for part in layout.text_encoders],
+            device,
+        ),
         unet=_network(name, folder, "unet", UNet2DConditionModel, device),
-        vae=_unoverflowing(vae) if layout.is_sdxl else vae,
+        vae=_vae(_network(name, folder, "vae", AutoencoderKL, device), layout, device),
         scheduler_config=_scheduler_config(name, folder),
         card=_card(name, folder),
     )
 
 
-def _prompts(name: str, folder: Path, layout: Layout, device: Device) -> PromptEncoder:
-    tokenizers = [_part(name, folder, part, CLIPTokenizer) for part in layout.tokenizers]
-    kinds = {"text_encoder": CLIPTextModel, "text_encoder_2": CLIPTextModelWithProjection}
-    encoders = [_network(name, folder, part, kinds[part], device) for part in layout.text_encoders]
+def _prompt_encoder(
+    layout: Layout, tokenizers: Sequence[Any], text_encoders: Sequence[Any], device: Device
+) -> PromptEncoder:
     if not layout.is_sdxl:
-        return PromptEncoder(tokenizer=tokenizers[0], text_encoder=encoders[0], device=device.place)
+        return PromptEncoder(tokenizer=tokenizers[0], text_encoder=text_encoders[0], device=device.place)
     return SdxlPromptEncoder(
         tokenizers=tokenizers,
-        text_encoders=encoders,
+        text_encoders=text_encoders,
         device=device.place,
         zeroes_empty=layout.zeroes_empty,
         scores=AESTHETIC_SCORES if layout.is_refiner else None,
     )
 
 
-def _unoverflowing(vae: Any) -> Any:
+def _vae(vae: Any, layout: Layout, device: Device) -> Any:
     """SDXL's autoencoder overflows in half precision, unless its configuration says that it does not."""
-    return vae.float() if vae.dtype is torch.float16 and vae.config.force_upcast else vae
+    overflows = layout.is_sdxl and device.dtype is torch.float16 and vae.config.force_upcast
+    return _placed(vae.float() if overflows else vae, device)
 
 
 def _layout(name: str, folder: Path) -> Layout:

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from engine import violations
 from engine.errors import Refusal
+from engine.models import few_steps
 from engine.models.card import read_card
 from engine.models.checkpoint import SUFFIX, Checkpoint, read_checkpoint
 from engine.models.fault import NotAModel, Unsafe, WrongKind
@@ -175,13 +176,16 @@ class Registry:
 
 def _info(name: str, checkpoint: Checkpoint) -> ModelInfo:
     """What a person may choose of a single file's."""
-    card = checkpoint.card
+    card, found, config = checkpoint.card, checkpoint.found, checkpoint.config
+    tasks = REFINER_TASKS if found.is_refiner else TASKS[found.in_channels]
+    quick = few_steps.defaults(name, takes_guidance=False, scheduler={})
+    ours = _of_family(found.family) | _of_tasks(tasks) | quick
     return ModelInfo(
         name=name,
         title=card.title or name,
-        family=checkpoint.found.family,
-        tasks=TASKS[4],
-        defaults=_defaults(_native_side(checkpoint.config["unet"], checkpoint.config["vae"]), card.defaults),
+        family=found.family,
+        tasks=tasks,
+        defaults=_defaults(_native_side(config["unet"], config["vae"]), ours | card.defaults),
         notice=card.notice,
     )
 
@@ -196,15 +200,30 @@ def _read(folder: Path, name: str) -> ModelInfo:
     if layout.is_refiner:
         tasks = REFINER_TASKS
     family = "sdxl" if layout.is_sdxl else FAMILIES.get(_as_int(unet.get("cross_attention_dim")), "sd")
+    quick = few_steps.defaults(
+        name,
+        takes_guidance=unet.get("time_cond_proj_dim") is not None,
+        scheduler=_scheduler(folder),
+    )
+    ours = _of_family(family) | _of_tasks(tasks) | quick
     card = read_card(folder)
     return ModelInfo(
         name=name,
         title=card.title or name,
         family=family,
         tasks=tasks,
-        defaults=_defaults(_native_side(unet, vae), _of_family(family) | _of_tasks(tasks) | card.defaults),
+        defaults=_defaults(_native_side(unet, vae), ours | card.defaults),
         notice=card.notice,
     )
+
+
+def _scheduler(folder: Path) -> dict[str, Any]:
+    """Raises WrongKind for a noise that our samplers do not know. One that is missing is told on loading."""
+    file = "scheduler/scheduler_config.json"
+    config = read_json(folder, file) if (folder / file).exists() else {}
+    if str(config.get("_class_name")).startswith("EDM"):
+        raise WrongKind("it was trained on EDM's noise, which cannot be drawn with yet")
+    return config
 
 
 def _of_tasks(tasks: tuple[Task, ...]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ diffusers translates the tensors' names; every tensor that a network needs must 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,13 @@ from diffusers.loaders.single_file_utils import (
     convert_open_clip_checkpoint,
 )
 from safetensors import safe_open
-from transformers import CLIPTextConfig, CLIPTextModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from engine.models.checkpoint import Checkpoint
-from engine.models.configuration import Config, text_prefix
-from engine.models.detection import TEXT, UNET, VAE
+from engine.models.configuration import Config
+from engine.models.detection import UNET, VAE
 from engine.models.fault import Corrupt
+from engine.models.text_parts import TextPart, text_parts
 from engine.models.tokenizer import clip_tokenizer
 
 log = logging.getLogger(__name__)
@@ -32,10 +34,10 @@ Tensors = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """A checkpoint's networks, on the CPU."""
+    """A checkpoint's networks, on the CPU. SDXL has two tokenizers and text encoders."""
 
-    tokenizer: Any
-    text_encoder: Any
+    tokenizers: tuple[Any, ...]
+    text_encoders: tuple[Any, ...]
     unet: Any
     vae: Any
 
@@ -43,10 +45,13 @@ class Parts:
 def load_parts(checkpoint: Checkpoint, dtype: torch.dtype) -> Parts:
     """The networks in `dtype`. Raises Corrupt naming the part that is damaged."""
     file, config = _File(checkpoint.path, dtype), checkpoint.config
-    prefix = text_prefix(checkpoint.header)
+    texts = text_parts(checkpoint.header, checkpoint.found)
     return Parts(
-        tokenizer=clip_tokenizer(**config["tokenizer"]),
-        text_encoder=_part("text encoder", lambda: _text_encoder(file, prefix, config["text_encoder"])),
+        tokenizers=tuple(clip_tokenizer(**config[part.tokenizer]) for part in texts),
+        text_encoders=tuple(
+            _part(part.name.replace("_", " "), partial(_text_encoder, file, part, config[part.name]))
+            for part in texts
+        ),
         unet=_part("network", lambda: _unet(file, config["unet"])),
         vae=_part("VAE", lambda: _vae(file, config["vae"])),
     )
@@ -83,21 +88,24 @@ def _vae(file: _File, config: Config) -> Any:
     return _filled(vae, convert_ldm_vae_checkpoint(file.tensors(VAE), vae.config))
 
 
-def _text_encoder(file: _File, prefix: str, config: Config) -> Any:
+def _text_encoder(file: _File, part: TextPart, config: Config) -> Any:
+    kind = CLIPTextModelWithProjection if part.pools else CLIPTextModel
     with init_empty_weights():
-        encoder = CLIPTextModel(CLIPTextConfig(**config))
-    tensors = file.tensors(prefix)
-    if prefix == f"{TEXT}model.":
+        encoder = kind(CLIPTextConfig(**config))
+    tensors, prefix = file.tensors(part.prefix), part.prefix
+    if part.is_open_clip:
         tensors = convert_open_clip_checkpoint(encoder, tensors, prefix=prefix)
         prefix = "text_model."
     bare = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
     outer = "text_model." if hasattr(encoder, "text_model") else ""  # older transformers: one level deeper
     kept = {f"{outer}{name}": tensor for name, tensor in bare.items() if _is_used(name, config)}
+    if part.pools:
+        kept["text_projection.weight"] = bare["text_projection.weight"]
     return _filled(encoder, kept)
 
 
 def _is_used(name: str, config: Config) -> bool:
-    """Not the layers after the last that is used, what projects for comparison with pictures, and counters."""
+    """Not the layers after the last that is used, what projects, and counters."""
     first, *rest = name.split(".")
     if first == "encoder" and int(rest[1]) >= config["num_hidden_layers"]:
         return False

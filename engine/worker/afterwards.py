@@ -63,6 +63,7 @@ class Afterwards:
             folder=command.folder,
             images=[],
             notices=(),
+            model_hash="",
             clock=clock,
             plan=Plan(pieces=self._postprocessor.plan(command.request, (width, height))),
         )

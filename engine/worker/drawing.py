@@ -32,6 +32,7 @@ class Drawing:
     folder: Path
     images: list[ImageInFlight]
     notices: tuple[str, ...]
+    model_hash: str
     clock: Callable[[], float]
     plan: Plan = field(default_factory=Plan)
     worked: float = 0.0
@@ -45,11 +46,11 @@ class Drawing:
 
     @property
     def step(self) -> int:
-        return sum(image.position for image in self.images) + round(self.worked)
+        return sum(image.before + image.position for image in self.images) + round(self.worked)
 
     @property
     def steps(self) -> int:
-        return sum(image.steps for image in self.images) + self.plan.steps + self.plan.pieces
+        return sum(image.all_steps for image in self.images) + self.plan.steps + self.plan.pieces
 
     @property
     def seconds(self) -> float:

@@ -23,8 +23,9 @@ class ImageInFlight:
     step is conditioned on, [rows, tokens, width]: a schedule in the prompt changes it, and its length. `added` is
     what the network is told besides, by diffusers' names, [rows, …] each: SDXL alone is told something.
     Where a part of a picture is drawn anew, `canvas` is that picture; `held` keeps its other parts where the network
-    sees no mask, and `shown` [1, 5, h, w] is the mask and the known latents for one that does. With `hires` it is
-    the first of two passes. `owner` and `joined` are for taking turns (`engine/worker/turns.py`).
+    sees no mask, and `shown` [1, 5, h, w] is the mask and the known latents for one that does. `owner` and `joined`
+    are for taking turns (`engine/worker/turns.py`). Where a refiner draws the last steps, `before` and `after` count
+    those that are another model's. With `hires` it is the first of two passes.
     """
 
     job_id: str
@@ -40,6 +41,8 @@ class ImageInFlight:
     shown: torch.Tensor | None = None
     canvas: Canvas | None = None
     hires: Hires | None = None
+    before: int = 0
+    after: int = 0
     owner: str = ""
     joined: int = 0
     position: int = 0
@@ -57,6 +60,11 @@ class ImageInFlight:
     def steps(self) -> int:
         """Ticks in all. PLMS takes one more than the steps asked for; img2img takes fewer."""
         return len(self.timesteps)
+
+    @property
+    def all_steps(self) -> int:
+        """With those of the other model, where there is a refiner."""
+        return self.before + self.steps + self.after
 
     @property
     def done(self) -> bool:
@@ -108,8 +116,9 @@ class ImageInFlight:
 
     def _condition(self) -> None:
         height, width = (SIDE_MULTIPLE * cells for cells in self.latents.shape[-2:])
-        self.embedding = self.conditioning.at(self.position + 1, self.steps)
-        self.added = self.conditioning.added(self.position + 1, self.steps, (width, height))
+        step, steps = self.before + self.position + 1, self.all_steps
+        self.embedding = self.conditioning.at(step, steps)
+        self.added = self.conditioning.added(step, steps, (width, height))
 
     def _estimate_from(self, result: Any) -> torch.Tensor:
         """The finished latents as the sampler sees them now; the noisy ones where it does not say."""

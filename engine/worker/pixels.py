@@ -28,17 +28,36 @@ def encode_pixels(model: StableDiffusion, pixels: torch.Tensor, noise: Noise) ->
     """
     posterior = model.vae.encode(pixels.to(model.device.place, model.vae.dtype)).latent_dist
     drawn = noise.draw(posterior.mean.shape, model.device.place, model.vae.dtype)
-    latents: torch.Tensor = (posterior.mean + posterior.std * drawn).float() * model.vae.config.scaling_factor
+    shift, scale = _statistics(model, drawn.device)
+    latents: torch.Tensor = ((posterior.mean + posterior.std * drawn).float() - shift) / scale
     return latents
 
 
 @torch.inference_mode()
 def decode_latents(model: StableDiffusion, latents: torch.Tensor) -> npt.NDArray[np.uint8]:
     """Pixels [H, W, 3] of latents [1, 4, h, w], rounded as diffusers' `VaeImageProcessor`. Raises NotANumber."""
-    scaled = (latents / model.vae.config.scaling_factor).to(model.vae.dtype)
+    shift, scale = _statistics(model, latents.device)
+    scaled = (latents * scale + shift).to(model.vae.dtype)
     pixels = model.vae.decode(scaled, return_dict=False)[0][0].float()
     if not bool(torch.isfinite(pixels).all()):
         raise NotANumber
     unit = (pixels / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).cpu().numpy()
     rounded: npt.NDArray[np.uint8] = (unit * 255).round().astype(np.uint8)
     return rounded
+
+
+def _statistics(
+    model: StableDiffusion, place: torch.device
+) -> tuple[torch.Tensor | float, torch.Tensor | float]:
+    """What to subtract from the autoencoder's latents and what to divide them by, as the network expects them.
+
+    One number for all channels, or (some SDXL) a mean and a deviation for each, [1, 4, 1, 1].
+    """
+    config = model.vae.config
+    if config.latents_mean is None or config.latents_std is None:
+        return 0.0, 1 / config.scaling_factor
+    mean, deviation = (
+        torch.tensor(values, device=place).view(1, -1, 1, 1)
+        for values in (config.latents_mean, config.latents_std)
+    )
+    return mean, deviation / config.scaling_factor

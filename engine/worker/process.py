@@ -34,11 +34,14 @@ from engine.models.upscaler import Upscaler
 from engine.prompts import loras
 from engine.prompts.conditioning import Conditioning
 from engine.prompts.wildcards import Lines, no_lines, words_of
+from engine.tasks.conditioning import condition
 from engine.tasks.process import GivenImage
+from engine.tasks.refine import leave_to_refiner, start_refinement
 from engine.tasks.starting import start_images
 from engine.wire import GenerationRequest, ImageInfo
 from engine.worker.afterwards import Afterwards
 from engine.worker.cap_book import CapBook
+from engine.worker.changeover import Changeover
 from engine.worker.device import Device, free_memory
 from engine.worker.drawing import Drawing
 from engine.worker.failures import meaning
@@ -101,6 +104,7 @@ class Worker:
         self._shelf = Shelf(load=load, caps=caps)
         self._drawings: dict[str, Drawing] = {}
         self._undecoded: deque[ImageInFlight] = deque()
+        self._changeover = Changeover()
         self._after = Afterwards(
             load=load_upscaler,
             aside=lambda work: self._writer.submit(work),
@@ -118,6 +122,7 @@ class Worker:
             while self._obey():
                 self._tick()
                 self._decode_one()
+                self._change_over()
                 self._after.pieces.do_one()
             self._caps.save()
 
@@ -150,10 +155,21 @@ class Worker:
 
     @property
     def _idle(self) -> bool:
-        drawing = self._undecoded or self._after.pieces.ready
-        return not drawing and not (self._loop and self._loop.images)
+        """Whether there is nothing to do now; a work may wait for a thread, and a changeover for such a work."""
+        now = self._undecoded or self._after.pieces.ready or (self._loop and self._loop.images)
+        return not now and (self._busy or not self._changeover)
+
+    @property
+    def _busy(self) -> bool:
+        """Whether the model at work has something left to draw, also in a second pass that is still to come."""
+        to_come = any(drawing.plan.steps for drawing in self._drawings.values())
+        return bool(self._undecoded or (self._loop and self._loop.images) or to_come)
 
     def _start(self, command: Start) -> None:
+        elsewhere = self._loop is not None and self._loop.model.name != command.request.model
+        if command.request.task.draws and (self._changeover.images or (self._busy and elsewhere)):
+            self._changeover.jobs.append(command)
+            return
         try:
             drawing = self._prepare(command)
         except Exception as error:
@@ -175,12 +191,14 @@ class Worker:
         lines = functools.cache(self._wildcards)  # a file is read once for a job
         conditionings = [self._conditioning(model, request, index, lines) for index in range(request.count)]
         images = start_images(model, command, conditionings)
+        leave_to_refiner(images, request.refiner)
         return Drawing(
             job_id=command.job,
             request=request,
             folder=command.folder,
             images=images,
             notices=notices_of(model, images),
+            model_hash=model.hash,
             clock=self._clock,
             plan=self._after.plan(request, images[0]),
         )
@@ -192,12 +210,7 @@ class Worker:
         words = words_of(request, index, lines=lines)
         loras.check(words.prompt, known=(), field="prompt")
         loras.check(words.negative_prompt, known=(), field="negative_prompt")
-        return model.prompts.encode(
-            words.prompt,
-            words.negative_prompt,
-            guided=request.guidance_scale > 1 and model.unet.config.time_cond_proj_dim is None,
-            clip_skip=request.clip_skip or 1,
-        )
+        return condition(model, request, words)
 
     def _loop_of(self, model: str, job_id: str) -> StepLoop:
         if not self._shelf.holds(model):
@@ -217,7 +230,8 @@ class Worker:
             self._loop.leave(job_id)
         self._undecoded = deque(image for image in self._undecoded if image.job_id != job_id)
         self._after.pieces.leave(job_id)
-        return self._drawings.pop(job_id, None) is not None
+        waited = self._changeover.leave(job_id)
+        return self._drawings.pop(job_id, None) is not None or waited
 
     # -- drawing ----------------------------------------------------------------------------------
 
@@ -230,12 +244,12 @@ class Worker:
         for job_id in dict.fromkeys(image.job_id for image in tick.advanced):
             if (drawing := self._drawings.get(job_id)) is not None:
                 self._report(drawing, next(i for i in tick.advanced if i.job_id == job_id))
-        for image in tick.advanced:
-            if image.done and (drawing := self._drawings.get(image.job_id)) is not None:
-                if image.hires is None:
-                    self._undecoded.append(image)
-                else:
-                    self._after.draw_again(self._loop.model, drawing, image)
+        done = [image for image in tick.advanced if image.done and image.job_id in self._drawings]
+        self._undecoded.extend(image for image in done if not image.after and image.hires is None)
+        self._changeover.images.extend(image for image in done if image.after)
+        for image in done:
+            if image.hires is not None:
+                self._after.draw_again(self._loop.model, self._drawings[image.job_id], image)
 
     def _report(self, drawing: Drawing, image: ImageInFlight | None = None) -> None:
         """Say how far a drawing is, where it is time to; with a preview of `image`."""
@@ -263,9 +277,32 @@ class Worker:
         else:
             self._after.process(drawing, image, pixels)
 
+    def _change_over(self) -> None:
+        """Once nothing is left to draw: pictures go on with their refiner, or the jobs that waited begin."""
+        if self._busy:
+            return
+        for image in self._changeover.take_images():
+            try:
+                self._refine(image)
+            except Exception as error:
+                self._fail_drawing(image.job_id, error)
+        if not self._busy:
+            for command in self._changeover.take_jobs():
+                self._start(command)
+
+    def _refine(self, image: ImageInFlight) -> None:
+        drawing = self._drawings.get(image.job_id)
+        if (
+            drawing is None or (refiner := drawing.request.refiner) is None
+        ):  # another of its images has failed
+            return
+        loop = self._loop_of(refiner.model, image.job_id)
+        refined = start_refinement(loop.model, drawing.request, image)
+        drawing.images[drawing.images.index(image)] = refined
+        loop.join(refined, drawing.request.owner)
+
     def _write(self, drawing: Drawing, image: ImageInFlight | GivenImage, pixels: Pixels) -> None:
-        hash_ = self._loop.model.hash if self._loop is not None and drawing.request.task.draws else ""
-        future = self._writer.submit(write_image, self._finisher, drawing, image, pixels, hash_)
+        future = self._writer.submit(write_image, self._finisher, drawing, image, pixels)
         future.add_done_callback(lambda done: self._inbox.put(Written(image.job_id, image.index, done)))
 
     def _file_written(self, written: Written) -> None:

@@ -16,7 +16,6 @@ def write_image(
     drawing: Drawing,
     image: ImageInFlight | GivenImage,
     pixels: npt.NDArray[np.uint8],
-    model_hash: str,
 ) -> ImageInfo:
     """Finish and write one picture of RGB pixels [H, W, 3]. Raises OSError."""
     request = drawing.request
@@ -28,7 +27,7 @@ def write_image(
         request,
         seed=image.seed,
         variation_seed=request.image_variation_seed(image.index),
-        model_hash=model_hash,
+        model_hash=drawing.model_hash,
         words=image.words,
         kept=None if canvas is None else canvas.kept,
     )

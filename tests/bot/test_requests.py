@@ -19,7 +19,7 @@ from bot.requests import (
     preset_sizes,
     variation,
 )
-from engine.wire import GenerationRequest, Limits, Sampler, Schedule, Task
+from engine.wire import GenerationRequest, Limits, Refiner, Sampler, Schedule, Task
 from tests.bot.samples import capabilities, model, request
 
 OFFERED = capabilities()
@@ -67,11 +67,13 @@ def test_every_choice_arrives_in_the_request() -> None:
         sampler="Euler a",
         schedule="normal",
         model="Model anything-v3",
+        refiner=Refiner(model="sd15"),
     )
     assert chosen == GenerationRequest(
         owner="7",
         task=Task.IMG2IMG,
         model="anything-v3",
+        refiner=Refiner(model="sd15", switch_at=0.8),
         prompt="a hamster",
         negative_prompt="blurry",
         width=640,

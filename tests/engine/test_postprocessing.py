@@ -156,6 +156,12 @@ def test_hires_belongs_to_words_alone() -> None:
         validate(request, offered().model_copy(update={"models": (model,)}), has_image=True)
 
 
+def test_hires_and_a_refiner_do_not_go_together() -> None:
+    request = ask(hires={"scale": 2}, refiner={"model": "refiner"})
+    with pytest.raises(Refusal, match="hires does not go with a refiner"):
+        hires.check(request, offered(), offered().models[0])
+
+
 def test_the_second_pass_draws_exactly_its_steps_whatever_the_strength() -> None:
     for drawn in range(1, 151):
         for strength in (0.05, 0.145, 0.29, 0.33, 0.58, 0.7, 0.75, 1.0):

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from engine.errors import Refusal
 from engine.models.registry import DEMO_FOLDER, WEIGHTS, Registry
 from engine.wire import Sampler, Schedule, Task
+from tests.engine.models import headers
 
 
 def make_model(
@@ -86,6 +88,104 @@ def test_a_wrong_card_is_told_in_the_log(
     make_model(tmp_path, "right")
     assert names(tmp_path) == ["right"]
     assert reason in caplog.text
+
+
+def schedule(folder: Path, kind: str, **options: object) -> None:
+    (folder / "scheduler").mkdir()
+    config = {"_class_name": f"{kind}Scheduler", **options}
+    (folder / "scheduler/scheduler_config.json").write_text(json.dumps(config))
+
+
+@pytest.mark.parametrize(
+    ("name", "unet", "scheduler", "expected"),
+    [
+        ("m", {"time_cond_proj_dim": 256}, ("LCM", "leading"), (4, 8.0, "lcm", "automatic")),
+        ("m", {}, ("LCM", "leading"), (4, 1.0, "lcm", "automatic")),
+        ("m", {}, ("TCD", "leading"), (4, 1.0, "tcd", "automatic")),
+        ("m", {}, ("EulerAncestralDiscrete", "trailing"), (4, 1.0, "euler_a", "sgm_uniform")),
+        ("m 8-step", {}, ("EulerDiscrete", "trailing"), (8, 1.0, "euler", "sgm_uniform")),
+        ("m", {}, ("EulerDiscrete", "leading"), (20, 7.5, "dpmpp_2m", "automatic")),
+        ("turbo", {}, ("PNDM", "leading"), (20, 7.5, "dpmpp_2m", "automatic")),  # its scheduler knows better
+    ],
+)
+def test_a_folder_says_by_itself_that_it_draws_in_a_few_steps(
+    tmp_path: Path,
+    name: str,
+    unet: dict[str, Any],
+    scheduler: tuple[str, str],
+    expected: tuple[int, float, str, str],
+) -> None:
+    schedule(make_model(tmp_path, name, unet=unet), scheduler[0], timestep_spacing=scheduler[1])
+    (model,) = Registry(tmp_path).models()
+    has = model.defaults
+    assert (has.steps, has.guidance_scale, has.sampler, has.schedule) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("sd_xl_turbo_1.0", (4, 1.0, "euler_a", "sgm_uniform")),
+        ("dreamTurbo", (4, 1.0, "euler_a", "sgm_uniform")),
+        ("sdxl_lightning_8step", (8, 1.0, "euler", "sgm_uniform")),
+        ("Hyper-SDXL-1step", (1, 1.0, "ddim", "sgm_uniform")),
+        ("photo-LCM", (4, 1.0, "lcm", "automatic")),
+        ("tcd 4 steps", (4, 1.0, "tcd", "automatic")),
+        ("hyperrealism_v2", (20, 7.5, "dpmpp_2m", "automatic")),
+        ("calcmaster", (20, 7.5, "dpmpp_2m", "automatic")),
+    ],
+)
+def test_a_file_has_only_its_name_to_say_so(
+    tmp_path: Path, name: str, expected: tuple[int, float, str, str]
+) -> None:
+    headers.write(tmp_path / f"{name}.safetensors", headers.checkpoint("sd1"))
+    (model,) = Registry(tmp_path).models()
+    has = model.defaults
+    assert (has.steps, has.guidance_scale, has.sampler, has.schedule) == expected
+
+
+def test_the_card_is_stronger_than_the_scheduler_and_the_name(tmp_path: Path) -> None:
+    folder = make_model(tmp_path, "turbo", card={"defaults": {"steps": 1, "sampler": "euler"}})
+    schedule(folder, "EulerAncestralDiscrete", timestep_spacing="trailing")
+    (model,) = Registry(tmp_path).models()
+    assert (model.defaults.steps, model.defaults.sampler) == (1, "euler")
+    assert model.defaults.schedule == "sgm_uniform"
+
+
+def test_a_folder_of_edm_noise_is_not_offered(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = make_model(tmp_path, "play", pipeline="StableDiffusionXLPipeline")
+    schedule(folder, "EDMDPMSolverMultistep")
+    assert names(tmp_path) == ["demo"]
+    assert "play is not offered: it was trained on EDM's noise" in caplog.text
+
+
+def sdxl(root: Path, name: str, **index: object) -> Path:
+    folder = make_model(root, name, unet={"sample_size": 128})
+    encoders = {"text_encoder": ["", ""], "text_encoder_2": ["", ""]}
+    told = {"_class_name": "StableDiffusionXLPipeline", **encoders, **index}
+    (folder / "model_index.json").write_text(json.dumps(told))
+    return folder
+
+
+def test_an_sdxl_folder_is_offered_at_its_size(tmp_path: Path) -> None:
+    sdxl(tmp_path, "xl")
+    (model,) = Registry(tmp_path).models()
+    assert (model.family, model.defaults.width, model.defaults.guidance_scale) == ("sdxl", 1024, 5.0)
+    assert Task.TXT2IMG in model.tasks
+
+
+def test_a_refiner_goes_on_from_pictures_alone_and_has_one_text_encoder(tmp_path: Path) -> None:
+    folder = sdxl(tmp_path, "refiner", text_encoder=[None, None], requires_aesthetics_score=True)
+    shutil.rmtree(folder / "text_encoder")
+    refiner = next(model for model in Registry(tmp_path).models() if model.name == "refiner")
+    assert refiner.tasks == (Task.IMG2IMG, Task.INPAINT, Task.OUTPAINT)
+
+
+def test_an_sdxl_without_its_second_text_encoder_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (sdxl(tmp_path, "xl") / "text_encoder_2/model.safetensors").unlink()
+    assert names(tmp_path) == ["demo"]
+    assert "its text_encoder_2 has no weights in safetensors" in caplog.text
 
 
 def test_what_is_no_stable_diffusion_is_not_offered(tmp_path: Path) -> None:

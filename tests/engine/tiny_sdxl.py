@@ -39,7 +39,11 @@ def make_tiny_sdxl(folder: Path, kind: Kind = "base", *, zeroes_empty: bool = Tr
             "tokenizer": None if refiner else clip_tokenizer(),
             "tokenizer_2": clip_tokenizer(pad_token="!"),
             "scheduler": EulerDiscreteScheduler(
-                beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1
+                beta_start=0.00085,
+                beta_end=0.012,
+                beta_schedule="scaled_linear",
+                steps_offset=1,
+                timestep_spacing="leading",
             ),
         }
     for name, part in parts.items():

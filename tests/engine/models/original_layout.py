@@ -16,6 +16,7 @@ from engine.models.tokenizer import VOCABULARY, clip_tokenizer
 
 Tensors = dict[str, torch.Tensor]
 WIDTH = 32
+SD = "cond_stage_model."
 SD2_LAYERS = 23  # of the 24 that the file has
 
 _SCHEDULER = {  # as the published folders have it, which do not say how timesteps are spaced
@@ -32,6 +33,7 @@ _BLOCKS = ("CrossAttn{}Block2D",) * 3 + ("{}Block2D",)
 _RESNET = [("norm1", "in_layers.0"), ("conv1", "in_layers.2"), ("time_emb_proj", "emb_layers.1")]
 _RESNET += [("norm2", "out_layers.0"), ("conv2", "out_layers.3"), ("conv_shortcut", "skip_connection")]
 _ENDS = [("time_embedding.linear_1", "time_embed.0"), ("time_embedding.linear_2", "time_embed.2")]
+_ENDS += [("add_embedding.linear_1", "label_emb.0.0"), ("add_embedding.linear_2", "label_emb.0.2")]
 _ENDS += [("conv_in", "input_blocks.0.0"), ("conv_norm_out", "out.0"), ("conv_out", "out.2")]
 _ATTENTION = [("group_norm", "norm"), ("to_out.0", "proj_out"), ("to_q", "q"), ("to_k", "k"), ("to_v", "v")]
 _OPENCLIP = [("layer_norm", "ln_"), ("mlp.fc1", "mlp.c_fc"), ("mlp.fc2", "mlp.c_proj"), ("self_attn", "attn")]
@@ -43,11 +45,14 @@ _OPENCLIP += [
 _OPENCLIP += [("embeddings.position_embedding.weight", "positional_embedding")]
 
 
-def make_pair(folder: Path, family: str, prediction: str) -> Tensors:
-    """Write the diffusers folder of a random "sd1" or "sd2"; returns the same in the original layout."""
+def make_pair(folder: Path, family: str, prediction: str, channels: int = 4) -> Tensors:
+    """Write the diffusers folder of a random "sd1" or "sd2"; returns the same in the original layout.
+
+    With nine `channels` it is an inpainting model.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1839)
-        unet, vae, text = _unet(family), _vae(), _text_encoder(family)
+        unet, vae, text = _unet(family, channels), tiny_vae(), _text_encoder(family)
         last = _openclip_layer(text, SD2_LAYERS) if family == "sd2" else {}
     clip_tokenizer(pad_token="!" if family == "sd2" else "<|endoftext|>").save_pretrained(
         folder / "tokenizer"
@@ -59,13 +64,15 @@ def make_pair(folder: Path, family: str, prediction: str) -> Tensors:
     (folder / "scheduler/scheduler_config.json").write_text(
         json.dumps(_SCHEDULER | {"prediction_type": prediction})
     )
-    (folder / "model_index.json").write_text(json.dumps({"_class_name": "StableDiffusionPipeline"}))
-    words = _openclip(text) | last if family == "sd2" else _clip(text)
-    return _original_unet(unet) | _original_vae(vae) | words
+    kind = "StableDiffusionInpaintPipeline" if channels == 9 else "StableDiffusionPipeline"
+    (folder / "model_index.json").write_text(json.dumps({"_class_name": kind}))
+    words = openclip(text) | last if family == "sd2" else clip(text)
+    return original_unet(unet) | original_vae(vae) | words
 
 
-def _unet(family: str) -> Any:
+def _unet(family: str, channels: int) -> Any:
     return UNet2DConditionModel(
+        in_channels=channels,
         sample_size=8,
         block_out_channels=(WIDTH, 2 * WIDTH, 2 * WIDTH, 2 * WIDTH),
         layers_per_block=2,
@@ -77,7 +84,7 @@ def _unet(family: str) -> Any:
     )
 
 
-def _vae() -> Any:
+def tiny_vae(scaling_factor: float = 0.18215) -> Any:
     return AutoencoderKL(
         sample_size=64,
         block_out_channels=(WIDTH, WIDTH, WIDTH, 2 * WIDTH),
@@ -85,6 +92,7 @@ def _vae() -> Any:
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
         latent_channels=4,
+        scaling_factor=scaling_factor,
     )
 
 
@@ -101,11 +109,15 @@ def _text_encoder(family: str) -> Any:
     )
 
 
-def _original_unet(unet: Any) -> Tensors:
-    return {f"model.diffusion_model.{_unet_name(name)}": it for name, it in unet.state_dict().items()}
+def original_unet(unet: Any) -> Tensors:
+    first_attends = hasattr(unet.up_blocks[0], "attentions")
+    return {
+        f"model.diffusion_model.{_unet_name(name, first_attends)}": it
+        for name, it in unet.state_dict().items()
+    }
 
 
-def _unet_name(name: str) -> str:
+def _unet_name(name: str, first_attends: bool) -> str:
     for new, old in _ENDS:
         if name.startswith(f"{new}."):
             return name.replace(new, old, 1)
@@ -117,7 +129,7 @@ def _unet_name(name: str) -> str:
     if part == "downsamplers":
         return f"{side}.{place + 2}.0.{rest.replace('conv', 'op')}"
     if part == "upsamplers":
-        return f"{side}.{place + 2}.{1 if block == '0' else 2}.{rest}"
+        return f"{side}.{place + 2}.{1 if block == '0' and not first_attends else 2}.{rest}"
     if part == "resnets":
         return f"{side}.{place + int(number)}.0.{_resnet(rest)}"
     return f"{side}.{place + int(number)}.1.{rest}"
@@ -129,7 +141,7 @@ def _resnet(name: str) -> str:
     return name
 
 
-def _original_vae(vae: Any) -> Tensors:
+def original_vae(vae: Any) -> Tensors:
     original = {}
     for name, tensor in vae.state_dict().items():
         old = _vae_name(name)
@@ -153,21 +165,22 @@ def _bare(text: Any) -> Tensors:
     return {name.removeprefix("text_model."): tensor for name, tensor in text.state_dict().items()}
 
 
-def _clip(text: Any) -> Tensors:
-    words = {f"cond_stage_model.transformer.text_model.{name}": it for name, it in _bare(text).items()}
-    return words | {"cond_stage_model.transformer.text_model.embeddings.position_ids": torch.arange(77)[None]}
+def clip(text: Any, prefix: str = SD) -> Tensors:
+    words = {f"{prefix}transformer.text_model.{name}": it for name, it in _bare(text).items()}
+    return words | {f"{prefix}transformer.text_model.embeddings.position_ids": torch.arange(77)[None]}
 
 
-def _openclip(text: Any) -> Tensors:
+def openclip(text: Any, prefix: str = SD) -> Tensors:
     bare = _bare(text)
-    words: Tensors = {"text_projection": torch.eye(WIDTH), "logit_scale": torch.ones(())}
+    projection = bare.pop("text_projection.weight", torch.eye(WIDTH))
+    words: Tensors = {"text_projection": projection.T.contiguous(), "logit_scale": torch.ones(())}
     for name, tensor in bare.items():
         if found := re.fullmatch(r"(.*)\.q_proj\.(weight|bias)", name):
             three = [bare[f"{found[1]}.{letter}_proj.{found[2]}"] for letter in "qkv"]
             words[f"{found[1]}.in_proj_{found[2]}"] = torch.cat(three)
         elif not re.search(r"\.[kv]_proj\.", name):
             words[name] = tensor
-    return {f"cond_stage_model.model.{_openclip_name(name)}": tensor for name, tensor in words.items()}
+    return {f"{prefix}model.{_openclip_name(name)}": tensor for name, tensor in words.items()}
 
 
 def _openclip_name(name: str) -> str:
@@ -178,7 +191,7 @@ def _openclip_name(name: str) -> str:
 
 def _openclip_layer(text: Any, number: int) -> Tensors:
     """One more layer, like the first but with other numbers, as the last one that Stable Diffusion 2 leaves out."""
-    first = {name: tensor for name, tensor in _openclip(text).items() if ".resblocks.0." in name}
+    first = {name: tensor for name, tensor in openclip(text).items() if ".resblocks.0." in name}
     return {
         name.replace(".resblocks.0.", f".resblocks.{number}."): torch.randn_like(tensor)
         for name, tensor in first.items()

@@ -87,11 +87,11 @@ def test_any_header_is_something_and_at_worst_a_named_fault(shapes: headers.Shap
         ({}, "it holds no model of a family that Darkroom knows"),
         (
             {f"{UNET}.input_blocks.0.0.weight": (320, 4, 3, 3), "conditioner.embedders.0.x": (1,)},
-            "it is SDXL, which cannot be drawn with yet: Stable Diffusion 1.x and 2.x can",
+            "it lacks its first text encoder and its second text encoder and its VAE: only whole",
         ),
         (
-            headers.checkpoint("sd1", in_channels=9),
-            "it is an inpainting model of Stable Diffusion 1.x, which cannot be drawn with yet",
+            {f"{UNET}.input_blocks.0.0.weight": (320, 4, 3, 3), LAYER: (320, 640)},
+            "it is of a family that Darkroom does not know, which cannot be drawn with: Stable Diffusion 1.x,",
         ),
         (headers.checkpoint("sd2", in_channels=5), "it is a depth model of Stable Diffusion 2.x"),
         (

@@ -77,6 +77,7 @@ PIPELINE_SCHEDULERS: dict[tuple[Sampler, Schedule], tuple[str, dict[str, Any]]] 
     (Sampler.UNIPC, Schedule.EXPONENTIAL): ("UniPCMultistepScheduler", {"use_exponential_sigmas": True}),
     (Sampler.UNIPC, Schedule.SGM_UNIFORM): ("UniPCMultistepScheduler", {"timestep_spacing": "trailing"}),
     (Sampler.LCM, Schedule.NORMAL): ("LCMScheduler", {}),
+    (Sampler.TCD, Schedule.NORMAL): ("TCDScheduler", {}),
 }
 COMBINATIONS = [pytest.param(*pair, id="-".join(pair)) for pair in PIPELINE_SCHEDULERS]
 
@@ -116,6 +117,7 @@ def by_diffusers(parts: dict[str, Any], request: GenerationRequest, picture: Ima
         guidance_scale=request.guidance_scale,
         generator=torch.Generator("cpu").manual_seed(request.seed),
         output_type="np",
+        eta=0.3 if request.sampler is Sampler.TCD else 0.0,  # its authors' gamma
         **special,
     ).images[0]
     return np.asarray(pixels)

@@ -36,6 +36,7 @@ PIPELINE_SCHEDULERS: dict[Sampler, tuple[str, dict[str, Any]]] = {
     Sampler.PLMS: ("PNDMScheduler", {"skip_prk_steps": True}),
     Sampler.UNIPC: ("UniPCMultistepScheduler", {}),
     Sampler.LCM: ("LCMScheduler", {}),
+    Sampler.TCD: ("TCDScheduler", {}),
 }
 
 
@@ -121,6 +122,7 @@ def by_diffusers(
         guidance_scale=request.guidance_scale,
         generator=torch.Generator("cpu").manual_seed(request.seed),
         output_type="np",
+        eta=0.3 if request.sampler is Sampler.TCD else 0.0,  # its authors' gamma
     ).images[0]
     return np.asarray(pixels)
 

@@ -43,6 +43,7 @@ SCHEDULERS: dict[Sampler, tuple[str, dict[str, Any]]] = {
     Sampler.DPMPP_2M: ("DPMSolverMultistepScheduler", {}),
     Sampler.DDIM: ("DDIMScheduler", {"clip_sample": False}),
     Sampler.LCM: ("LCMScheduler", {}),
+    Sampler.TCD: ("TCDScheduler", {}),
 }
 
 
@@ -149,6 +150,7 @@ def by_diffusers(pipeline: Any, request: GenerationRequest, **special: Any) -> R
         guidance_scale=request.guidance_scale,
         generator=torch.Generator("cpu").manual_seed(request.seed),
         output_type="np",
+        eta=0.3 if request.sampler is Sampler.TCD else 0.0,  # its authors' gamma
         **special,
     ).images[0]
     return np.asarray(pixels)

@@ -1,0 +1,16 @@
+"""What an image is conditioned on: a request's words, as its model reads them."""
+
+from engine.models.loading import StableDiffusion
+from engine.prompts.conditioning import Conditioning
+from engine.prompts.wildcards import Words
+from engine.wire import GenerationRequest
+
+
+def condition(model: StableDiffusion, request: GenerationRequest, words: Words) -> Conditioning:
+    """`words` are the request's prompts with every wildcard chosen. Raises Refusal as `PromptEncoder.encode`."""
+    return model.prompts.encode(
+        words.prompt,
+        words.negative_prompt,
+        guided=request.guidance_scale > 1 and model.unet.config.time_cond_proj_dim is None,
+        clip_skip=request.clip_skip or 1,
+    )

@@ -1,0 +1,207 @@
+"""`python -m engine.worker.profile`: what this machine will do, for each model at its own size.
+
+Measured on the spot with the settings in force: seconds per picture, how many rows a tick should hold, what limits it,
+and which setting would help. Exit codes: 0; 1 where there is no model or one is broken, 78 for a wrong configuration.
+"""
+
+import argparse
+import logging
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import diffusers
+import torch
+import transformers
+
+from engine import config
+from engine.errors import EngineError
+from engine.models.loading import ModelBroken, StableDiffusion, load_stable_diffusion
+from engine.models.registry import Registry
+from engine.tasks.text_to_image import start_text_to_image
+from engine.wire import GenerationRequest, ModelInfo, Task
+from engine.worker.batching import BUCKETS, RowCap
+from engine.worker.device import Device, choose_device, wait_for
+from engine.worker.flight import ImageInFlight
+from engine.worker.pixels import decode_latents
+from engine.worker.speed import Speed, can_compile, sped_up
+from engine.worker.step_loop import StepLoop
+
+TICKS = {True: 3, False: 10}  # of one image, by whether it is to be quick
+GAIN_WORTH_TELLING = 1.2
+DECODE_WORTH_TELLING = 0.25
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """Seconds to load a model, for a tick of one image and of `rows` rows, which is the cap, and for a decode."""
+
+    name: str
+    width: int
+    height: int
+    steps: int
+    load_s: float
+    tick_s: float
+    rows: int
+    crowd_tick_s: float
+    decode_s: float
+
+    @property
+    def picture_s(self) -> float:
+        """One picture with nobody else there."""
+        return self.steps * self.tick_s + self.decode_s
+
+    @property
+    def crowd_picture_s(self) -> float:
+        """One picture among as many as share a tick."""
+        return self.steps * self.crowd_tick_s * 2 / self.rows + self.decode_s
+
+    @property
+    def gain(self) -> float:
+        """How many times the pictures that a crowd gets, against one after the other."""
+        return self.picture_s / self.crowd_picture_s
+
+    def sentences(self) -> Iterator[str]:
+        """The figures and what limits them, for the operator."""
+        yield (
+            f"{self.name}: {self.width} × {self.height}, {self.steps} steps, loaded in {self.load_s:.1f} s;"
+            f" a picture takes {self.picture_s:.1f} s, {self.decode_s:.1f} s of it the decoding."
+        )
+        if self.gain >= GAIN_WORTH_TELLING:
+            yield (
+                f"  One picture leaves the device partly idle: {self.rows // 2} at once take"
+                f" {self.crowd_picture_s:.1f} s each, {self.gain:.1f} times as many. The cap is {self.rows} rows."
+            )
+        else:
+            yield (
+                "  One picture keeps the device busy: several at once take as much longer. The cap is"
+                f" {self.rows} rows; what limits it is how fast the device multiplies."
+            )
+
+
+def advice(profiles: Sequence[Profile], *, device: Device, settings: config.Engine, cores: int) -> list[str]:
+    """Which setting would help, one sentence each; none where nothing would."""
+    found = []
+    on_cpu = device.place.type == "cpu"
+    if on_cpu and device.dtype is torch.float32 and choose_device("cpu").dtype is torch.bfloat16:
+        found.append('engine.dtype = "auto": this CPU draws several times faster in bfloat16.')
+    if on_cpu and 0 < settings.threads < cores:
+        found.append(f"engine.threads = 0: {settings.threads} of {cores} cores draw.")
+    caps = [profile.rows for profile in profiles]
+    if settings.max_rows and any(cap > settings.max_rows for cap in caps):
+        found.append(f"engine.max_rows = 0: a crowd would be served faster with {max(caps)} rows.")
+    if settings.reproducible and any(profile.gain >= GAIN_WORTH_TELLING for profile in profiles):
+        found.append("engine.reproducible = false: a crowd is drawn one picture after the other.")
+    if settings.speed == "exact" and can_compile():
+        found.append('engine.speed = "balanced": compiled networks, after minutes of compiling once.')
+    if any(profile.decode_s > DECODE_WORTH_TELLING * profile.picture_s for profile in profiles):
+        found.append("Decoding is a large part of each picture, as with models of few steps.")
+    if on_cpu and device.dtype is torch.float32:
+        found.append("A model of few steps (LCM, Turbo, Lightning): this CPU has no fast number format.")
+    return found
+
+
+def measure(model: StableDiffusion, info: ModelInfo, *, load_s: float, ticks: int) -> Profile:
+    """Some ticks of one image, then larger ones as long as they pay, then a decode."""
+    cap = RowCap()
+    loop = StepLoop(model=model, cap=cap)
+    image = _image(model, info)
+    loop.join(image)
+    loop.tick()  # the first one also pays for kernels and memory
+    tick_s = statistics.median(_timed(model.device, loop.tick) for _ in range(ticks))
+    while (rows := cap.unknown(image.key)) and cap.estimate(image.key, rows) < ticks * tick_s:
+        loop.probe()
+    rows = max(cap.rows(image.key), BUCKETS[0])
+    return Profile(
+        name=info.name,
+        width=info.defaults.width,
+        height=info.defaults.height,
+        steps=info.defaults.steps,
+        load_s=load_s,
+        tick_s=tick_s,
+        rows=rows,
+        crowd_tick_s=cap.estimate(image.key, rows) or tick_s,
+        decode_s=_timed(model.device, lambda: decode_latents(model, torch.zeros_like(image.latents))),
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure every model that draws from words, and say so; returns the exit code."""
+    options = _arguments(arguments)
+    logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        settings = config.load(config.file(options.config), os.environ)
+        device = choose_device(settings.engine.device, settings.engine.dtype)
+    except EngineError as error:
+        return _say(str(error), error.exit_code)
+    except ValueError as error:
+        return _say(str(error), os.EX_CONFIG)
+    if device.place.type == "cpu":
+        torch.set_num_threads(settings.engine.threads or torch.get_num_threads())
+    sys.stdout.write(f"Drawing on {device}, {torch.get_num_threads()} threads.\n")
+    profiles, broken = [], False
+    for info, place in _models(settings.models_folder, options.model):
+        try:
+            profiles.append(_profile(info, place, device, settings.engine, quick=options.quick))
+        except ModelBroken as error:
+            sys.stderr.write(f"{error}\n")
+            broken = True
+        else:
+            sys.stdout.write("\n".join(profiles[-1].sentences()) + "\n")
+    for sentence in advice(profiles, device=device, settings=settings.engine, cores=os.cpu_count() or 1):
+        sys.stdout.write(f"Might help: {sentence}\n")
+    return 1 if broken or not profiles else 0
+
+
+def _say(sentence: str, code: int) -> int:
+    sys.stderr.write(f"{sentence}\n")
+    return code
+
+
+def _models(folder: Path, name: str | None) -> Iterator[tuple[ModelInfo, Path]]:
+    registry = Registry(folder)
+    for info in registry.models():
+        if Task.TXT2IMG in info.tasks and name in (None, info.name):
+            yield info, registry.lookup(info.name)
+
+
+def _profile(
+    info: ModelInfo, place: Path, device: Device, settings: config.Engine, *, quick: bool
+) -> Profile:
+    began = time.perf_counter()
+    model = sped_up(load_stable_diffusion(info.name, place, device), Speed(settings.speed))
+    return measure(model, info, load_s=time.perf_counter() - began, ticks=TICKS[quick])
+
+
+def _image(model: StableDiffusion, info: ModelInfo) -> ImageInFlight:
+    fields = info.defaults.model_dump(exclude={"strength", "clip_skip"})
+    request = GenerationRequest.model_validate(
+        {**fields, "model": info.name, "prompt": "a hamster with a brush", "seed": 1}
+    )
+    conditioning = model.prompts.encode(request.prompt, "", guided=request.guidance_scale > 1)
+    return start_text_to_image(model, "profile", request, 0, conditioning)
+
+
+def _timed(device: Device, work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    wait_for(device.place)
+    return time.perf_counter() - began
+
+
+def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="darkroom bench", description="What this machine will do.")
+    parser.add_argument("--quick", action="store_true", help="fewer ticks: seconds instead of a minute")
+    parser.add_argument("--model", metavar="NAME", help="only this one")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML (default: config.toml)")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""What `darkroom bench` tells an operator."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from engine import config
+from engine.models.loading import StableDiffusion
+from engine.wire import Defaults, ModelInfo, Sampler, Schedule, Task
+from engine.worker.device import Device
+from engine.worker.profile import Profile, advice, main, measure
+
+CPU = Device(place=torch.device("cpu"), dtype=torch.float32, reason="test")
+
+
+def profile(**changes: object) -> Profile:
+    fields: dict[str, object] = {
+        "name": "tiny",
+        "width": 512,
+        "height": 512,
+        "steps": 20,
+        "load_s": 1.0,
+        "tick_s": 1.0,
+        "rows": 8,
+        "crowd_tick_s": 2.0,
+        "decode_s": 2.0,
+    }
+    return Profile(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def test_a_picture_is_its_ticks_and_its_decode() -> None:
+    assert profile().picture_s == 22.0
+    assert profile().crowd_picture_s == 12.0  # four share each tick of two seconds
+    assert profile().gain == pytest.approx(22 / 12)
+
+
+def test_a_device_that_is_idle_with_one_picture_is_said_to_be() -> None:
+    assert "partly idle: 4 at once take 12.0 s each, 1.8 times as many" in "\n".join(profile().sentences())
+
+
+def test_a_device_that_is_busy_with_one_picture_is_said_to_be() -> None:
+    busy = profile(rows=2, crowd_tick_s=1.0)
+    assert "keeps the device busy" in "\n".join(busy.sentences())
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (config.Engine(threads=1), "engine.threads = 0: 1 of 2 cores draw."),
+        (config.Engine(max_rows=2), "engine.max_rows = 0: a crowd would be served faster with 8 rows."),
+        (config.Engine(reproducible=True), "engine.reproducible = false"),
+    ],
+)
+def test_a_setting_that_would_help_is_named(settings: config.Engine, said: str) -> None:
+    assert said in "\n".join(advice([profile()], device=CPU, settings=settings, cores=2))
+
+
+def test_nothing_is_named_that_would_not_help() -> None:
+    settings = config.Engine(threads=2, speed="balanced")
+    fast = Device(place=torch.device("cpu"), dtype=torch.bfloat16, reason="test")
+    assert advice([profile(decode_s=0.1)], device=fast, settings=settings, cores=2) == []
+
+
+def test_a_model_is_measured_with_the_step_loop(model: StableDiffusion) -> None:
+    defaults = Defaults(
+        width=64,
+        height=64,
+        steps=4,
+        guidance_scale=7.5,
+        strength=0.7,
+        sampler=Sampler.EULER,
+        schedule=Schedule.AUTOMATIC,
+    )
+    info = ModelInfo(name="tiny", title="Tiny", family="sd1", tasks=(Task.TXT2IMG,), defaults=defaults)
+    found = measure(model, info, load_s=1.0, ticks=3)
+    assert (found.width, found.steps, found.load_s) == (64, 4, 1.0)
+    assert min(found.tick_s, found.crowd_tick_s, found.decode_s) > 0
+    assert found.rows in (2, 4, 8, 16)
+
+
+def test_a_wrong_setting_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "config.toml").write_text("[engine]\ntreads = 3")
+    assert main(["--config", str(tmp_path / "config.toml")]) == 78
+    assert capsys.readouterr().err == "engine.treads is not a setting; did you mean engine.threads?\n"
