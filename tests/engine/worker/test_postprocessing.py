@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from engine.errors import Refusal
-from engine.frames import Cancel, Cancelled, Failed, Finished, Progress, Stop
+from engine.frames import Cancel, Cancelled, Failed, Finished, Loading, Progress, Stop
 from engine.images.filters import filtered
 from engine.images.infotext import parse
 from engine.images.record import Record
@@ -207,3 +207,22 @@ def test_a_second_pass_counts_in_the_progress_and_is_in_the_infotext(
     until_finished(front)
     together, alone = (pixels_of(front.folder / path) for path in ("job/1.png", "alone/0.png"))
     assert np.abs(together.astype(int) - alone).max() <= 2
+
+
+def test_another_model_is_not_loaded_between_two_passes(
+    front: Front, named: Ask, model: StableDiffusion
+) -> None:
+    front.start("twice", named(hires={"scale": 2, "upscaler": "x2"}))
+    front.start("other", named(model="other"))
+    seen: list[tuple[str, str]] = []
+    while len([what for what, _ in seen if what == "finished"]) < 2:
+        frame = front.next()
+        assert not isinstance(frame, Failed), frame
+        if isinstance(frame, Loading):
+            seen.append(("loading", frame.model))
+        elif isinstance(frame, Finished):
+            seen.append(("finished", frame.job))
+    loaded = [name for what, name in seen if what == "loading"]
+    assert loaded[0] == model.name
+    assert set(loaded[1:]) == {"other"}  # it never had to come back
+    assert [job for what, job in seen if what == "finished"] == ["twice", "other"]
