@@ -129,6 +129,14 @@ def generate(
     ] = False,
     padding: Annotated[int | None, typer.Option(help="Pixels around it that are seen, 0 to 256.")] = None,
     outpaint: Annotated[str | None, typer.Option(help="Extend the picture, such as left=64,up=32.")] = None,
+    depth: Annotated[
+        Path | None, typer.Option(help="A grey picture of what is near, white, and far, for depth2img.")
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help="depth2img or upscale, where a model can; all else is told by the others."),
+    ] = None,
+    noise_level: Annotated[int | None, typer.Option(help="How much upscale may make up, 0 to 350.")] = None,
     size: Annotated[
         str | None, typer.Option(help="square, portrait, landscape, wide, or such as 512x768.")
     ] = None,
@@ -166,6 +174,8 @@ def generate(
     options = Options(
         prompt=prompt,
         redraw=redraw,
+        task=None if task is None else task.strip().casefold(),
+        noise_level=noise_level,
         variation_seed=variation_seed,
         variation_strength=variation_strength,
         negative_prompt=negative_prompt,
@@ -188,7 +198,7 @@ def generate(
         signing_key=_signing_key(settings),
         config=config,
         options=options,
-        given=Given(init_image, mask),
+        given=Given(init_image, mask, depth=depth),
         out=out,
     )
     for path in _run(drawing):

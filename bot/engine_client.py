@@ -92,12 +92,17 @@ class EngineClient:
         await self.put(job.id, job.request, input_image)
 
     async def put(
-        self, job_id: str, request: GenerationRequest, input_image: Path | None, mask: Path | None = None
+        self,
+        job_id: str,
+        request: GenerationRequest,
+        input_image: Path | None,
+        mask: Path | None = None,
+        depth: Path | None = None,
     ) -> None:
-        """As `submit`, for a request that is nobody's job, and with a `mask` for one that needs it."""
+        """As `submit`, for a request that is nobody's job, and with the `mask` or `depth` that it needs."""
         form = aiohttp.FormData(default_to_multipart=True)
         form.add_field("request", request.model_dump_json(), content_type="application/json")
-        for name, path in (("image", input_image), ("mask", mask)):
+        for name, path in (("image", input_image), ("mask", mask), ("depth", depth)):
             if path is not None:
                 data = await asyncio.to_thread(path.read_bytes)
                 form.add_field(name, data, filename=path.name, content_type="application/octet-stream")

@@ -42,7 +42,7 @@ async def generate_alone(
         ) as engine:
             capabilities = await engine.capabilities()
             given = await given.checked(Path(folder), capabilities.limits, keep_size=options.keeps_size)
-            options = replace(options, image=given.size)
+            options = replace(options, image=given.size, depth=given.depth_size)
             request = build(options, capabilities, owner="", random_seed=secrets.randbelow(MAX_SEED + 1))
             with progress_bar() as progress:
                 return await generate(engine=engine, request=request, given=given, out=out, progress=progress)
@@ -103,7 +103,7 @@ async def generate(
     """
     job_id = secrets.token_hex(16)
     bar = progress.add_task("waiting", total=None)
-    await engine.put(job_id, request, given.image, given.mask)
+    await engine.put(job_id, request, given.image, given.mask, given.depth)
     async for event in engine.events(job_id):
         match event:
             case Loading(model=model):

@@ -13,6 +13,8 @@ MEANING = {
     Task.IMG2IMG: "start from an image",
     Task.INPAINT: "draw a part of an image anew",
     Task.OUTPAINT: "extend an image",
+    Task.DEPTH2IMG: "draw over the depth of an image",
+    Task.UPSCALE: "upscale an image",
 }
 ROOMY = 2  # times the area that a model was trained on: up to there a picture is drawn at its own size
 # What a request without a mask, a variation and a second pass says of them.
@@ -24,6 +26,7 @@ PLAIN: dict[str, Any] = {
         "only_masked",
         "padding",
         "extend",
+        "noise_level",
         "variation_seed",
         "variation_strength",
         "hires",

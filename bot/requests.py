@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from rapidfuzz import fuzz, process
 
+from bot import tasks
 from bot.errors import Refused
 from bot.postprocess import Postprocess
 from bot.redraw import MEANING, OUTPAINT_STRENGTH, PLAIN, Redraw
@@ -40,7 +41,8 @@ _TYPED_SIZE = re.compile(r"\s*(\d{1,9})\s*[x×*]\s*(\d{1,9})\s*", re.IGNORECASE 
 class Options:
     """What a person chose; None where they said nothing. `image` is the input's (width, height) in pixels.
 
-    `redraw` says which part of it is drawn anew, where that is not the whole.
+    `redraw` says which part of it is drawn anew, where that is not the whole; `depth` is a depth image's size, and
+    `task` what cannot be told by anything else that was given.
     """
 
     prompt: str
@@ -60,12 +62,15 @@ class Options:
     variation_seed: int | None = None
     variation_strength: float | None = None
     refiner: Refiner | None = None
+    task: str | None = None
+    depth: tuple[int, int] | None = None
+    noise_level: int | None = None
     postprocess: Postprocess = field(default_factory=Postprocess)
 
     @property
     def keeps_size(self) -> bool:
         """Whether the result has the input's own pixels, so that it must not be shrunk before it is sent."""
-        return self.redraw.asked or self.only_processed
+        return self.redraw.asked or self.only_processed or self.task == Task.UPSCALE
 
     @property
     def only_processed(self) -> bool:
@@ -78,12 +83,12 @@ def build(options: Options, capabilities: Capabilities, *, owner: str, random_se
     if options.only_processed and options.image is not None:
         return options.postprocess.alone(capabilities, owner=owner, format=options.format)
     limits = capabilities.limits
-    task = options.redraw.task(has_image=options.image is not None)
+    task = _task(options)
     model = find_model(options.model, capabilities, task)
     _check_task(task, model)
     sampler = _sampler(options.sampler, model, capabilities)
     steps = _steps(options.steps, model, sampler, limits)
-    width, height = _size(options, model, limits)
+    width, height = _size(options, task, model, limits)
     return GenerationRequest(
         owner=owner,
         task=task,
@@ -105,9 +110,22 @@ def build(options: Options, capabilities: Capabilities, *, owner: str, random_se
         variation_seed=_variation_seed(options),
         variation_strength=_between("variation_strength", options.variation_strength, 0, 0, 1),
         refiner=options.refiner,
+        noise_level=tasks.noise_level(options.noise_level, task, limits),
         **options.redraw.fields(limits),
         **options.postprocess.fields(capabilities),
     )
+
+
+def _task(options: Options) -> Task:
+    task = options.redraw.task(has_image=options.image is not None)
+    named = tasks.named(options.task, has_depth=options.depth is not None)
+    if named is None:
+        return task
+    if options.redraw.asked:
+        raise Refused(f"mask and outpaint do not go with {named}.")
+    if named is Task.DEPTH2IMG and options.image is None and options.depth is None:
+        raise Refused(f"{named} needs an image to start from, or a depth image.")
+    return named
 
 
 def again(request: GenerationRequest, *, owner: str, seed: int) -> GenerationRequest:
@@ -162,13 +180,17 @@ def _fit(aspect: tuple[int, int], model: ModelInfo, limits: Limits, step: int) -
     return side(math.sqrt(area * wide)), side(math.sqrt(area / wide))
 
 
-def _size(options: Options, model: ModelInfo, limits: Limits) -> tuple[int, int]:
+def _size(options: Options, task: Task, model: ModelInfo, limits: Limits) -> tuple[int, int]:
+    if task is Task.UPSCALE:
+        return tasks.size_to_upscale(options.image, options.size, limits)
     if options.size is None:
         if options.image is not None:
             size, drawable = options.redraw.size(options.image, model, limits)
             return (
                 size if drawable else _fit(size, model, limits, limits.side_multiple)
             )  # its shape, not one nearby
+        if options.depth is not None:
+            return _fit(options.depth, model, limits, limits.side_multiple)
         return model.defaults.width, model.defaults.height
     name = options.size.strip().casefold()
     if name in ASPECTS:
@@ -232,10 +254,14 @@ def _steps(value: int | None, model: ModelInfo, sampler: SamplerInfo, limits: Li
 
 
 def _strength(options: Options, task: Task, model: ModelInfo, steps: int) -> float | None:
+    if task is Task.UPSCALE:
+        if options.strength is not None:
+            raise Refused("strength does not go with upscale: the whole picture is drawn anew.")
+        return None
     if options.image is None:
         if options.strength is not None:
             raise Refused("strength needs an image to start from: attach one, or leave strength out.")
-        return None
+        return 1.0 if task is Task.DEPTH2IMG else None
     if options.strength is None:
         least = OUTPAINT_STRENGTH if task is Task.OUTPAINT else 0
         return max(model.defaults.strength, least, least_strength(steps))

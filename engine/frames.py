@@ -27,6 +27,7 @@ class Start(WireModel):
     """Draw `request`. `input` is an RGB PNG, exactly where the task needs one; `folder` exists.
 
     `mask` is a PNG of the input's size, black and white, exactly where the task is inpaint: white is drawn anew.
+    `depth` is a grey PNG, white where things are near, where the task is depth2img and one was sent.
     """
 
     type: Literal["start"] = "start"
@@ -34,6 +35,7 @@ class Start(WireModel):
     request: GenerationRequest
     input: Path | None = None
     mask: Path | None = None
+    depth: Path | None = None
     folder: Path
 
 

@@ -103,6 +103,7 @@ class Front:
         request: wire.GenerationRequest,
         image: bytes | None,
         mask: bytes | None = None,
+        depth: bytes | None = None,
     ) -> tuple[Job, bool]:
         """The job under this id, and whether it is new.
 
@@ -110,15 +111,21 @@ class Front:
         Raises Refusal: shutting_down, conflict, queue_full, storage_full, and those of `validate` and
         `decode_inputs`.
         """
-        fingerprint = await asyncio.to_thread(fingerprint_of, request, image, mask)
+        fingerprint = await asyncio.to_thread(fingerprint_of, request, image, mask, depth)
         if (known := self._attachable(job_id, fingerprint)) is not None:
             return known, False
         self._check_room()
         capabilities = self._catalogue.capabilities()
-        validate(request, capabilities, has_image=image is not None, has_mask=mask is not None)
+        validate(
+            request,
+            capabilities,
+            has_image=image is not None,
+            has_mask=mask is not None,
+            has_depth=depth is not None,
+        )
         request = completed(request, capabilities)
         # Outside of the lock: others must be able to cancel while a large picture is decoded.
-        inputs = await asyncio.to_thread(decode_inputs, request, image, mask)
+        inputs = await asyncio.to_thread(decode_inputs, request, image, mask, depth)
         async with self._admission:
             if (known := self._attachable(job_id, fingerprint)) is not None:
                 return known, False
@@ -130,6 +137,7 @@ class Front:
                 folder=self._spool.folder(job_id),
                 input_path=await self._open_folder(job_id, inputs),
                 mask_path=self._spool.mask_path(job_id) if inputs.mask is not None else None,
+                depth_path=self._spool.depth_path(job_id) if inputs.depth is not None else None,
                 given=inputs.size,
                 log=EventLog(last_id=failed.log.last_id if failed else 0),
                 added_at=self._clock(),
@@ -269,7 +277,7 @@ class Front:
 
     async def _open_folder(self, job_id: str, inputs: Inputs) -> Path | None:
         try:
-            return await asyncio.to_thread(self._spool.open, job_id, inputs.image, inputs.mask)
+            return await asyncio.to_thread(self._spool.open, job_id, inputs.image, inputs.mask, inputs.depth)
         except OSError:
             log.exception("the spool could not be written")
             raise Refusal(
@@ -292,6 +300,7 @@ class Front:
                 job.request,
                 input_path=job.input_path,
                 mask_path=job.mask_path,
+                depth_path=job.depth_path,
                 folder=job.folder,
             )
         self._announce()

@@ -61,6 +61,7 @@ class Job:
     folder: Path
     input_path: Path | None = None
     mask_path: Path | None = None
+    depth_path: Path | None = None
     given: tuple[int, int] | None = None  # (width, height) of the input image
     log: EventLog = field(default_factory=EventLog)
     cancel_requested: bool = False
@@ -87,12 +88,19 @@ class Job:
         return isinstance(self.log.terminal, Failed) and self.log.terminal.error.retryable
 
 
-def fingerprint_of(request: GenerationRequest, input_image: bytes | None, mask: bytes | None = None) -> str:
-    """SHA-256, in hex, of the canonical JSON of the request and of the bytes of the input image and the mask."""
+def fingerprint_of(
+    request: GenerationRequest,
+    input_image: bytes | None,
+    mask: bytes | None = None,
+    depth: bytes | None = None,
+) -> str:
+    """SHA-256, in hex, of the canonical JSON of the request and of the bytes of the pictures that came with it."""
     canonical = json.dumps(request.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
     whole = hashlib.sha256(canonical.encode() + b"\0" + (input_image or b""))
     if mask is not None:
         whole.update(
             b"\0" + hashlib.sha256(mask).digest()
         )  # of a fixed length: where it begins is no question
+    if depth is not None:
+        whole.update(b"\0depth" + hashlib.sha256(depth).digest())
     return whole.hexdigest()

@@ -8,6 +8,7 @@ from engine.wire import (
     MAX_RESULT_PIXELS,
     MAX_RESULT_SIDE,
     MIN_INPUT_SIDE,
+    UPSCALE_FACTOR,
     Capabilities,
     Crop,
     GenerationRequest,
@@ -67,6 +68,9 @@ def drawn_size(request: GenerationRequest, given: Size | None) -> Size:
         return request.extend.around(given)
     if given is not None and request.task in (Task.INPAINT, Task.PROCESS):
         return given
+    if request.task is Task.UPSCALE:
+        size = given or (request.width, request.height)
+        return UPSCALE_FACTOR * size[0], UPSCALE_FACTOR * size[1]
     first = request.width, request.height
     return first if request.hires is None else request.hires.size(first)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from engine import hires, postprocessing
 from engine.prompts.composition import parts
 from engine.prompts.wildcards import no_lines, words_of
-from engine.wire import GenerationRequest
+from engine.wire import UPSCALE_FACTOR, GenerationRequest, Task
 
 QUANTUM = 512 * 512 * 20  # one ordinary picture: pixels × steps
 AHEAD = 8 * QUANTUM
@@ -153,11 +153,13 @@ def cost_of(request: GenerationRequest, given: tuple[int, int] | None = None) ->
     """What a request costs, in pixels × steps × images; `given` is the (width, height) of its input image.
 
     img2img runs only `strength` of its steps, hires a second pass. A prompt of several parts (AND) costs a row more
-    for each, where the usual image has two; the parts that a wildcard's file brings are not known here.
+    for each, where the usual image has two; the parts that a wildcard's file brings are not known here. Of what is
+    upscaled the pixels of the result count.
     """
     cost = postprocessing.cost_of(request, given)
     if request.task.draws:
         steps = request.steps if request.strength is None else max(1, int(request.steps * request.strength))
         rows = 1 + len(parts(words_of(request, 0, lines=no_lines).prompt))
-        cost += (request.width * request.height * steps + hires.cost_of(request)) * rows // 2
+        larger = UPSCALE_FACTOR**2 if request.task is Task.UPSCALE else 1
+        cost += (larger * request.width * request.height * steps + hires.cost_of(request)) * rows // 2
     return max(1, cost * request.count)

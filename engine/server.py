@@ -17,7 +17,7 @@ from engine.catalogue import Catalogue
 from engine.config import is_loopback
 from engine.errors import Refusal
 from engine.front import Front
-from engine.images.decoding import IMAGE, MASK, check_size
+from engine.images.decoding import PARTS, check_size
 from engine.job import Job
 from engine.validation import parse_request
 from engine.wire import JOB_ID_PATTERN, MAX_INPUT_BYTES, Queued
@@ -25,7 +25,7 @@ from engine.wire import JOB_ID_PATTERN, MAX_INPUT_BYTES, Queued
 log = logging.getLogger(__name__)
 
 MAX_REQUEST_BYTES = 64 * 1024
-MAX_BODY_BYTES = 2 * MAX_INPUT_BYTES + 2 * MAX_REQUEST_BYTES  # a picture and its mask
+MAX_BODY_BYTES = 2 * MAX_INPUT_BYTES + 2 * MAX_REQUEST_BYTES  # a picture and its mask, or its depth
 BODY_S = 60.0  # a body takes no longer to arrive
 WRITE_S = 60.0  # a reader of events that takes nothing for so long is dropped
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})  # no token: probes have none
@@ -68,7 +68,7 @@ class Routes:
         job_id = _job_id(request)
         parts = await _read_body(request)
         job, new = await self._front.submit(
-            job_id, parse_request(parts["request"]), parts.get("image"), parts.get("mask")
+            job_id, parse_request(parts["request"]), *(parts.get(name) for name in PARTS)
         )
         newest = job.log.terminal or job.log.newest(Queued)
         return web.json_response(
@@ -138,7 +138,7 @@ async def _write(response: web.StreamResponse, text: str) -> None:
 
 
 async def _read_body(request: web.Request) -> dict[str, bytes]:
-    """The parts `request`, and perhaps `image` and `mask`, of a multipart body. Raises Refusal."""
+    """The parts `request`, and perhaps `image`, `mask` and `depth`, of a multipart body. Raises Refusal."""
     if request.content_type != "multipart/form-data":
         raise Refusal("wrong_media_type", "The body must be multipart/form-data.")
     if (request.content_length or 0) > MAX_BODY_BYTES:
@@ -156,7 +156,7 @@ async def _read_body(request: web.Request) -> dict[str, bytes]:
 
 
 async def _read_parts(request: web.Request) -> dict[str, bytes]:
-    limits = {"request": MAX_REQUEST_BYTES, "image": MAX_INPUT_BYTES, "mask": MAX_INPUT_BYTES}
+    limits = {"request": MAX_REQUEST_BYTES, **dict.fromkeys(PARTS, MAX_INPUT_BYTES)}
     parts: dict[str, bytes] = {}
     reader = await request.multipart()
     while (part := await reader.next()) is not None:
@@ -164,12 +164,13 @@ async def _read_parts(request: web.Request) -> dict[str, bytes]:
         if not isinstance(part, BodyPartReader) or name not in limits or name in parts:
             raise Refusal(
                 "bad_request",
-                "The body must have one part 'request', and at most one part 'image' and one part 'mask'.",
+                "The body must have one part 'request', and at most one part each of"
+                " 'image', 'mask' and 'depth'.",
             )
         content = await _read_part(part, limits[name])
-        if content is None and name in ("image", "mask"):
+        if content is None and name in PARTS:
             rest = (request.content_length or 0) - sum(map(len, parts.values()))
-            check_size(max(rest, MAX_INPUT_BYTES + 1), MASK if name == "mask" else IMAGE)
+            check_size(max(rest, MAX_INPUT_BYTES + 1), PARTS[name])
         if content is None:
             raise Refusal("body_too_large", f"The part '{name}' must be at most {limits[name]} bytes.")
         parts[name] = content

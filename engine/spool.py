@@ -1,6 +1,6 @@
 """Finished jobs on disk, until they are acknowledged: a folder per job, found again after a restart.
 
-    <root>/<job id>/input.png, mask.png, 0.png, 1.png, …, result.json
+    <root>/<job id>/input.png, mask.png, depth.png, 0.png, 1.png, …, result.json
 
 Pictures are .jpeg or .webp where the request asked for that.
 
@@ -45,8 +45,14 @@ class Spool:
             raise ValueError("not a job id")
         return self._root / job_id
 
-    def open(self, job_id: str, input_png: bytes | None, mask_png: bytes | None = None) -> Path | None:
-        """Make the job's folder, empty but for the input image, whose path is returned, and the mask beside it.
+    def open(
+        self,
+        job_id: str,
+        input_png: bytes | None,
+        mask_png: bytes | None = None,
+        depth_png: bytes | None = None,
+    ) -> Path | None:
+        """Make the job's folder, empty but for the input image, whose path is returned, and mask and depth beside it.
 
         Raises OSError.
         """
@@ -55,6 +61,8 @@ class Spool:
         folder.mkdir(parents=True)
         if mask_png is not None:
             _write(self.mask_path(job_id), mask_png)
+        if depth_png is not None:
+            _write(self.depth_path(job_id), depth_png)
         if input_png is None:
             return None
         path = folder / "input.png"
@@ -64,6 +72,10 @@ class Spool:
     def mask_path(self, job_id: str) -> Path:
         """Where the mask of a job lies, if it has one."""
         return self.folder(job_id) / "mask.png"
+
+    def depth_path(self, job_id: str) -> Path:
+        """Where the depth image of a job lies, if it has one."""
+        return self.folder(job_id) / "depth.png"
 
     def finish(self, job_id: str, result: Result) -> None:
         """Commit a finished job. Raises FileNotFoundError where an image is missing or short, OSError."""

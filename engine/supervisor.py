@@ -55,6 +55,7 @@ class Executor(Protocol):
         input_path: Path | None,
         folder: Path,
         mask_path: Path | None = None,
+        depth_path: Path | None = None,
     ) -> None:
         """Draw into `folder`. Exactly one finished, failed or cancelled event follows, whatever happens."""
 
@@ -112,13 +113,23 @@ class LocalWorker:
         input_path: Path | None,
         folder: Path,
         mask_path: Path | None = None,
+        depth_path: Path | None = None,
     ) -> None:
         self._in_flight.add(job_id)
         if not self._health.ready or self._watch is None:
             self._lose_jobs("worker_crashed")
             return
         self._watch.busy(self._clock())
-        self._send(frames.Start(job=job_id, request=request, input=input_path, mask=mask_path, folder=folder))
+        self._send(
+            frames.Start(
+                job=job_id,
+                request=request,
+                input=input_path,
+                mask=mask_path,
+                depth=depth_path,
+                folder=folder,
+            )
+        )
 
     def cancel(self, job_id: str) -> None:
         if job_id in self._in_flight:

@@ -2,7 +2,7 @@
 
 from pydantic import ValidationError
 
-from engine import hires, masks, postprocessing, refiners, violations
+from engine import depths, hires, masks, postprocessing, refiners, upscaling, violations
 from engine.errors import Refusal
 from engine.prompts import loras
 from engine.samplers import SAMPLERS, SCHEDULE_LABELS
@@ -32,16 +32,23 @@ def parse_request(content: bytes) -> GenerationRequest:
 
 
 def validate(
-    request: GenerationRequest, capabilities: Capabilities, *, has_image: bool, has_mask: bool = False
+    request: GenerationRequest,
+    capabilities: Capabilities,
+    *,
+    has_image: bool,
+    has_mask: bool = False,
+    has_depth: bool = False,
 ) -> None:
-    """Raises Refusal naming the field: unknown_model, unsupported_task, image_missing, mask_missing, invalid_field,
-    unknown_lora, unknown_upscaler.
+    """Raises Refusal naming the field: unknown_model, unsupported_task, image_missing, mask_missing, depth_missing,
+    invalid_field, unknown_lora, unknown_upscaler.
     """
     postprocessing.check(request, capabilities)
     if not request.task.draws:
-        _check_input(request, has_image=has_image)
+        _check_input(request, has_image=has_image, may_lack_image=False)
         masks.check(request, has_mask=has_mask)
         hires.check(request, capabilities)
+        if has_depth:
+            raise _invalid("depth", f"{request.task} takes no depth image; one was sent.", hint="depth2img")
         return
     model = _model(request.model, capabilities)
     if request.task not in model.tasks:
@@ -54,7 +61,9 @@ def validate(
         )
     _check_size(request, model)
     _check_sampler(request)
-    _check_input(request, has_image=has_image)
+    depths.check(request, model, has_image=has_image, has_depth=has_depth)
+    _check_input(request, has_image=has_image, may_lack_image=has_depth)
+    upscaling.check(request)
     masks.check(request, has_mask=has_mask)
     hires.check(request, capabilities, model)
     refiners.check(request, model, capabilities)
@@ -111,19 +120,17 @@ def _check_sampler(request: GenerationRequest) -> None:
         raise _invalid("schedule", f"{spec.label} does not go with {label}; it takes {known}.", hint=known)
 
 
-def _check_input(request: GenerationRequest, *, has_image: bool) -> None:
-    if request.task.takes_image:
-        if not has_image:
-            raise Refusal(
-                "image_missing", f"{request.task} needs an input image, and none was sent.", field="image"
-            )
-        if request.task.draws:
-            _check_strength(request)
-            return
-    elif has_image:
+def _check_input(request: GenerationRequest, *, has_image: bool, may_lack_image: bool) -> None:
+    if request.task.takes_image and not (has_image or may_lack_image):
+        raise Refusal(
+            "image_missing", f"{request.task} needs an input image, and none was sent.", field="image"
+        )
+    if has_image and not request.task.takes_image:
         raise _invalid("image", f"{request.task} takes no input image; one was sent.", hint="img2img")
-    if request.strength is not None:
-        tasks = ", ".join(task for task in Task if task.takes_image and task.draws)
+    if request.task.has_strength:
+        _check_strength(request)
+    elif request.strength is not None:
+        tasks = ", ".join(task for task in Task if task.has_strength)
         raise _invalid("strength", f"strength belongs to {tasks}; the task was {request.task}.")
 
 

@@ -29,6 +29,10 @@ MIN_INPUT_SIDE = 8
 MAX_MASK_BLUR = 64  # A1111's sliders
 MAX_PADDING = 256
 DEFAULT_PADDING = 32
+UPSCALE_FACTOR = 4  # along a side: what SD's upscaler was trained for
+MAX_UPSCALE_PIXELS = MAX_INPUT_PIXELS // UPSCALE_FACTOR**2  # what comes out may be put in again
+MAX_NOISE_LEVEL = 350  # Stability's `max_noise_level` of the upscaler
+DEFAULT_NOISE_LEVEL = 20
 MAX_POST = 8
 MAX_POST_SCALE = 8.0  # A1111's slider
 MAX_HIRES_SCALE = 4.0
@@ -50,6 +54,8 @@ class Task(StrEnum):
     IMG2IMG = "img2img"
     INPAINT = "inpaint"
     OUTPAINT = "outpaint"
+    DEPTH2IMG = "depth2img"
+    UPSCALE = "upscale"
     PROCESS = "process"  # A1111's "Extras": a picture that is there, and `post`; no model draws
 
     @property
@@ -59,8 +65,13 @@ class Task(StrEnum):
 
     @property
     def draws(self) -> bool:
-        """Whether a model draws; every task that does so from a picture has a strength."""
+        """Whether a model draws."""
         return self is not Task.PROCESS
+
+    @property
+    def has_strength(self) -> bool:
+        """Whether it keeps something of the picture, so that one says how much."""
+        return self.takes_image and self not in (Task.UPSCALE, Task.PROCESS)
 
 
 class Sampler(StrEnum):
@@ -125,6 +136,14 @@ class Refiner(WireModel):
 
     model: Annotated[str, Field(min_length=1, max_length=128)]
     switch_at: Annotated[float, Field(strict=True, gt=0, lt=1, allow_inf_nan=False)] = 0.8
+
+
+def upscaled_size(picture: tuple[int, int]) -> tuple[int, int]:
+    """The `width` and `height` of a request to upscale a picture of (width, height): its own, rounded up to what a
+    request may say. The result has UPSCALE_FACTOR times the picture's own, to the pixel.
+    """
+    width, height = (max(MIN_SIDE, -(-side // SIDE_MULTIPLE) * SIDE_MULTIPLE) for side in picture)
+    return width, height
 
 
 PostSide = Annotated[int, Field(strict=True, ge=MIN_INPUT_SIDE, le=MAX_RESULT_SIDE)]
@@ -244,6 +263,8 @@ class GenerationRequest(WireModel):
     `extend`. For both, `width` × `height` is what the network draws: the whole picture, or with `only_masked` the
     masked part and `padding` pixels around it. The result has the input's size, and the margins of `extend`.
     `mask_blur`, in pixels, softens the edge of what is put back: the deviation of a Gaussian.
+    For upscale they are what `upscaled_size` says of the picture, and `noise_level`, in the upscaler's own 1000
+    steps, is how noisy it is shown to the network: more noise, more that is made up.
     `post` is done to every picture after it was drawn, in order. The task process does that alone, to a picture that
     was sent: it may leave out all that says how to draw. `hires` belongs to txt2img.
     The prompts are in the language of docs/commands.md. `clip_skip` counts as A1111: 1 is the text encoder's last
@@ -275,6 +296,7 @@ class GenerationRequest(WireModel):
     padding: Annotated[int, Field(strict=True, ge=0, le=MAX_PADDING)] = DEFAULT_PADDING
     extend: Margins | None = None
     refiner: Refiner | None = None
+    noise_level: Annotated[int, Field(strict=True, ge=0, le=MAX_NOISE_LEVEL)] = DEFAULT_NOISE_LEVEL
     post: Annotated[tuple[PostStep, ...], Field(max_length=MAX_POST)] = ()
     hires: Hires | None = None
 
@@ -393,7 +415,10 @@ class Defaults(WireModel):
 
 
 class ModelInfo(WireModel):
-    """A model as a person may choose it. `notice` is shown with every picture it draws, e.g. that it is untrained."""
+    """A model as a person may choose it. `notice` is shown with every picture it draws, e.g. that it is untrained.
+
+    `estimates_depth`: whether depth2img needs no depth image, since the model finds the depth of the input itself.
+    """
 
     name: str
     title: str
@@ -402,6 +427,7 @@ class ModelInfo(WireModel):
     defaults: Defaults
     max_side: int = MAX_SIDE
     notice: str = ""
+    estimates_depth: bool = False
 
 
 class SamplerInfo(WireModel):
@@ -433,6 +459,8 @@ class Limits(WireModel):
     input_side: int = MIN_INPUT_SIDE
     mask_blur: int = MAX_MASK_BLUR
     padding: int = MAX_PADDING
+    upscale_pixels: int = MAX_UPSCALE_PIXELS
+    noise_level: int = MAX_NOISE_LEVEL
     post: int = MAX_POST
     post_scale: float = MAX_POST_SCALE
     hires_scale: float = MAX_HIRES_SCALE

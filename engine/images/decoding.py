@@ -13,6 +13,7 @@ from engine.errors import Refusal
 from engine.wire import INPUT_FORMATS, MAX_INPUT_BYTES, MAX_INPUT_PIXELS, MIN_INPUT_SIDE
 
 BACKGROUND = "white"  # what shows where the picture is transparent
+FAR = "black"  # what a depth image is where it is transparent
 NOT_DRAWN = "black"  # what a mask is where it is transparent: there nobody painted
 HALF = 128  # of 255: from here on a grey of the mask counts as white
 
@@ -28,6 +29,8 @@ class Part:
 
 IMAGE = Part("input image", "image", "image_unreadable")
 MASK = Part("mask", "mask", "mask_unreadable")
+DEPTH = Part("depth image", "depth", "depth_unreadable")
+PARTS = {part.field: part for part in (IMAGE, MASK, DEPTH)}
 
 
 def decode_input(data: bytes) -> bytes:
@@ -53,6 +56,14 @@ def decode_mask(data: bytes, size: tuple[int, int]) -> bytes:
     if mask.getbbox() is None:
         raise _wrong_mask("The mask is black everywhere: paint white what is to be drawn anew.")
     return _png(mask)
+
+
+def decode_depth(data: bytes) -> bytes:
+    """A grey PNG, mode L, of a depth image of any size: white is near. Colours are turned into greys.
+
+    Raises Refusal: image_too_large, depth_unreadable.
+    """
+    return _png(_flat(_opened(data, DEPTH), FAR).convert("L"))
 
 
 def check_size(size: int, part: Part = IMAGE) -> None:

@@ -14,7 +14,7 @@ from engine.images.recipe import Recipe
 from engine.prompts.wildcards import Words
 from engine.samplers import SAMPLERS, SCHEDULE_LABELS, effective_schedule
 from engine.upscalers import BUILT_IN
-from engine.wire import Fill, GenerationRequest, PostStep, Task, Upscale
+from engine.wire import UPSCALE_FACTOR, Fill, GenerationRequest, PostStep, Task, Upscale
 
 NEGATIVE = "Negative prompt:"
 PROMPT_LINES = "Prompt lines"
@@ -68,6 +68,7 @@ def infotext(
         **_post_pairs(request),
         "Refiner": None if request.refiner is None else request.refiner.model,
         "Refiner switch at": None if request.refiner is None else _number(request.refiner.switch_at),
+        **_upscale_pairs(request),
         "Template": request.prompt if templates[0] else None,
         "Negative Template": request.negative_prompt if templates[1] else None,
         PROMPT_LINES: len(prompt) if any(line.startswith(NEGATIVE) for line in prompt) else None,
@@ -95,6 +96,13 @@ def _mask_pairs(request: GenerationRequest) -> dict[str, object]:
         "Masked content": _CONTENTS[request.fill],
         "Outpaint": " ".join(f"{side}={value}" for side, value in sides.items() if value) or None,
     }
+
+
+def _upscale_pairs(request: GenerationRequest) -> dict[str, object]:
+    """Ours: `Size` is then that of the picture that was enlarged."""
+    if request.task is not Task.UPSCALE:
+        return {}
+    return {"Upscaled by": UPSCALE_FACTOR, "Noise level": request.noise_level}
 
 
 def _hires_pairs(request: GenerationRequest) -> dict[str, object]:

@@ -5,35 +5,59 @@ from dataclasses import dataclass
 
 from PIL import Image
 
+from engine import upscaling
 from engine.errors import Refusal
-from engine.images.decoding import decode_input, decode_mask
+from engine.images.decoding import decode_depth, decode_input, decode_mask
 from engine.postprocessing import check_sizes
 from engine.wire import MAX_INPUT_PIXELS, GenerationRequest
+
+SAME_SHAPE = 0.05  # by so much the proportions of a depth image may differ: estimators round the sides
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """`image` is an RGB PNG of `size` (width, height); `mask` one of the same size in black and white. None where
-    there is none.
+    """`image` is an RGB PNG of `size` (width, height); `mask` one of the same size in black and white; `depth` a grey
+    one of the same shape.
+
+    None where there is none.
     """
 
     image: bytes | None = None
     mask: bytes | None = None
+    depth: bytes | None = None
     size: tuple[int, int] | None = None
 
 
-def decode_inputs(request: GenerationRequest, image: bytes | None, mask: bytes | None) -> Inputs:
+def decode_inputs(
+    request: GenerationRequest, image: bytes | None, mask: bytes | None, depth: bytes | None = None
+) -> Inputs:
     """What was sent with a valid request. Raises Refusal: image_too_large, image_unreadable, mask_unreadable,
-    invalid_field for a mask that does not fit, and for a canvas or a result that is too large.
+    depth_unreadable, invalid_field for a mask or a depth image that does not fit, a canvas or a result that is too
+    large, and the size of another picture.
     """
+    depths = None if depth is None else decode_depth(depth)
     if image is None:
         check_sizes(request, None)
-        return Inputs()
+        return Inputs(depth=depths)
     png = decode_input(image)
     size = _size(png)
     _check_canvas(request, size)
+    upscaling.check_picture(request, size)
     check_sizes(request, size)
-    return Inputs(png, None if mask is None else decode_mask(mask, size), size)
+    if depths is not None:
+        _check_shape(_size(depths), size)
+    return Inputs(png, None if mask is None else decode_mask(mask, size), depths, size)
+
+
+def _check_shape(depth: tuple[int, int], size: tuple[int, int]) -> None:
+    """Both fill the request's size: cut differently they would not lie on each other any more."""
+    if abs(depth[0] * size[1] - depth[1] * size[0]) > SAME_SHAPE * depth[1] * size[0]:
+        raise Refusal(
+            "invalid_field",
+            f"The depth image must have the proportions of the input image, {size[0]} × {size[1]};"
+            f" it was {depth[0]} × {depth[1]}.",
+            field="depth",
+        )
 
 
 def _check_canvas(request: GenerationRequest, size: tuple[int, int]) -> None:

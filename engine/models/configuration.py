@@ -14,6 +14,8 @@ from typing import Any, Literal
 from engine.models.detection import UNET, VAE, Found
 from engine.models.fault import Corrupt
 from engine.models.header import Header
+from engine.models.layout import SEES_DEPTH
+from engine.models.midas import DPT_HYBRID
 from engine.models.text_parts import heads, text_parts, text_sizes
 
 Prediction = Literal["epsilon", "v_prediction"]
@@ -30,7 +32,8 @@ TIME_IDS, REFINER_TIME_IDS = 6, 5  # numbers that SDXL is told beside the pooled
 def configuration(header: Header, found: Found, prediction: Prediction) -> Config:
     """The parts "unet", "vae", "text_encoder", "tokenizer" and "scheduler", each a configuration of diffusers' class.
 
-    SDXL has "text_encoder_2" and "tokenizer_2" too, and its refiner these alone.
+    SDXL has "text_encoder_2" and "tokenizer_2" too, and its refiner these alone; a file that estimates depth has
+    "depth_estimator".
 
     Raises Corrupt where tensors are missing or do not go with each other. `found` must be drawable.
     """
@@ -46,6 +49,8 @@ def configuration(header: Header, found: Found, prediction: Prediction) -> Confi
     config["vae"] |= _vae_sizes(header)
     if config["unet"]["cross_attention_dim"] != sum(config[part.name]["hidden_size"] for part in parts):
         raise Corrupt("its text encoder does not go with its network")
+    if found.in_channels == SEES_DEPTH and found.estimates_depth:
+        config["depth_estimator"] = dict(DPT_HYBRID)
     config["scheduler"] |= {"prediction_type": prediction}
     if {V_KEY, ZERO_SNR_KEY} <= header.shapes.keys():
         config["scheduler"] |= {"rescale_betas_zero_snr": True}
@@ -61,7 +66,8 @@ def prediction(
 
     The names and shapes of tensors cannot tell: SD 2.x "base" and 768-v have the same. In order: the model's card,
     the file's metadata, a marking tensor, the YAML file beside it that Stability's and A1111's code reads. Else it is
-    assumed: noise for SD 1.x, and for SD 2.x v, as diffusers does, unless "base" or "512" is in the name.
+    assumed: noise for SD 1.x, and for SD 2.x v, as diffusers does, unless "base" or "512" is in the name or it is shown
+    depth, which there is of the one kind alone.
     """
     if card is not None:
         return card, "card"
@@ -69,7 +75,7 @@ def prediction(
         return noted, "file"
     if V_KEY in header.shapes:
         return "v_prediction", "file"
-    is_v = found.family == "sd2" and not SMALL_NAME.search(path.stem)
+    is_v = found.family == "sd2" and found.in_channels == 4 and not SMALL_NAME.search(path.stem)
     return "v_prediction" if is_v else "epsilon", "assumed"
 
 

@@ -15,6 +15,7 @@ UNET = "model.diffusion_model."
 VAE = "first_stage_model."
 TEXT = "cond_stage_model."
 CONDITIONERS = "conditioner.embedders."  # SDXL's text encoders
+DEPTH = "depth_model.model."  # MiDaS, which estimates it
 CONV_IN = f"{UNET}input_blocks.0.0.weight"
 CONTEXT = re.compile(rf"{re.escape(UNET)}input_blocks\.\d+\.1\.transformer_blocks\.0\.attn2\.to_k\.weight")
 REFINER_CONTEXT = 1280
@@ -24,7 +25,7 @@ EMBEDDING_NAMES = {"emb_params", "clip_l", "clip_g"}
 EMBEDDING_WIDTHS = {768, 1024, 1280}
 DRAWN = ("sd1", "sd2", "sdxl")
 TITLES = {"sd1": "Stable Diffusion 1.x", "sd2": "Stable Diffusion 2.x", "sdxl": "SDXL"}
-INPUTS = {4: "", 5: "a depth model", 7: "an upscaler", 8: "a model for editing", 9: ""}  # 9: inpainting
+INPUTS = {4: "", 5: "", 7: "an upscaler", 8: "a model for editing", 9: ""}  # 5: depth; 9: inpainting
 EDM = ("edm_mean", "edm_vpred.sigma_max")  # marking tensors of Playground 2.5 and CosXL
 
 
@@ -45,7 +46,8 @@ class Kind(StrEnum):
 class Found:
     """`family` is "sd1", "sd2", "sdxl" or, unknown, ""; it and the rest are a checkpoint's only.
 
-    `in_channels`: 4 draw from text; 9 inpaint; 5 take depth. `lacks` names the networks that are not in the file.
+    `in_channels`: 4 draw from text; 9 inpaint; 5 take depth, which the file may also estimate. `lacks` names the
+    networks that are not in the file.
     `is_refiner` is SDXL's second model, and `is_edm` an SDXL that was trained on another kind of noise.
     """
 
@@ -54,6 +56,7 @@ class Found:
     in_channels: int = 0
     is_refiner: bool = False
     is_edm: bool = False
+    estimates_depth: bool = False
     lacks: tuple[str, ...] = ()
 
 
@@ -115,6 +118,7 @@ def _checkpoint(header: Header) -> Found:
         in_channels=header.width(CONV_IN, 1),
         is_refiner=is_refiner,
         is_edm=any(name in names for name in EDM),
+        estimates_depth=_has(names, f"{DEPTH}pretrained."),
         lacks=tuple(part for part, prefix in needed.items() if not _has(names, prefix)),
     )
 

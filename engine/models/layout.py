@@ -12,6 +12,12 @@ SDXL_PIPELINES = (
     "StableDiffusionXLImg2ImgPipeline",  # the refiner's
     "StableDiffusionXLInpaintPipeline",
 )
+SEES_DEPTH, ENLARGES, SEES_MASK = 5, 7, 9  # channels of networks that see more than four of latents
+SHOWN_PIPELINES = {  # to which something is shown, and always
+    "StableDiffusionDepth2ImgPipeline": SEES_DEPTH,
+    "StableDiffusionUpscalePipeline": ENLARGES,
+}
+DEPTH_ESTIMATOR, LOW_RES_SCHEDULER = "depth_estimator", "low_res_scheduler"  # folders
 ABSENT = [None, None]  # how the index writes that a part was left out
 
 
@@ -20,12 +26,19 @@ class Layout:
     """`text_encoders` are folders, in the order in which SDXL joins what they say; a refiner has the second alone.
 
     `zeroes_empty` and `is_refiner` are diffusers' `force_zeros_for_empty_prompt` and `requires_aesthetics_score`.
+    The network takes one of `channels`. A depth model that does not estimate depth has to be given it.
     """
 
     is_sdxl: bool = False
     text_encoders: tuple[str, ...] = ("text_encoder",)
     zeroes_empty: bool = False
     is_refiner: bool = False
+    channels: tuple[int, ...] = (4, SEES_MASK)
+    estimates_depth: bool = False
+
+    @property
+    def enlarges(self) -> bool:
+        return self.channels == (ENLARGES,)
 
     @property
     def tokenizers(self) -> tuple[str, ...]:
@@ -34,7 +47,7 @@ class Layout:
     @property
     def parts(self) -> tuple[str, ...]:
         """The folders with weights."""
-        return (*self.text_encoders, "unet", "vae")
+        return (*self.text_encoders, "unet", "vae", *([DEPTH_ESTIMATOR] if self.estimates_depth else []))
 
 
 def read_layout(folder: Path) -> Layout:
@@ -43,8 +56,11 @@ def read_layout(folder: Path) -> Layout:
     kind = index.get("_class_name")
     if kind in SD_PIPELINES:
         return Layout()
+    if isinstance(kind, str) and (channels := SHOWN_PIPELINES.get(kind)) is not None:
+        estimates_depth = channels == SEES_DEPTH and (folder / DEPTH_ESTIMATOR).is_dir()
+        return Layout(channels=(channels,), estimates_depth=estimates_depth)
     if kind not in SDXL_PIPELINES:
-        raise NotAModel(f"it is no {' or '.join((*SD_PIPELINES, *SDXL_PIPELINES))}")
+        raise NotAModel(f"it is no {' or '.join((*SD_PIPELINES, *SDXL_PIPELINES, *SHOWN_PIPELINES))}")
     has_first = index.get("text_encoder", ABSENT) != ABSENT
     return Layout(
         is_sdxl=True,

@@ -6,19 +6,27 @@ import json
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from PIL import Image
+from transformers import (
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    DPTForDepthEstimation,
+    DPTImageProcessor,
+)
 
 from engine.models.card import Card, read_card
 from engine.models.checkpoint import read_checkpoint
+from engine.models.depth_estimator import DepthEstimator
 from engine.models.digests import Digests
 from engine.models.fault import NotAModel
-from engine.models.layout import Layout, read_layout
+from engine.models.layout import DEPTH_ESTIMATOR, LOW_RES_SCHEDULER, SEES_DEPTH, Layout, read_layout
 from engine.models.registry import weight_files
 from engine.models.single_file import load_parts
 from engine.prompts.encoding import PromptEncoder
@@ -39,7 +47,8 @@ class StableDiffusion:
     """A loaded Stable Diffusion 1.x, 2.x or XL: networks on the device, scheduler as configuration only.
 
     `hash` is the first ten hex digits of the SHA-256 of the UNet's weights, for infotext; of several
-    shards, of their digests one after the other; of a single file, of all of it.
+    shards, of their digests one after the other; of a single file, of all of it. `depth_estimator` comes with the
+    models that are shown depth, and `low_res_config`, the noise schedule of the small picture, with the upscaler.
     """
 
     name: str
@@ -50,6 +59,13 @@ class StableDiffusion:
     vae: Any
     scheduler_config: dict[str, Any]
     card: Card
+    depth_estimator: DepthEstimator | None = None
+    low_res_config: dict[str, Any] | None = None
+
+    @property
+    def sees_depth(self) -> bool:
+        """Whether the network is shown the depth of what it draws."""
+        return bool(self.unet.config.in_channels == SEES_DEPTH)
 
     @property
     def vae_factor(self) -> int:
@@ -91,6 +107,7 @@ def _of_file(name: str, path: Path, device: Device) -> StableDiffusion:
         vae=_vae(parts.vae, checkpoint.layout, device),
         scheduler_config=checkpoint.config["scheduler"],
         card=checkpoint.card,
+        depth_estimator=_midas(parts.depth_estimator, device),
     )
 
 
@@ -110,6 +127,24 @@ def _of_folder(name: str, folder: Path, device: Device) -> StableDiffusion:
         vae=_vae(_network(name, folder, "vae", AutoencoderKL, device), layout, device),
         scheduler_config=_scheduler_config(name, folder),
         card=_card(name, folder),
+        depth_estimator=_depth_estimator(name, folder, device) if layout.estimates_depth else None,
+        low_res_config=_scheduler_config(name, folder, LOW_RES_SCHEDULER) if layout.enlarges else None,
+    )
+
+
+def _midas(network: Any, device: Device) -> DepthEstimator | None:
+    """With the processor's settings of Stable Diffusion 2's folder: 384 pixels a side, bilinear."""
+    if network is None:
+        return None
+    processor = DPTImageProcessor(resample=Image.Resampling.BILINEAR)
+    return DepthEstimator(network=_placed(network, device), processor=processor)
+
+
+def _depth_estimator(name: str, folder: Path, device: Device) -> DepthEstimator:
+    exact = replace(device, dtype=torch.float32)  # it overflows in half precision, and runs once for a job
+    return DepthEstimator(
+        network=_network(name, folder, DEPTH_ESTIMATOR, DPTForDepthEstimation, exact),
+        processor=_part(name, folder, "feature_extractor", DPTImageProcessor),
     )
 
 
@@ -162,9 +197,9 @@ def _placed(network: Any, device: Device) -> Any:
     return network.to(memory_format=torch.channels_last)
 
 
-def _scheduler_config(name: str, folder: Path) -> dict[str, Any]:
+def _scheduler_config(name: str, folder: Path, part: str = "scheduler") -> dict[str, Any]:
     try:
-        config: dict[str, Any] = json.loads((folder / "scheduler" / "scheduler_config.json").read_text())
+        config: dict[str, Any] = json.loads((folder / part / "scheduler_config.json").read_text())
     except (OSError, ValueError) as error:
         raise ModelBroken(
             f"Model {name!r} is damaged: its scheduler configuration cannot be read."

@@ -20,9 +20,17 @@ from engine.models.card import read_card
 from engine.models.checkpoint import SUFFIX, Checkpoint, read_checkpoint
 from engine.models.fault import NotAModel, Unsafe, WrongKind
 from engine.models.json_file import read_json
-from engine.models.layout import read_layout
+from engine.models.layout import (
+    DEPTH_ESTIMATOR,
+    ENLARGES,
+    LOW_RES_SCHEDULER,
+    SEES_DEPTH,
+    SEES_MASK,
+    read_layout,
+)
 from engine.wire import (
     SIDE_MULTIPLE,
+    UPSCALE_FACTOR,
     Defaults,
     GenerationRequest,
     ModelInfo,
@@ -37,15 +45,26 @@ DEMO = "demo"  # the model that ships
 DEMO_FOLDER = Path(__file__).parents[1] / "demo" / "model"
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._ -]{0,127}"
 FAMILIES = {768: "sd1", 1024: "sd2"}  # by the width of the text encoder: CLIP ViT-L, OpenCLIP ViT-H
+SHOWN_FAMILIES = {SEES_DEPTH: "sd2-depth", ENLARGES: "sd-x4"}
 TASKS = {  # by the channels that the network takes
     4: (Task.TXT2IMG, Task.IMG2IMG, Task.INPAINT, Task.OUTPAINT),
-    9: (Task.INPAINT, Task.OUTPAINT),  # latents, mask and masked picture: it draws nothing without a mask
+    SEES_DEPTH: (Task.DEPTH2IMG,),  # and img2img where it can estimate the depth
+    ENLARGES: (Task.UPSCALE,),
+    SEES_MASK: (Task.INPAINT, Task.OUTPAINT),  # it draws nothing without a mask
+}
+OF_CHANNELS: dict[int, dict[str, Any]] = {  # defaults, as diffusers' pipelines have them
+    SEES_DEPTH: {"strength": 0.8},
+    ENLARGES: {"guidance_scale": 9.0},
+    SEES_MASK: {
+        "strength": 1.0
+    },  # it sees the surroundings, and was trained to draw the rest from noise alone
 }
 REFINER_TASKS = TASKS[4][1:]  # it was trained on the last steps alone, and cannot begin a picture
 PICKLES = (".ckpt", ".pt", ".pth")
 WEIGHTS = {  # by part of the pipeline, as diffusers and transformers name their files
     "text_encoder": "model",
     "text_encoder_2": "model",
+    DEPTH_ESTIMATOR: "model",
     "unet": "diffusion_pytorch_model",
     "vae": "diffusion_pytorch_model",
 }
@@ -177,16 +196,17 @@ class Registry:
 def _info(name: str, checkpoint: Checkpoint) -> ModelInfo:
     """What a person may choose of a single file's."""
     card, found, config = checkpoint.card, checkpoint.found, checkpoint.config
-    tasks = REFINER_TASKS if found.is_refiner else TASKS[found.in_channels]
+    estimates_depth = "depth_estimator" in config
     quick = few_steps.defaults(name, takes_guidance=False, scheduler={})
-    ours = _of_family(found.family) | _of_tasks(tasks) | quick
+    ours = _of_family(found.family) | OF_CHANNELS.get(found.in_channels, {}) | quick
     return ModelInfo(
         name=name,
         title=card.title or name,
-        family=found.family,
-        tasks=tasks,
+        family=SHOWN_FAMILIES.get(found.in_channels, found.family),
+        tasks=_tasks(found.in_channels, is_refiner=found.is_refiner, estimates_depth=estimates_depth),
         defaults=_defaults(_native_side(config["unet"], config["vae"]), ours | card.defaults),
         notice=card.notice,
+        estimates_depth=estimates_depth,
     )
 
 
@@ -195,25 +215,28 @@ def _read(folder: Path, name: str) -> ModelInfo:
     for part in layout.parts:
         weight_files(folder, part)
     unet, vae = read_json(folder, "unet/config.json"), read_json(folder, "vae/config.json")
-    if (tasks := TASKS.get(_as_int(unet.get("in_channels")))) is None:
-        raise NotAModel(f"its network does not take {' or '.join(map(str, TASKS))} channels")
-    if layout.is_refiner:
-        tasks = REFINER_TASKS
+    channels = _as_int(unet.get("in_channels"))
+    if channels not in layout.channels:
+        raise NotAModel(f"its network does not take {' or '.join(map(str, layout.channels))} channels")
+    if channels == ENLARGES:
+        read_json(folder, f"{LOW_RES_SCHEDULER}/scheduler_config.json")
     family = "sdxl" if layout.is_sdxl else FAMILIES.get(_as_int(unet.get("cross_attention_dim")), "sd")
     quick = few_steps.defaults(
         name,
         takes_guidance=unet.get("time_cond_proj_dim") is not None,
         scheduler=_scheduler(folder),
     )
-    ours = _of_family(family) | _of_tasks(tasks) | quick
+    ours = _of_family(family) | OF_CHANNELS.get(channels, {}) | quick
+    family = SHOWN_FAMILIES.get(channels, family)
     card = read_card(folder)
     return ModelInfo(
         name=name,
         title=card.title or name,
         family=family,
-        tasks=tasks,
+        tasks=_tasks(channels, is_refiner=layout.is_refiner, estimates_depth=layout.estimates_depth),
         defaults=_defaults(_native_side(unet, vae), ours | card.defaults),
         notice=card.notice,
+        estimates_depth=layout.estimates_depth,
     )
 
 
@@ -226,9 +249,10 @@ def _scheduler(folder: Path) -> dict[str, Any]:
     return config
 
 
-def _of_tasks(tasks: tuple[Task, ...]) -> dict[str, Any]:
-    """Inpainting networks see the masked part's surroundings, and were trained to draw it from noise alone."""
-    return {"strength": 1.0} if tasks == TASKS[9] else {}
+def _tasks(channels: int, *, is_refiner: bool, estimates_depth: bool) -> tuple[Task, ...]:
+    if is_refiner:
+        return REFINER_TASKS
+    return (*TASKS[channels], Task.IMG2IMG) if estimates_depth else TASKS[channels]
 
 
 def _of_family(family: str) -> dict[str, Any]:
@@ -236,12 +260,17 @@ def _of_family(family: str) -> dict[str, Any]:
 
 
 def _native_side(unet: dict[str, Any], vae: dict[str, Any]) -> int:
-    """Pixels: the network's latent side times the autoencoder's factor, which halves at each block but one."""
+    """Pixels: the network's latent side times the autoencoder's factor, which halves at each block but one.
+
+    An upscaler's latents have the small picture's own size.
+    """
+    upscales = unet.get("in_channels") == ENLARGES
     blocks = vae.get("block_out_channels")
-    factor = 2 ** (len(blocks) - 1) if isinstance(blocks, list) and blocks else SIDE_MULTIPLE
-    if factor != SIDE_MULTIPLE:
-        raise NotAModel(f"its autoencoder's factor is {factor}, not {SIDE_MULTIPLE}")
-    return _as_int(unet.get("sample_size")) * factor
+    right = UPSCALE_FACTOR if upscales else SIDE_MULTIPLE
+    factor = 2 ** (len(blocks) - 1) if isinstance(blocks, list) and blocks else right
+    if factor != right:
+        raise NotAModel(f"its autoencoder's factor is {factor}, not {right}")
+    return _as_int(unet.get("sample_size")) * (1 if upscales else factor)
 
 
 def _defaults(side: int, changes: dict[str, Any]) -> Defaults:

@@ -19,12 +19,19 @@ from diffusers.loaders.single_file_utils import (
     convert_open_clip_checkpoint,
 )
 from safetensors import safe_open
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    DPTConfig,
+    DPTForDepthEstimation,
+)
 
 from engine.models.checkpoint import Checkpoint
 from engine.models.configuration import Config
-from engine.models.detection import UNET, VAE
+from engine.models.detection import DEPTH, UNET, VAE
 from engine.models.fault import Corrupt
+from engine.models.midas import dpt_tensors
 from engine.models.text_parts import TextPart, text_parts
 from engine.models.tokenizer import clip_tokenizer
 
@@ -40,12 +47,14 @@ class Parts:
     text_encoders: tuple[Any, ...]
     unet: Any
     vae: Any
+    depth_estimator: Any = None
 
 
 def load_parts(checkpoint: Checkpoint, dtype: torch.dtype) -> Parts:
-    """The networks in `dtype`. Raises Corrupt naming the part that is damaged."""
+    """The networks in `dtype`, what estimates depth in float32. Raises Corrupt naming the part that is damaged."""
     file, config = _File(checkpoint.path, dtype), checkpoint.config
     texts = text_parts(checkpoint.header, checkpoint.found)
+    exact = _File(checkpoint.path, torch.float32)
     return Parts(
         tokenizers=tuple(clip_tokenizer(**config[part.tokenizer]) for part in texts),
         text_encoders=tuple(
@@ -54,6 +63,9 @@ def load_parts(checkpoint: Checkpoint, dtype: torch.dtype) -> Parts:
         ),
         unet=_part("network", lambda: _unet(file, config["unet"])),
         vae=_part("VAE", lambda: _vae(file, config["vae"])),
+        depth_estimator=_part("depth estimator", lambda: _depth_estimator(exact, config["depth_estimator"]))
+        if "depth_estimator" in config
+        else None,
     )
 
 
@@ -86,6 +98,13 @@ def _vae(file: _File, config: Config) -> Any:
     with init_empty_weights():
         vae = AutoencoderKL.from_config(config)
     return _filled(vae, convert_ldm_vae_checkpoint(file.tensors(VAE), vae.config))
+
+
+def _depth_estimator(file: _File, config: Config) -> Any:
+    with init_empty_weights():
+        estimator = DPTForDepthEstimation(DPTConfig(**config))
+    bare = {name.removeprefix(DEPTH): tensor for name, tensor in file.tensors(DEPTH).items()}
+    return _filled(estimator, dpt_tensors(bare))
 
 
 def _text_encoder(file: _File, part: TextPart, config: Config) -> Any:

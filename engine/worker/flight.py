@@ -11,6 +11,7 @@ from engine.prompts.conditioning import Conditioning
 from engine.prompts.wildcards import Words
 from engine.wire import SIDE_MULTIPLE, Hires
 from engine.worker.held import Held
+from engine.worker.tiling import Tiling
 
 
 @dataclass(kw_only=True, eq=False)
@@ -23,9 +24,12 @@ class ImageInFlight:
     step is conditioned on, [rows, tokens, width]: a schedule in the prompt changes it, and its length. `added` is
     what the network is told besides, by diffusers' names, [rows, …] each: SDXL alone is told something.
     Where a part of a picture is drawn anew, `canvas` is that picture; `held` keeps its other parts where the network
-    sees no mask, and `shown` [1, 5, h, w] is the mask and the known latents for one that does. `owner` and `joined`
-    are for taking turns (`engine/worker/turns.py`). Where a refiner draws the last steps, `before` and `after` count
-    those that are another model's. With `hires` it is the first of two passes.
+    sees no mask. `shown` [1, c, h, w] is what the network is shown beside the latents: the mask and the known part,
+    the depth, or the small picture that is enlarged, whose noise level is `class_label`.
+    With a `tiling` a pass takes one tile, and a step is taken once all have had theirs: what the network predicts for
+    them is blended into one prediction (MultiDiffusion, Bar-Tal et al. 2023, arXiv 2302.08113).
+    `owner` and `joined` are for taking turns (`engine/worker/turns.py`). Where a refiner draws the last steps,
+    `before` and `after` count those that are another model's. With `hires` it is the first of two passes.
     """
 
     job_id: str
@@ -43,6 +47,8 @@ class ImageInFlight:
     hires: Hires | None = None
     before: int = 0
     after: int = 0
+    class_label: int | None = None
+    tiling: Tiling | None = None
     owner: str = ""
     joined: int = 0
     position: int = 0
@@ -50,6 +56,7 @@ class ImageInFlight:
     embedding: torch.Tensor = field(init=False, repr=False)
     added: dict[str, torch.Tensor] = field(init=False, repr=False)
     _step_options: dict[str, Any] = field(init=False, repr=False)
+    _tiles: list[torch.Tensor] = field(init=False, repr=False, default_factory=list)  # of this step
 
     def __post_init__(self) -> None:
         accepted = inspect.signature(self.scheduler.step).parameters
@@ -87,23 +94,33 @@ class ImageInFlight:
     @property
     def left(self) -> int:
         """What it still needs, in rows × steps."""
-        return self.rows * (self.steps - self.position)
+        tiles = 1 if self.tiling is None else len(self.tiling.corners)
+        return self.rows * ((self.steps - self.position) * tiles - len(self._tiles))
 
     @property
     def key(self) -> tuple[int, ...]:
         """Images with equal keys can share their next pass: latent size, then conditioning length and width."""
-        return (*self.latents.shape[1:], *self.embedding.shape[1:])
+        size = self.latents.shape[2:] if self.tiling is None else self.tiling.tile
+        return (self.latents.shape[1], *size, *self.embedding.shape[1:])
 
     def model_input(self) -> torch.Tensor:
-        """The rows for the network, [rows, 4, h, w]; nine channels where it is shown the mask."""
+        """The rows for the network, [rows, 4, h, w], with the channels of `shown` behind; of the next tile alone."""
         scaled: torch.Tensor = self.scheduler.scale_model_input(self.latents, self.timestep)
         if self.shown is not None:
             scaled = torch.cat([scaled, self.shown], dim=1)
+        if self.tiling is not None:
+            scaled = self.tiling.cut(scaled, len(self._tiles))
         return scaled.expand(self.rows, -1, -1, -1)
 
     def advance(self, prediction: torch.Tensor) -> None:
         """Take this image's own scheduler step from the network's prediction, [rows, 4, h, w]."""
         prediction = self.conditioning.combine(prediction, self.guidance_scale)
+        if self.tiling is not None:
+            self._tiles.append(prediction)
+            if len(self._tiles) < len(self.tiling.corners):
+                return
+            prediction = self.tiling.joined(self._tiles)
+            self._tiles.clear()
         result = self.scheduler.step(prediction, self.timestep, self.latents, **self._step_options)
         self.latents = result.prev_sample
         self.estimate = self._estimate_from(result)

@@ -8,6 +8,7 @@ from PIL import Image
 
 from engine.models.loading import StableDiffusion
 from engine.worker.noise import Noise
+from engine.worker.tiling import Tiling
 
 
 class NotANumber(Exception):
@@ -34,11 +35,21 @@ def encode_pixels(model: StableDiffusion, pixels: torch.Tensor, noise: Noise) ->
 
 
 @torch.inference_mode()
-def decode_latents(model: StableDiffusion, latents: torch.Tensor) -> npt.NDArray[np.uint8]:
-    """Pixels [H, W, 3] of latents [1, 4, h, w], rounded as diffusers' `VaeImageProcessor`. Raises NotANumber."""
+def decode_latents(
+    model: StableDiffusion, latents: torch.Tensor, tiling: Tiling | None = None
+) -> npt.NDArray[np.uint8]:
+    """Pixels [H, W, 3] of latents [1, 4, h, w], rounded as diffusers' `VaeImageProcessor`. Raises NotANumber.
+
+    With a `tiling` one tile after the other.
+    """
     shift, scale = _statistics(model, latents.device)
     scaled = (latents * scale + shift).to(model.vae.dtype)
-    pixels = model.vae.decode(scaled, return_dict=False)[0][0].float()
+
+    def decode(part: torch.Tensor) -> torch.Tensor:
+        pixels: torch.Tensor = model.vae.decode(part, return_dict=False)[0].float()
+        return pixels
+
+    pixels = (decode(scaled) if tiling is None else tiling.mapped(scaled, decode, model.vae_factor))[0]
     if not bool(torch.isfinite(pixels).all()):
         raise NotANumber
     unit = (pixels / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).cpu().numpy()

@@ -258,11 +258,16 @@ class Worker:
         preview = self._preview(image) if image is not None and drawing.preview_due() else None
         self._send(Progress(job=drawing.job_id, step=drawing.step, steps=drawing.steps, preview=preview))
 
-    def _preview(self, image: ImageInFlight) -> str:
+    def _preview(self, image: ImageInFlight) -> str | None:
+        """A base64 JPEG; None for an upscaler, whose latents nobody has fitted colours to, unless its card has them."""
         assert self._loop is not None
         estimate = image.latents if image.estimate is None else image.estimate
-        matrix = self._loop.model.card.latent_to_rgb or STABLE_DIFFUSION
-        return base64.b64encode(preview_jpeg(estimate[0].float().cpu().numpy(), matrix)).decode()
+        matrix = self._loop.model.card.latent_to_rgb
+        if matrix is None and self._loop.model.low_res_config is not None:
+            return None
+        return base64.b64encode(
+            preview_jpeg(estimate[0].float().cpu().numpy(), matrix or STABLE_DIFFUSION)
+        ).decode()
 
     def _decode_one(self) -> None:
         """One picture at a time, so that a decode never holds up the others' steps for long."""
@@ -271,7 +276,7 @@ class Worker:
         image = self._undecoded.popleft()
         drawing = self._drawings[image.job_id]
         try:
-            pixels = decode_latents(self._loop.model, image.latents)
+            pixels = decode_latents(self._loop.model, image.latents, image.tiling)
         except Exception as error:
             self._fail_drawing(image.job_id, error)
         else:

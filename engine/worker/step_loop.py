@@ -120,6 +120,7 @@ class StepLoop:
             timesteps.to(self.model.device.place),
             encoder_hidden_states=torch.cat([image.embedding for image in batch]),
             timestep_cond=self._guidance_rows(batch),
+            class_labels=self._class_labels(batch),
             added_cond_kwargs=_added_rows(batch),
             return_dict=False,
         )[0]
@@ -133,6 +134,13 @@ class StepLoop:
         return guidance_embedding(
             torch.tensor([image.guidance_scale - 1 for image in batch for _ in range(image.rows)]), width
         ).to(self.model.device.place, self.model.device.dtype)
+
+    def _class_labels(self, batch: list[ImageInFlight]) -> torch.Tensor | None:
+        """Each row's own, [rows], for networks that have classes: the upscaler's are noise levels."""
+        labels = [image.class_label for image in batch for _ in range(image.rows)]
+        if self.model.unet.config.num_class_embeds is None:
+            return None
+        return torch.tensor(labels, device=self.model.device.place)
 
     @torch.inference_mode()
     def _account(self, batch: list[ImageInFlight], predictions: torch.Tensor) -> Tick:

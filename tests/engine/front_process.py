@@ -112,17 +112,28 @@ class Engine:
             await self.stop(signal.SIGKILL)
 
     async def put(
-        self, job_id: str, image: bytes | None = None, *, mask: bytes | None = None, **changes: Any
+        self,
+        job_id: str,
+        image: bytes | None = None,
+        *,
+        mask: bytes | None = None,
+        depth: bytes | None = None,
+        **changes: Any,
     ) -> tuple[int, dict[str, Any]]:
         request = {key: value for key, value in (REQUEST | changes).items() if value is not None}
-        return await self.put_raw(job_id, json.dumps(request).encode(), image, mask)
+        return await self.put_raw(job_id, json.dumps(request).encode(), image, mask, depth)
 
     async def put_raw(
-        self, job_id: str, content: bytes, image: bytes | None = None, mask: bytes | None = None
+        self,
+        job_id: str,
+        content: bytes,
+        image: bytes | None = None,
+        mask: bytes | None = None,
+        depth: bytes | None = None,
     ) -> tuple[int, dict[str, Any]]:
         form = aiohttp.FormData()
         form.add_field("request", content, filename="request.json", content_type="application/json")
-        for name, data in (("image", image), ("mask", mask)):
+        for name, data in (("image", image), ("mask", mask), ("depth", depth)):
             if data is not None:
                 form.add_field(name, io.BytesIO(data), filename=name, content_type="application/octet-stream")
         return await self.call("PUT", f"/v1/jobs/{job_id}", data=form)

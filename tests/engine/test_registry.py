@@ -201,6 +201,48 @@ def test_what_is_no_stable_diffusion_is_not_offered(tmp_path: Path) -> None:
     assert names(tmp_path) == ["good"]
 
 
+@pytest.mark.parametrize("estimator", [True, False])
+def test_a_depth_model_says_whether_it_estimates_depth(tmp_path: Path, estimator: bool) -> None:
+    folder = make_model(
+        tmp_path,
+        "d",
+        pipeline="StableDiffusionDepth2ImgPipeline",
+        unet={"in_channels": 5, "cross_attention_dim": 1024},
+    )
+    if not estimator:
+        (folder / "depth_estimator" / "model.safetensors").unlink()
+        (folder / "depth_estimator").rmdir()
+    model = {each.name: each for each in Registry(tmp_path).models()}["d"]
+    assert (model.family, model.estimates_depth) == ("sd2-depth", estimator)
+    assert set(model.tasks) == {Task.DEPTH2IMG} | ({Task.IMG2IMG} if estimator else set())
+    assert model.defaults.strength == 0.8
+
+
+def test_a_depth_estimator_without_weights_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = make_model(tmp_path, "d", pipeline="StableDiffusionDepth2ImgPipeline", unet={"in_channels": 5})
+    (folder / "depth_estimator" / "model.safetensors").rename(folder / "depth_estimator" / "model.bin")
+    assert names(tmp_path) == ["demo"]
+    assert "its depth_estimator has no weights in safetensors" in caplog.text
+
+
+def test_an_upscaler_does_only_that_at_the_size_of_what_is_enlarged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    upscaler = {"pipeline": "StableDiffusionUpscalePipeline", "unet": {"in_channels": 7, "sample_size": 128}}
+    for name in ("x4", "wrong", "cut"):
+        folder = make_model(tmp_path, name, **upscaler)  # type: ignore[arg-type]
+        (folder / "low_res_scheduler").mkdir()
+        (folder / "low_res_scheduler" / "scheduler_config.json").write_text("{}")
+        blocks = [1, 2, 3, 4] if name == "wrong" else [1, 2, 3]
+        (folder / "vae" / "config.json").write_text(json.dumps({"block_out_channels": blocks}))
+    (folder / "low_res_scheduler" / "scheduler_config.json").unlink()
+    _, model = Registry(tmp_path).models()
+    assert (model.name, model.family, model.tasks) == ("x4", "sd-x4", (Task.UPSCALE,))
+    assert (model.defaults.width, model.defaults.guidance_scale) == (128, 9.0)
+    assert "its autoencoder's factor is 8, not 4" in caplog.text
+    assert "its low_res_scheduler/scheduler_config.json is missing or damaged" in caplog.text
+
+
 def test_an_inpainting_model_does_only_that_and_is_never_the_default(tmp_path: Path) -> None:
     registry = Registry(tmp_path / "models", demo=make_model(tmp_path, "shipped"))
     make_model(tmp_path / "models", "a", pipeline="StableDiffusionInpaintPipeline", unet={"in_channels": 9})

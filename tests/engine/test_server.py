@@ -196,7 +196,7 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
         {"strength": 0.5},
         "invalid_field",
         "strength",
-        "strength belongs to img2img, inpaint, outpaint; the task was txt2img.",
+        "strength belongs to img2img, inpaint, outpaint, depth2img; the task was txt2img.",
     ),
     ({"task": "inpaint"}, "image_missing", "image", "inpaint needs an input image, and none was sent."),
     ({"mask_blur": 4}, "invalid_field", "mask_blur", "mask_blur belongs to inpaint; the task was txt2img."),
@@ -239,10 +239,10 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
     ),
     ({"task": "img2img"}, "image_missing", "image", "img2img needs an input image, and none was sent."),
     (
-        {"task": "upscale"},
+        {"task": "enlarge"},
         "invalid_field",
         "task",
-        "task must be one of txt2img, img2img, inpaint, outpaint or process; it was 'upscale'.",
+        "task must be one of txt2img, img2img, inpaint, outpaint, depth2img, upscale or process; it was 'enlarge'.",
     ),
 ]
 REFUSED_WITH_IMAGE: list[tuple[dict[str, Any], bytes, int, str]] = [
@@ -272,7 +272,7 @@ REFUSED_WITH_IMAGE: list[tuple[dict[str, Any], bytes, int, str]] = [
 ]
 
 
-INPAINT = {"task": "inpaint", "strength": 0.5}
+INPAINT: dict[str, Any] = {"task": "inpaint", "strength": 0.5}
 OUTPAINT = {"task": "outpaint", "strength": 0.5}
 WHITE = picture("white")
 REFUSED_WITH_MASK: list[tuple[dict[str, Any], bytes | None, str, str, str]] = [

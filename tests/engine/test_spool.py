@@ -66,6 +66,11 @@ def test_the_mask_lies_beside_it(spool: Spool) -> None:
     assert sorted(path.name for path in spool.folder("job").iterdir()) == ["input.png", "mask.png"]
 
 
+def test_a_depth_image_lies_there_also_alone(spool: Spool) -> None:
+    assert spool.open("job", None, depth_png=b"depth") is None
+    assert spool.depth_path("job").read_bytes() == b"depth"
+
+
 def test_opening_a_job_again_leaves_nothing_of_the_first_try(spool: Spool) -> None:
     finish(spool, "job")
     assert spool.open("job", None) is None

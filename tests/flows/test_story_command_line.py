@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.engine.tiny_upscaler import make_tiny_upscaler
+from tests.engine.tiny_esrgan import make_tiny_upscaler
 
 pytestmark = pytest.mark.flow
 

@@ -93,7 +93,7 @@ def test_any_header_is_something_and_at_worst_a_named_fault(shapes: headers.Shap
             {f"{UNET}.input_blocks.0.0.weight": (320, 4, 3, 3), LAYER: (320, 640)},
             "it is of a family that Darkroom does not know, which cannot be drawn with: Stable Diffusion 1.x,",
         ),
-        (headers.checkpoint("sd2", in_channels=5), "it is a depth model of Stable Diffusion 2.x"),
+        (headers.checkpoint("sd2", in_channels=7), "it is an upscaler of Stable Diffusion 2.x"),
         (
             {name: it for name, it in headers.checkpoint("sd1").items() if name.startswith(UNET)},
             "it lacks its text encoder and its VAE: only whole checkpoints can be drawn with",
@@ -106,6 +106,14 @@ def test_what_cannot_be_drawn_with_is_named_as_what_it_is(
     with pytest.raises(WrongKind) as caught:
         read_checkpoint(headers.write(tmp_path / "m.safetensors", shapes))
     assert str(caught.value).startswith(says)
+
+
+def test_a_depth_model_predicts_noise(tmp_path: Path) -> None:
+    depth = read_checkpoint(
+        headers.write(tmp_path / "m.safetensors", headers.checkpoint("sd2", in_channels=5))
+    )
+    assert depth.predicts == "epsilon"
+    assert depth.config["unet"]["in_channels"] == 5
 
 
 def test_a_text_encoder_of_another_family_is_told(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from engine.models.conversion import convert
 from engine.models.fault import Unsafe
 from engine.models.upscaler_folder import UpscalerFolder
 from tests.engine.models.test_conversion import Runs
-from tests.engine.tiny_upscaler import make_tiny_upscaler
+from tests.engine.tiny_esrgan import make_tiny_upscaler
 
 
 def test_a_folder_that_is_not_there_has_no_upscalers(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from engine.models.loading import StableDiffusion
 from engine.models.upscaler import Upscaler, load_upscaler
 from engine.wire import Colour, GenerationRequest, Resize, Sampler, Sharpen, Task
 from engine.worker import tiles
-from tests.engine.tiny_upscaler import make_tiny_upscaler
+from tests.engine.tiny_esrgan import make_tiny_upscaler
 from tests.engine.worker.test_process import DEADLINE_S, Front
 
 Ask = Callable[..., GenerationRequest]

@@ -17,7 +17,7 @@ from engine.models.upscaler import Upscaler, load_upscaler
 from engine.worker.device import Device
 from engine.worker.pixels import NotANumber
 from engine.worker.tiles import enlarged, tiles
-from tests.engine.tiny_upscaler import make_tiny_esrgan, make_tiny_upscaler
+from tests.engine.tiny_esrgan import make_tiny_esrgan, make_tiny_upscaler
 
 Pixels = npt.NDArray[np.uint8]
 EXACT = Device(place=torch.device("cpu"), dtype=torch.float32, reason="exact")
