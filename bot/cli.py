@@ -30,6 +30,7 @@ from bot.given import Given
 from bot.jobs.ports import EngineError
 from bot.judging import Judging
 from bot.launcher import ChildGaveUp, Launcher, bot_child, engine_child
+from bot.postprocess import Postprocess
 from bot.redraw import Redraw
 from bot.refiner import refiner_of
 from bot.requests import Options
@@ -108,10 +109,12 @@ def playground(
 
 @app.command()
 def generate(
-    prompt: Annotated[str, typer.Option(help="What to draw.")],
     out: Annotated[
         Path, typer.Option(help="The file to write: .png, .jpg or .webp; several become NAME-0, NAME-1, …")
     ],
+    prompt: Annotated[
+        str, typer.Option(help="What to draw; not needed where a picture is only processed.")
+    ] = "",
     negative_prompt: Annotated[str, typer.Option(help="What not to draw.")] = "",
     init_image: Annotated[Path | None, typer.Option(help="A picture to start from.")] = None,
     strength: Annotated[float | None, typer.Option(help="How much of it is drawn anew, 0.05 to 1.")] = None,
@@ -162,6 +165,13 @@ def generate(
     vae: Annotated[str | None, typer.Option(help="The name of a VAE in place of the model's own.")] = None,
     refiner: Annotated[str | None, typer.Option(help="An SDXL that draws the last steps.")] = None,
     switch_at: Annotated[float | None, typer.Option(help="When it takes over, 0.01 to 0.99.")] = None,
+    hires: Annotated[
+        str | None, typer.Option(help="Draw it again so much larger, such as 2 or 1.5:lanczos.")
+    ] = None,
+    upscale: Annotated[str | None, typer.Option(help="Enlarge it, such as lanczos or x4plus:2.")] = None,
+    post: Annotated[
+        list[str] | None, typer.Option(help="Process it, such as 'sharpen amount=1'; may be repeated.")
+    ] = None,
     config: Config = None,
 ) -> None:
     """Draw without any chat."""
@@ -197,6 +207,7 @@ def generate(
         model=model,
         vae=vae,
         refiner=_check(lambda: refiner_of(refiner, switch_at)),
+        postprocess=Postprocess(upscale=upscale, steps=tuple(post or ()), hires=hires),
         format=_check(lambda: format_of(out)),
     )
     drawing = generate_alone(
@@ -354,7 +365,8 @@ def _signing_key(settings: Settings) -> Path:
 
 def _companions(settings: Settings) -> dict[str, str]:
     """Where what goes with models is, for an engine of our own, which has another data folder."""
-    folders = {"clip": "clip", "safety_checker": "safety", "controls": "controlnets"}
+    folders = {"wildcards": "wildcards", "controls": "controlnets", "upscalers": "upscalers"}
+    folders |= {"clip": "clip", "safety_checker": "safety"}
     return {
         f"DARKROOM_ENGINE__{name.upper()}": str(
             Path(str(settings.engine.get(name) or settings.paths.data / folder)).absolute()

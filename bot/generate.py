@@ -17,7 +17,7 @@ from bot.given import Given
 from bot.jobs.ports import EngineAway
 from bot.launcher import START_S, Launcher, engine_child, free_port, private_link
 from bot.requests import Options, build
-from engine.wire import MAX_SEED, Cancelled, Failed, Finished, Format, GenerationRequest, Loading, Task
+from engine.wire import MAX_SEED, Cancelled, Failed, Finished, Format, GenerationRequest, Loading
 from engine.wire import Progress as Step
 
 LOOK_EVERY_S = 0.1
@@ -41,8 +41,7 @@ async def generate_alone(
             models=models, signing_key=signing_key, config=config, environment=environment
         ) as engine:
             capabilities = await engine.capabilities()
-            keep_size = options.redraw.asked or options.task == Task.UPSCALE
-            given = await given.checked(Path(folder), capabilities.limits, keep_size=keep_size)
+            given = await given.checked(Path(folder), capabilities.limits, keep_size=options.keeps_size)
             options = replace(options, image=given.size, depth=given.depth_size)
             request = build(options, capabilities, owner="", random_seed=secrets.randbelow(MAX_SEED + 1))
             with progress_bar() as progress:

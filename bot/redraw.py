@@ -18,7 +18,7 @@ MEANING = {
     Task.DESCRIBE: "describe an image",
 }
 ROOMY = 2  # times the area that a model was trained on: up to there a picture is drawn at its own size
-# What a request without a mask and without a variation says of them.
+# What a request without a mask, a variation and a second pass says of them.
 PLAIN: dict[str, Any] = {
     name: GenerationRequest.model_fields[name].default
     for name in (
@@ -30,6 +30,7 @@ PLAIN: dict[str, Any] = {
         "noise_level",
         "variation_seed",
         "variation_strength",
+        "hires",
     )
 }
 SIDES = tuple(Margins.model_fields)

@@ -15,6 +15,7 @@ from bot import tasks
 from bot.controls import ControlChoice, chosen
 from bot.errors import Refused
 from bot.judging import Judging
+from bot.postprocess import Postprocess
 from bot.redraw import MEANING, OUTPAINT_STRENGTH, PLAIN, Redraw
 from engine.wire import (
     MAX_SEED,
@@ -69,10 +70,23 @@ class Options:
     task: str | None = None
     depth: tuple[int, int] | None = None
     noise_level: int | None = None
+    postprocess: Postprocess = field(default_factory=Postprocess)
+
+    @property
+    def keeps_size(self) -> bool:
+        """Whether the result has the input's own pixels, so that it must not be shrunk before it is sent."""
+        return self.redraw.asked or self.only_processed or self.task == Task.UPSCALE
+
+    @property
+    def only_processed(self) -> bool:
+        """Whether nothing is to be drawn."""
+        return self.postprocess.asked and not self.prompt.strip() and not self.redraw.asked
 
 
 def build(options: Options, capabilities: Capabilities, *, owner: str, random_seed: int) -> GenerationRequest:
     """The complete request. `random_seed` is used where the person chose none. Raises Refused."""
+    if options.only_processed and options.image is not None:
+        return options.postprocess.alone(capabilities, owner=owner, format=options.format)
     limits = capabilities.limits
     task = _task(options)
     model = find_model(options.model, capabilities, task)
@@ -107,6 +121,7 @@ def build(options: Options, capabilities: Capabilities, *, owner: str, random_se
         noise_level=tasks.noise_level(options.noise_level, task, limits),
         **options.redraw.fields(limits),
         **options.judging.fields(count, limits),
+        **options.postprocess.fields(capabilities),
     )
 
 

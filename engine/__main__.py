@@ -28,6 +28,7 @@ from engine.models.adapter_folder import AdapterFolders
 from engine.models.companions import Companions
 from engine.models.controls import ControlFolder
 from engine.models.registry import Registry
+from engine.models.upscaler_folder import UpscalerFolder
 from engine.queue import FairQueue
 from engine.server import create_app
 from engine.spool import Spool
@@ -76,6 +77,7 @@ def worker_argv(settings: config.Settings) -> list[str]:
         *("--clip", str(settings.clip_folder.resolve())),
         *("--safety-checker", str(settings.safety_folder.resolve())),
         *("--controls", str(settings.controls_folder.resolve())),
+        *("--upscalers", str(settings.upscalers_folder.resolve())),
         *("--device", engine.device),
         *("--dtype", engine.dtype),
         *("--threads", str(engine.threads)),
@@ -117,6 +119,7 @@ async def serve(settings: config.Settings, *, token: str, worker_argv: Sequence[
             loras=settings.loras_folder, embeddings=settings.embeddings_folder, vaes=settings.vaes_folder
         ),
         controls=ControlFolder(settings.controls_folder),
+        upscalers=UpscalerFolder(settings.upscalers_folder),
         executor=worker,
         queue_capacity=settings.engine.queue,
         safety=settings.engine.safety,

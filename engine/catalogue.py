@@ -6,8 +6,10 @@ import secrets
 from engine.models.adapter_folder import AdapterFolders, AdapterNames
 from engine.models.controls import ControlFolder
 from engine.models.registry import Registry
+from engine.models.upscaler_folder import UpscalerFolder
 from engine.samplers import sampler_menu, schedule_menu
 from engine.supervisor import Executor
+from engine.upscalers import LANCZOS, LATENT_UPSCALERS
 from engine.wire import Capabilities, ControlInfo, Limits, ModelInfo, Safety
 
 
@@ -22,11 +24,14 @@ class Catalogue:
         queue_capacity: int,
         adapters: AdapterFolders | None = None,
         controls: ControlFolder | None = None,
+        upscalers: UpscalerFolder | None = None,
         safety: Safety = Safety.OFF,
     ) -> None:
         self._registry = registry
         self._adapters = adapters
         self._folder = controls
+        self._upscaler_folder = upscalers
+        self._upscalers: tuple[str, ...] = ()
         self._executor = executor
         self._safety = safety
         self._limits = Limits(queue=queue_capacity)
@@ -42,6 +47,8 @@ class Catalogue:
             self._named = await asyncio.to_thread(self._adapters.names)
         if self._folder is not None:
             self._controls = await asyncio.to_thread(self._folder.infos)
+        if self._upscaler_folder is not None:
+            self._upscalers = await asyncio.to_thread(self._upscaler_folder.names)
 
     def capabilities(self) -> Capabilities:
         return Capabilities(
@@ -56,5 +63,7 @@ class Catalogue:
             loras=self._named.loras,
             embeddings=self._named.embeddings,
             vaes=self._named.vaes,
+            upscalers=(LANCZOS, *self._upscalers),
+            latent_upscalers=tuple(LATENT_UPSCALERS),
             limits=self._limits,
         )

@@ -66,6 +66,7 @@ class Engine(Table):
     loras: str = ""  # empty: the folder loras beside the models folder; so the next two
     embeddings: str = ""
     vaes: str = ""
+    upscalers: str = ""  # empty: the folder upscalers in the data folder
     device: str = "auto"  # cpu, cuda, cuda:1, mps
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     threads: int = Field(0, ge=0, le=1024)  # of the CPU; 0: what the machine has
@@ -153,6 +154,10 @@ class Settings(Table):
     @property
     def wildcards_folder(self) -> Path:
         return Path(self.engine.wildcards) if self.engine.wildcards else self.paths.data / "wildcards"
+
+    @property
+    def upscalers_folder(self) -> Path:
+        return Path(self.engine.upscalers) if self.engine.upscalers else self.paths.data / "upscalers"
 
     @property
     def clip_folder(self) -> Path:

@@ -141,12 +141,14 @@ class Front:
                 mask_path=self._spool.mask_path(job_id) if inputs.mask is not None else None,
                 depth_path=self._spool.depth_path(job_id) if inputs.depth is not None else None,
                 control_paths=self._spool.control_paths(job_id, len(inputs.controls)),
+                given=inputs.size,
                 log=EventLog(last_id=failed.log.last_id if failed else 0),
                 added_at=self._clock(),
             )
             self._check_room()  # the engine may have begun to stop while the image was decoded
             self._jobs[job_id] = job
-            self._queue.add(Ticket(job_id=job_id, owner=request.owner, model=request.model, cost=job.cost))
+            model = request.model if request.task.needs_model else None
+            self._queue.add(Ticket(job_id=job_id, owner=request.owner, model=model, cost=job.cost))
             self._announce()  # also where it is handed over at once: a stream begins with "queued"
             self._hand_over()
         return job, True
@@ -301,7 +303,7 @@ class Front:
                 self._pace.pause()
             self._running[job.id] = job
             self._idle.clear()
-            self._loaded = ticket.model
+            self._loaded = ticket.model or self._loaded
             self.metrics.wait.observe(self._clock() - job.added_at)
             self._executor.start(
                 job.id,
@@ -321,7 +323,7 @@ class Front:
             return health.ready
         images = sum(job.request.candidates for job in self._running.values())
         count = self._jobs[ticket.job_id].request.candidates
-        return ticket.model == self._loaded and images + count <= health.in_flight
+        return ticket.model in (None, self._loaded) and images + count <= health.in_flight
 
     def _announce(self) -> None:
         running = self._running.values()

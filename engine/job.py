@@ -65,6 +65,7 @@ class Job:
     mask_path: Path | None = None
     depth_path: Path | None = None
     control_paths: tuple[Path, ...] = ()
+    given: tuple[int, int] | None = None  # (width, height) of the input image
     log: EventLog = field(default_factory=EventLog)
     cancel_requested: bool = False
     added_at: float = 0.0  # monotonic, seconds
@@ -73,7 +74,7 @@ class Job:
     cost: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self.cost = cost_of(self.request)
+        self.cost = cost_of(self.request, self.given)
 
     @property
     def finished(self) -> Finished | None:

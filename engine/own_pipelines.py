@@ -22,6 +22,8 @@ def check(request: GenerationRequest, model: ModelInfo) -> None:
         own, asked = getattr(model.defaults, menu), getattr(request, menu)
         if asked != own:
             raise _invalid(menu, f"{model.name} keeps its own {menu}, {own}; the request's was {asked}.", own)
+    if request.hires is not None:
+        raise _invalid("hires", f"{model.name} draws no second pass.", "an upscale in post")
     if request.vae is not None:
         raise _invalid("vae", f"{model.name} keeps its own VAE; the request's was {request.vae}.", "none")
     for field in ("prompt", "negative_prompt"):

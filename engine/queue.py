@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
+from engine import hires, postprocessing
 from engine.prompts.composition import parts
 from engine.prompts.wildcards import no_lines, words_of
 from engine.wire import UPSCALE_FACTOR, GenerationRequest, Task
@@ -22,11 +23,11 @@ AHEAD = 8 * QUANTUM
 
 @dataclass(frozen=True, kw_only=True)
 class Ticket:
-    """A job's place in the queue. `cost` is in pixels × steps × images."""
+    """A job's place in the queue. `cost` is in pixels × steps × images; `model` is None where none draws."""
 
     job_id: str
     owner: str
-    model: str
+    model: str | None
     cost: int
 
 
@@ -85,7 +86,7 @@ class FairQueue:
         if not self._ring:
             return None
         turn = self._whose_turn()
-        if turn.model != loaded:
+        if turn.model is not None and turn.model != loaded:
             for ticket in self:
                 if ticket.model == loaded and self._passed + ticket.cost <= AHEAD:
                     return ticket
@@ -110,7 +111,7 @@ class FairQueue:
         rest, order = self._copy(), []
         while ticket := rest.pop(loaded):
             order.append(ticket)
-            loaded = ticket.model
+            loaded = ticket.model or loaded
         return order
 
     def _whose_turn(self) -> Ticket:
@@ -148,16 +149,20 @@ class FairQueue:
         return FairQueue(capacity=self.capacity, _ring=ring, _passed=self._passed)
 
 
-def cost_of(request: GenerationRequest) -> int:
-    """What drawing a request costs, in pixels × steps × images, candidates of `best_of` included.
+def cost_of(request: GenerationRequest, given: tuple[int, int] | None = None) -> int:
+    """What a request costs, in pixels × steps × images, candidates of `best_of` included; `given` is the (width,
+    height) of its input image.
 
-    img2img runs only `strength` of its steps. A prompt of several parts (AND) costs a row more for each, where
-    the usual image has two; the parts that a wildcard's file brings are not known here. Of what is upscaled the
-    pixels of the result count.
+    img2img runs only `strength` of its steps, hires a second pass. A prompt of several parts (AND) costs a row more
+    for each, where the usual image has two; the parts that a wildcard's file brings are not known here. Of what is
+    upscaled the pixels of the result count.
     """
     if request.task is Task.DESCRIBE:
         return request.width * request.height  # about what one step of a drawing costs
-    steps = request.steps if request.strength is None else max(1, int(request.steps * request.strength))
-    rows = 1 + len(parts(words_of(request, 0, lines=no_lines).prompt))
-    larger = UPSCALE_FACTOR**2 if request.task is Task.UPSCALE else 1
-    return larger * request.width * request.height * steps * request.candidates * rows // 2
+    cost = postprocessing.cost_of(request, given)
+    if request.task.needs_model:
+        steps = request.steps if request.strength is None else max(1, int(request.steps * request.strength))
+        rows = 1 + len(parts(words_of(request, 0, lines=no_lines).prompt))
+        larger = UPSCALE_FACTOR**2 if request.task is Task.UPSCALE else 1
+        cost += (larger * request.width * request.height * steps + hires.cost_of(request)) * rows // 2
+    return max(1, cost * request.candidates)

@@ -7,10 +7,12 @@ from pydantic import ValidationError
 from engine import controls as steering
 from engine import (
     depths,
+    hires,
     masks,
     memory,
     own_pipelines,
     policy,
+    postprocessing,
     ranking,
     refiners,
     upscaling,
@@ -54,9 +56,17 @@ def validate(
     controls: Collection[int] = (),
 ) -> None:
     """Raises Refusal naming the field: unknown_model, unsupported_task, image_missing, mask_missing, depth_missing,
-    invalid_field, unknown_lora, unknown_vae, clip_missing, safety_unavailable, and those of `engine/controls.py`.
-    `controls` tells which control pictures were sent.
+    invalid_field, unknown_lora, unknown_vae, unknown_upscaler, clip_missing, safety_unavailable, and those of
+    `engine/controls.py`. `controls` tells which control pictures were sent.
     """
+    postprocessing.check(request, capabilities)
+    if not request.task.needs_model:
+        _check_input(request, has_image=has_image, may_lack_image=False)
+        masks.check(request, has_mask=has_mask)
+        hires.check(request, capabilities)
+        if has_depth:
+            raise _invalid("depth", f"{request.task} takes no depth image; one was sent.", hint="depth2img")
+        return
     model = _model(request.model, capabilities)
     if request.task not in model.tasks:
         known = ", ".join(model.tasks)
@@ -76,6 +86,7 @@ def validate(
     ranking.check(request, model)
     policy.check(request, model, least=capabilities.safety)
     steering.check(request, model, known=capabilities.controls, sent=controls)
+    hires.check(request, capabilities, model)
     refiners.check(request, model, capabilities)
     _check_variation(request)
     own_pipelines.check(request, model)
@@ -85,7 +96,12 @@ def validate(
 
 
 def completed(request: GenerationRequest, capabilities: Capabilities) -> GenerationRequest:
-    """A valid request with its model's own defaults where it says nothing, and the operator's policy where stricter."""
+    """A valid request with its model's own defaults where it says nothing, and the operator's policy where stricter.
+
+    What is only processed is a person's own picture: nobody looks at it.
+    """
+    if not request.task.needs_model:
+        return request
     request = request.model_copy(update={"safety": policy.stricter(request.safety, capabilities.safety)})
     if request.clip_skip is not None:
         return request

@@ -20,6 +20,8 @@ _RULES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "literal_error": lambda limit: f"{limit['expected'].replace(chr(39), '')}",
     "string_too_long": lambda limit: f"at most {limit['max_length']} characters long",
     "too_long": lambda limit: f"at most {limit['max_length']} in number, not {limit['actual_length']}",
+    "union_tag_invalid": lambda limit: f"one of {limit['expected_tags'].replace(chr(39), '')}",
+    "union_tag_not_found": lambda _: "a table with a type",
     "string_type": lambda _: "text",
     "finite_number": lambda _: "a number",
     "model_type": lambda _: "a table",
@@ -77,8 +79,10 @@ def _rule(error: ErrorDetails) -> str:
 
 def _value(error: ErrorDetails, show: bool) -> str:
     value = error["input"]
-    if error["type"] == "string_too_long":
+    if error["type"] in ("string_too_long", "too_long"):
         return f"; it was {len(value)}"
+    if error["type"] == "union_tag_invalid":
+        return f"; it was '{error['ctx']['tag']!s:.{MAX_VALUE_CHARS}}'"
     if not show or isinstance(value, dict | list):
         return ""
     shown = str(value)

@@ -6,9 +6,9 @@ The routes are documented in docs/api.md.
 """
 
 from enum import StrEnum
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
 
 VERSION: Final = 1
 
@@ -36,6 +36,11 @@ MAX_NOISE_LEVEL = 350  # Stability's `max_noise_level` of the upscaler
 DEFAULT_NOISE_LEVEL = 20
 MAX_CONTROLS = 3  # each may cost half as much again as the picture itself
 MAX_CONTROL_WEIGHT = 2.0
+MAX_POST = 8
+MAX_POST_SCALE = 8.0  # A1111's slider
+MAX_HIRES_SCALE = 4.0
+MAX_RESULT_SIDE = 8192
+MAX_RESULT_PIXELS = MAX_INPUT_PIXELS  # what was processed may be processed again
 INPUT_FORMATS = ("PNG", "JPEG", "WEBP")
 HEARTBEAT_S = 10.0  # an event stream is never silent for longer
 JOB_ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
@@ -55,6 +60,7 @@ class Task(StrEnum):
     DEPTH2IMG = "depth2img"
     UPSCALE = "upscale"
     DESCRIBE = "describe"  # a picture to a text: nothing is drawn
+    PROCESS = "process"  # A1111's "Extras": a picture that is there, and `post`; no model draws
 
     @property
     def takes_image(self) -> bool:
@@ -62,9 +68,14 @@ class Task(StrEnum):
         return self is not Task.TXT2IMG
 
     @property
+    def needs_model(self) -> bool:
+        """Whether it needs one of the models; processing does not."""
+        return self is not Task.PROCESS
+
+    @property
     def has_strength(self) -> bool:
         """Whether it keeps something of the picture, so that one says how much."""
-        return self.takes_image and self not in (Task.UPSCALE, Task.DESCRIBE)
+        return self.takes_image and self not in (Task.UPSCALE, Task.DESCRIBE, Task.PROCESS)
 
 
 class Sampler(StrEnum):
@@ -183,6 +194,109 @@ def upscaled_size(picture: tuple[int, int]) -> tuple[int, int]:
     return width, height
 
 
+PostSide = Annotated[int, Field(strict=True, ge=MIN_INPUT_SIDE, le=MAX_RESULT_SIDE)]
+Factor = Annotated[float, Field(strict=True, ge=0, le=4, allow_inf_nan=False)]  # 1 changes nothing
+
+
+class Resizing(StrEnum):
+    """How a picture of another shape gets its new size."""
+
+    STRETCH = "stretch"  # A1111's "Just resize"
+    CROP = "crop"  # fills the size; what stands over is cut off around the middle: "Crop and resize"
+    FIT = "fit"  # as large as it goes into the size, which it need not fill
+
+
+class Upscale(WireModel):
+    """Enlarge by an upscaler of the capabilities. What its own factor is too much or too little, Lanczos mends."""
+
+    type: Literal["upscale"] = "upscale"
+    upscaler: Annotated[str, Field(min_length=1, max_length=128)]
+    scale: Annotated[float, Field(strict=True, ge=1, le=MAX_POST_SCALE, allow_inf_nan=False)] = 2.0
+
+
+class Sharpen(WireModel):
+    """Unsharp mask: `amount` 1 adds all that a Gaussian of `radius` pixels would take away."""
+
+    type: Literal["sharpen"] = "sharpen"
+    amount: Annotated[float, Field(strict=True, ge=0, le=5, allow_inf_nan=False)] = 0.5
+    radius: Annotated[float, Field(strict=True, gt=0, le=16, allow_inf_nan=False)] = 1.0
+
+
+class Denoise(WireModel):
+    """Smooth what is not an edge: 0 changes nothing, at 1 only the strongest edges stay."""
+
+    type: Literal["denoise"] = "denoise"
+    strength: Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)] = 0.3
+
+
+class Colour(WireModel):
+    """Factors, of which 1 changes nothing, and `temperature` from -1 (bluer) to 1 (redder)."""
+
+    type: Literal["colour"] = "colour"
+    brightness: Factor = 1.0
+    contrast: Factor = 1.0
+    saturation: Factor = 1.0
+    temperature: Annotated[float, Field(strict=True, ge=-1, le=1, allow_inf_nan=False)] = 0.0
+
+
+class Crop(WireModel):
+    """The part of the picture whose upper left corner is at (x, y), in pixels."""
+
+    type: Literal["crop"] = "crop"
+    x: Annotated[int, Field(strict=True, ge=0, le=MAX_RESULT_SIDE)] = 0
+    y: Annotated[int, Field(strict=True, ge=0, le=MAX_RESULT_SIDE)] = 0
+    width: PostSide
+    height: PostSide
+
+
+class Resize(WireModel):
+    type: Literal["resize"] = "resize"
+    width: PostSide
+    height: PostSide
+    how: Resizing = Resizing.STRETCH
+
+
+PostStep = Annotated[Upscale | Sharpen | Denoise | Colour | Crop | Resize, Field(discriminator="type")]
+
+
+class Hires(WireModel):
+    """A1111's "Hires. fix": the finished picture is enlarged, and drawn again on the larger size.
+
+    `scale`, or `width` and `height`: one of the two. `steps` are drawn, whatever the strength; None: as many as the
+    first time. `upscaler` is one of the capabilities' `upscalers` or `latent_upscalers`.
+    """
+
+    scale: Annotated[float, Field(strict=True, ge=1, le=MAX_HIRES_SCALE, allow_inf_nan=False)] | None = None
+    width: Annotated[int, Field(strict=True, ge=MIN_SIDE, le=MAX_SIDE, multiple_of=SIDE_MULTIPLE)] | None = (
+        None
+    )
+    height: Annotated[int, Field(strict=True, ge=MIN_SIDE, le=MAX_SIDE, multiple_of=SIDE_MULTIPLE)] | None = (
+        None
+    )
+    steps: Annotated[int, Field(strict=True, ge=1, le=MAX_STEPS)] | None = None
+    strength: Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)] = 0.7
+    upscaler: Annotated[str, Field(min_length=1, max_length=128)] = "latent"
+
+    def size(self, first: tuple[int, int]) -> tuple[int, int]:
+        """(width, height) of the second pass, in whole cells, from those of the first."""
+        if self.width is not None and self.height is not None:
+            return self.width, self.height
+        width, height = (int(side * (self.scale or 1)) // SIDE_MULTIPLE * SIDE_MULTIPLE for side in first)
+        return width, height
+
+
+# What a process request says of drawing where it says nothing: nothing of it is looked at.
+UNDRAWN: Final = {
+    "model": "none",
+    "prompt": "",
+    "width": MIN_SIDE,
+    "height": MIN_SIDE,
+    "steps": 1,
+    "guidance_scale": 0.0,
+    "sampler": Sampler.EULER,
+    "seed": 0,
+}
+
 MEDIA_TYPES: Final = {kind: f"image/{kind}" for kind in Format}
 
 
@@ -202,6 +316,8 @@ class GenerationRequest(WireModel):
     With `best_of`, so many candidates are drawn, each as image i of the request, and the `count` that a CLIP finds
     nearest to the prompt are kept, best first.
     Each of `controls` has a picture of its own, which is fitted to what is drawn as an input image is.
+    `post` is done to every picture after it was drawn, in order. The task process does that alone, to a picture that
+    was sent: it may leave out all that says how to draw. `hires` belongs to txt2img.
     The prompts are in the language of docs/commands.md. `clip_skip` counts as A1111: 1 is the text encoder's last
     layer, each more is one layer earlier; None is the model's default.
     `vae` names an autoencoder that takes the place of the model's own.
@@ -237,6 +353,16 @@ class GenerationRequest(WireModel):
     vae: Annotated[str, Field(min_length=1, max_length=128)] | None = None
     refiner: Refiner | None = None
     noise_level: Annotated[int, Field(strict=True, ge=0, le=MAX_NOISE_LEVEL)] = DEFAULT_NOISE_LEVEL
+    post: Annotated[tuple[PostStep, ...], Field(max_length=MAX_POST)] = ()
+    hires: Hires | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_drawing(cls, fields: Any) -> Any:
+        """A process request need not name a model, a size and all the rest that draws."""
+        if isinstance(fields, dict) and fields.get("task") == Task.PROCESS:
+            return UNDRAWN | fields
+        return fields
 
     @property
     def candidates(self) -> int:
@@ -452,6 +578,11 @@ class Limits(WireModel):
     noise_level: int = MAX_NOISE_LEVEL
     controls: int = MAX_CONTROLS
     control_weight: float = MAX_CONTROL_WEIGHT
+    post: int = MAX_POST
+    post_scale: float = MAX_POST_SCALE
+    hires_scale: float = MAX_HIRES_SCALE
+    result_side: int = MAX_RESULT_SIDE
+    result_pixels: int = MAX_RESULT_PIXELS
     input_formats: tuple[str, ...] = INPUT_FORMATS
     queue: int = 100
 
@@ -462,8 +593,9 @@ STARTING = "starting"  # the device, while the worker has not said what it is
 class Capabilities(WireModel):
     """What this engine can draw. `boot_id` changes with every start of the front.
 
-    The first of `models` is the default. `device` says what draws, in words; `memory` what it may use, where that is
-    known. `safety` is the least that every request gets, whatever it asks for.
+    The first of `models` is the default. `upscalers` may be named in `post` and in `hires`, `latent_upscalers` in
+    `hires` alone. `device` says what draws, in words; `memory` what it may use, where that is known. `safety` is the
+    least that every request gets, whatever it asks for.
     """
 
     version: Literal[1] = VERSION
@@ -479,4 +611,5 @@ class Capabilities(WireModel):
     safety: Safety = Safety.OFF
     memory: Memory | None = None
     controls: tuple[ControlInfo, ...] = ()
+    latent_upscalers: tuple[str, ...] = ()
     limits: Limits = Limits()

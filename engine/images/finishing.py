@@ -54,6 +54,7 @@ class Finisher:
             words=None if same else words,
             seed=seed,
             variation_seed=variation_seed,
+            size=(pixels.shape[1], pixels.shape[0]),
             model_hash=model_hash,
             version=self.version,
             watermark=mark,

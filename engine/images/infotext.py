@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from engine.images.recipe import Recipe
 from engine.prompts.wildcards import Words
 from engine.samplers import SAMPLERS, SCHEDULE_LABELS, effective_schedule
-from engine.wire import UPSCALE_FACTOR, Fill, GenerationRequest, Task
+from engine.upscalers import BUILT_IN
+from engine.wire import UPSCALE_FACTOR, Fill, GenerationRequest, PostStep, Task, Upscale
 
 NEGATIVE = "Negative prompt:"
 PROMPT_LINES = "Prompt lines"
@@ -39,8 +40,9 @@ def infotext(
     words: Words | None = None,
     variation_seed: int | None = None,
     hashes: Mapping[str, str] | None = None,
+    size: tuple[int, int] | None = None,
 ) -> str:
-    """The infotext of one image. `seed` and `variation_seed` are that image's own.
+    """The infotext of one image. `seed` and `variation_seed` are that image's own, `size` is what it became.
 
     `words` are the prompts that it was drawn from, with wildcards chosen; where they differ from the request's,
     those follow as `Template` and `Negative Template`, as the Dynamic Prompts extension writes them. `hashes` are
@@ -49,6 +51,7 @@ def infotext(
     words = words or Words(request.prompt, request.negative_prompt)
     hashes = hashes or {}
     prompt = words.prompt.split("\n")
+    strength = request.strength if request.hires is None else request.hires.strength
     templates = request.prompt != words.prompt, request.negative_prompt != words.negative_prompt
     pairs = {
         "Steps": request.steps,
@@ -63,11 +66,13 @@ def infotext(
         "VAE": request.vae,
         "Variation seed": variation_seed,
         "Variation seed strength": None if variation_seed is None else _number(request.variation_strength),
-        "Denoising strength": None if request.strength is None else _number(request.strength),
+        "Denoising strength": None if strength is None else _number(strength),
         "Clip skip": request.clip_skip if (request.clip_skip or 1) > 1 else None,
         "RNG": "CPU",
         **_mask_pairs(request),
         **_control_pairs(request),
+        **_hires_pairs(request),
+        **_post_pairs(request),
         "Refiner": None if request.refiner is None else request.refiner.model,
         "Refiner switch at": None if request.refiner is None else _number(request.refiner.switch_at),
         **_upscale_pairs(request),
@@ -78,6 +83,9 @@ def infotext(
         PROMPT_LINES: len(prompt) if any(line.startswith(NEGATIVE) for line in prompt) else None,
         "Version": f"Darkroom {version}",
     }
+    if not request.task.needs_model:
+        became = None if size is None else f"{size[0]}x{size[1]}"
+        pairs = {"Size": became, **_post_pairs(request), "Version": pairs["Version"]}
     lines = [words.prompt]
     if words.negative_prompt:
         lines.append(f"{NEGATIVE} {words.negative_prompt}")
@@ -116,6 +124,41 @@ def _control_pairs(request: GenerationRequest) -> dict[str, object]:
         )
         for index, control in enumerate(request.controls)
     }
+
+
+def _hires_pairs(request: GenerationRequest) -> dict[str, object]:
+    """A1111's keys of "Hires. fix"; its denoising strength has the key that img2img's has."""
+    hires = request.hires
+    if hires is None:
+        return {}
+    return {
+        "Hires upscale": None if hires.scale is None else _number(hires.scale),
+        "Hires resize": f"{hires.width}x{hires.height}" if hires.scale is None else None,
+        "Hires steps": hires.steps,
+        "Hires upscaler": _upscaler(hires.upscaler),
+    }
+
+
+def _post_pairs(request: GenerationRequest) -> dict[str, object]:
+    """A1111's keys of "Extras" for the last upscale; `Postprocess`, which is ours, where there is more than that."""
+    upscale = next((step for step in reversed(request.post) if isinstance(step, Upscale)), None)
+    steps = "; ".join(_step(step) for step in request.post)
+    return {
+        "Postprocess upscale by": None if upscale is None else _number(upscale.scale),
+        "Postprocess upscaler": None if upscale is None else _upscaler(upscale.upscaler),
+        "Postprocess": (steps or None) if request.post != (upscale,) else None,
+    }
+
+
+def _step(step: PostStep) -> str:
+    options = step.model_dump(mode="json", exclude={"type"}).items()
+    values = (f"{name}={_number(value) if isinstance(value, float) else value}" for name, value in options)
+    return f"{step.type} {' '.join(values)}"
+
+
+def _upscaler(name: str) -> str:
+    """As A1111 writes it: what is built in begins with a capital; files have their own names."""
+    return name.capitalize() if name in BUILT_IN else name
 
 
 def parse(text: str) -> Recipe | None:

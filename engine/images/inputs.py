@@ -10,6 +10,7 @@ from PIL import Image
 from engine import upscaling
 from engine.errors import Refusal
 from engine.images.decoding import control_part, decode_depth, decode_input, decode_mask
+from engine.postprocessing import check_sizes
 from engine.wire import MAX_INPUT_PIXELS, GenerationRequest
 
 NO_CONTROLS: Mapping[int, bytes] = MappingProxyType({})
@@ -18,7 +19,8 @@ SAME_SHAPE = 0.05  # by so much the proportions of a depth image may differ: est
 
 @dataclass(frozen=True)
 class Inputs:
-    """`image` is an RGB PNG; `mask` one of the same size in black and white; `depth` a grey one of the same shape.
+    """`image` is an RGB PNG of `size` (width, height); `mask` one of the same size in black and white; `depth` a grey
+    one of the same shape.
 
     None where there is none. `controls` are RGB PNGs of any size.
     """
@@ -27,6 +29,7 @@ class Inputs:
     mask: bytes | None = None
     depth: bytes | None = None
     controls: tuple[bytes, ...] = ()
+    size: tuple[int, int] | None = None
 
 
 def decode_inputs(
@@ -37,20 +40,22 @@ def decode_inputs(
     controls: Mapping[int, bytes] = NO_CONTROLS,
 ) -> Inputs:
     """What was sent with a valid request. Raises Refusal: image_too_large, image_unreadable, mask_unreadable,
-    depth_unreadable, control_unreadable, invalid_field for a mask or a depth image that does not fit, a canvas that
-    is too large, and the size of another picture.
+    depth_unreadable, control_unreadable, invalid_field for a mask or a depth image that does not fit, a canvas or a
+    result that is too large, and the size of another picture.
     """
     pictures = tuple(decode_input(controls[index], control_part(index)) for index in sorted(controls))
     depths = None if depth is None else decode_depth(depth)
     if image is None:
+        check_sizes(request, None)
         return Inputs(depth=depths, controls=pictures)
     png = decode_input(image)
     size = _size(png)
     _check_canvas(request, size)
     upscaling.check_picture(request, size)
+    check_sizes(request, size)
     if depths is not None:
         _check_shape(_size(depths), size)
-    return Inputs(png, None if mask is None else decode_mask(mask, size), depths, pictures)
+    return Inputs(png, None if mask is None else decode_mask(mask, size), depths, pictures, size)
 
 
 def _check_shape(depth: tuple[int, int], size: tuple[int, int]) -> None:

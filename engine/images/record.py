@@ -13,8 +13,9 @@ CHUNK = "darkroom"  # the keyword of the PNG chunk
 
 class Record(BaseModel):
     """`words` are the prompts with every wildcard chosen, where they are not the request's; `seed` and
-    `variation_seed` are this picture's own; `watermark` what was woven into it, empty for nothing; `score` how near
-    it is to its prompt, where `best_of` chose it; `hashes` those of its adapters, as in the infotext.
+    `variation_seed` are this picture's own, `size` (width, height) what it became; `watermark` what was woven into it,
+    empty for nothing; `score` how near it is to its prompt, where `best_of` chose it; `hashes` those of its adapters,
+    as in the infotext.
 
     A newer Darkroom may say more: what is not known here is skipped.
     """
@@ -25,6 +26,7 @@ class Record(BaseModel):
     words: Words | None = None
     seed: int
     variation_seed: int | None = None
+    size: tuple[int, int] | None = None
     model_hash: str
     version: str
     watermark: str = ""
@@ -44,6 +46,7 @@ class Record(BaseModel):
             words=self.words,
             seed=self.seed,
             variation_seed=self.variation_seed,
+            size=self.size,
             model_hash=self.model_hash,
             version=self.version,
             hashes=self.hashes,

@@ -93,7 +93,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         ),
         ("add", "FILE", "Verify a .safetensors and put it into the folder of its kind."),
         ("fetch", "MODEL", "Download OWNER/MODEL from the hub, or a .safetensors by its address."),
-        ("convert", "FILE", "Make a .safetensors beside a .ckpt, without running what is in it."),
+        ("convert", "FILE", "Make a .safetensors beside a .ckpt or .pth, without running what is in it."),
         ("check", "NAME", "Read a model from beginning to end."),
         ("remove", "NAME", "Remove a model's files."),
     ):

@@ -1,4 +1,7 @@
-"""A `.ckpt` made into a safetensors file, once, by a process that may do nothing else. No torch here."""
+"""A `.ckpt`, or an upscaler's `.pth`, made into a safetensors file, once, by a process that may do nothing else.
+
+No torch here.
+"""
 
 import json
 import subprocess
@@ -16,6 +19,7 @@ from engine.models.publishing import publish
 
 TIMEOUT_S = 3600.0
 ADAPTERS = (Kind.LORA, Kind.EMBEDDING, Kind.VAE)
+UPSCALER_SUFFIX = ".pth"  # by custom; spandrel tells when it is loaded whether it is one
 KEPT_ENVIRONMENT = (
     "PATH",
     "HOME",
@@ -29,7 +33,8 @@ KEPT_ENVIRONMENT = (
 
 
 def convert(source: Path, *, environ: Mapping[str, str], timeout_s: float = TIMEOUT_S) -> Path:
-    """Write NAME.safetensors beside NAME.ckpt, aside first, and return its path. The source stays as it is.
+    """Write NAME.safetensors beside NAME.ckpt, or an upscaler's NAME.pth, aside first, and return its path. The source
+    stays as it is.
 
     Raises Missing, Unsafe (the pickle asks to run code; it is not run), Corrupt or WrongKind, and FileExistsError.
     """
@@ -43,10 +48,20 @@ def convert(source: Path, *, environ: Mapping[str, str], timeout_s: float = TIME
     with tempfile.TemporaryDirectory(dir=source.parent, prefix=".converting-") as folder:
         aside = Path(folder) / target.name
         _unpickle(source, aside, environ, timeout_s)
-        if detect(read_header(aside)).kind not in ADAPTERS:
-            read_checkpoint(aside)
+        _check(aside, source.suffix)
         publish(aside, target)
     return target
+
+
+def _check(made: Path, suffix: str) -> None:
+    """That it is what files of this kind hold. Raises NotAModel."""
+    kind = detect(read_header(made)).kind
+    if kind in ADAPTERS:
+        return
+    if suffix != UPSCALER_SUFFIX:
+        read_checkpoint(made)
+    elif kind not in (Kind.UNKNOWN, Kind.CHECKPOINT):
+        raise WrongKind(f"it is {kind}, neither an upscaler nor a checkpoint")
 
 
 def _unpickle(source: Path, target: Path, environ: Mapping[str, str], timeout_s: float) -> None:

@@ -31,6 +31,7 @@ LEFT_OUT = (
     "lpips.",
 )  # a second copy that averages the first, and what only training needs
 EMBEDDING = "emb_params"  # as A1111 calls it in safetensors
+WEIGHTS = ("state_dict", "params_ema", "params")  # of Stable Diffusion; of upscalers, averaged ones first
 NAMED = re.compile(r"GLOBAL ([\w.]+)")
 FORBIDDEN = re.compile(
     r"(socket|subprocess|ctypes|shutil|tempfile|ftplib|smtplib|urllib|webbrowser|winreg)\."
@@ -94,18 +95,26 @@ def tensors(source: Path) -> dict[str, torch.Tensor]:
         if "allocate" in str(error):
             raise MemoryError from None
         raise Corrupt("it is damaged, or no pickle of torch's") from None
-    weights = content.get("state_dict", content) if isinstance(content, Mapping) else {}
-    words = weights.get("string_to_param") if isinstance(weights, Mapping) else None
+    weights = _weights(content)
+    words = weights.get("string_to_param")
     if isinstance(words, Mapping) and len(words) == 1:  # an embedding of A1111's
         weights = {EMBEDDING: next(iter(words.values()))}
     kept = {
         name: value.detach().clone(memory_format=torch.contiguous_format)
-        for name, value in (weights.items() if isinstance(weights, Mapping) else ())
+        for name, value in weights.items()
         if isinstance(name, str) and isinstance(value, torch.Tensor) and not name.startswith(LEFT_OUT)
     }
     if not kept:
         raise WrongKind("it holds no weights of a checkpoint")
     return kept
+
+
+def _weights(content: Any) -> Mapping[Any, Any]:
+    """Where the weights are: at the top, or under the name that a trainer gave them."""
+    if not isinstance(content, Mapping):
+        return {}
+    inner = (content[name] for name in WEIGHTS if isinstance(content.get(name), Mapping))
+    return next(inner, content)
 
 
 def _meaning(error: str) -> NotAModel:

@@ -26,12 +26,26 @@ def start_image_to_image(
     The picture fills the request's size: scaled and, where its shape differs, cropped around the middle.
     The generator draws in the pipeline's order: first the encoder's sample, then the noise.
     """
-    assert request.strength is not None  # the front refuses img2img without it
     noise = Noise(request, index)
-    scheduler = make_scheduler(model.scheduler_config, request.sampler, request.schedule)
-    timesteps = timesteps_from(scheduler, request.steps, request.strength, model.device.place)
     pixels = pixels_of(ImageOps.fit(picture, (request.width, request.height)))
     clean = encode_pixels(model, pixels, noise)
+    return start_from_latents(model, job_id, request, index, conditioning, clean, noise)
+
+
+@torch.inference_mode()
+def start_from_latents(
+    model: StableDiffusion,
+    job_id: str,
+    request: GenerationRequest,
+    index: int,
+    conditioning: Conditioning,
+    clean: torch.Tensor,
+    noise: Noise,
+) -> ImageInFlight:
+    """The same from a picture's latents, [1, 4, h, w] as the network expects them; `noise` draws what comes next."""
+    assert request.strength is not None  # the front refuses img2img without it
+    scheduler = make_scheduler(model.scheduler_config, request.sampler, request.schedule)
+    timesteps = timesteps_from(scheduler, request.steps, request.strength, model.device.place)
     drawn = noise.draw(clean.shape, model.device.place)
     return ImageInFlight(
         job_id=job_id,

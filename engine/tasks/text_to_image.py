@@ -30,4 +30,5 @@ def start_text_to_image(
         generator=noise.generator,
         guidance_scale=request.guidance_scale,
         conditioning=conditioning,
+        hires=request.hires,
     )

@@ -28,6 +28,8 @@ from engine.models.controls import ControlFolder
 from engine.models.pipeline_loading import LoadedPipeline, load_model
 from engine.models.registry import Registry
 from engine.models.stamp import Stamps
+from engine.models.upscaler import Upscaler, load_upscaler
+from engine.models.upscaler_folder import UpscalerFolder
 from engine.prompts.wildcards import WildcardFolder
 from engine.worker.cap_book import CapBook, machine_of
 from engine.worker.control_shelf import ControlShelf
@@ -83,6 +85,7 @@ def main() -> None:
         policy=_policy(options, device),
         control=ControlShelf(load=partial(_load_control, ControlFolder(options.controls), device)).get,
         adapters=AdapterFolders.of(loras=options.loras, embeddings=options.embeddings, vaes=options.vaes),
+        load_upscaler=partial(_load_upscaler, UpscalerFolder(options.upscalers), device),
     ).run()
     out.flush()
     os._exit(0)  # the thread that reads commands cannot be asked to stop
@@ -98,6 +101,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--clip", type=Path, required=True, help="folder of open_clip models")
     parser.add_argument("--safety-checker", type=Path, required=True, help="folder of the safety checker")
     parser.add_argument("--controls", type=Path, required=True, help="folder of ControlNets and their like")
+    parser.add_argument("--upscalers", type=Path, required=True, help="folder of upscalers")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: as many as cores")
@@ -162,6 +166,10 @@ def _load(registry: Registry, device: Device, speed: Speed, name: str) -> Model:
 
 def _load_control(folder: ControlFolder, device: Device, name: str) -> ControlNetwork:
     return load_control(folder.lookup(name), device)
+
+
+def _load_upscaler(folder: UpscalerFolder, device: Device, name: str) -> Upscaler:
+    return load_upscaler(name, folder.lookup(name), device)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.frames import Finished
+from engine.hires import drawn_steps
 from engine.models.vae import Vae
 from engine.wire import GenerationRequest, ImageInfo
 from engine.worker.judges import Jury
@@ -16,9 +17,19 @@ PREVIEW_EVERY_S = 1.0
 
 
 @dataclass(kw_only=True)
+class Plan:
+    """What follows the steps of the first pass, for all pictures: pieces of work, and steps of second passes that have
+    not begun.
+    """
+
+    pieces: int = 0
+    steps: int = 0
+
+
+@dataclass(kw_only=True)
 class Drawing:
-    """A job between `start` and its last frame. `vae` is the request's, None for the model's own. Times are the
-    clock's seconds.
+    """A job between `start` and its last frame. `vae` is the request's, None for the model's own. `worked` pieces of
+    its plan are done. Times are the clock's seconds.
     """
 
     job_id: str
@@ -31,6 +42,8 @@ class Drawing:
     images: list[Picture] = field(default_factory=list)
     notices: tuple[str, ...] = ()
     jury: Jury = field(default_factory=Jury)
+    plan: Plan = field(default_factory=Plan)
+    worked: float = 0.0
     infos: dict[int, ImageInfo] = field(default_factory=dict)
     developed: int = 0  # of the images: looked at, and written if they are to be
     description: str | None = None
@@ -45,11 +58,11 @@ class Drawing:
 
     @property
     def step(self) -> int:
-        return sum(image.before + image.position for image in self.images)
+        return sum(image.before + image.position for image in self.images) + round(self.worked)
 
     @property
     def steps(self) -> int:
-        return sum(image.all_steps for image in self.images)
+        return sum(image.all_steps for image in self.images) + self.plan.steps + self.plan.pieces
 
     @property
     def seconds(self) -> float:
@@ -66,6 +79,12 @@ class Drawing:
             self.description = result
         else:
             self.infos.update({info.index: info for info in result})
+
+    def begin_second_pass(self, image: Picture) -> None:
+        """An image goes on as `image`."""
+        assert self.request.hires is not None
+        self.plan.steps -= drawn_steps(self.request, self.request.hires)
+        self.images.append(image)
 
     def report_due(self) -> bool:
         """Whether to say how far it is: at the first and the last step, in between now and then."""

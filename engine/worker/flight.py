@@ -10,7 +10,7 @@ import torch
 from engine.images.canvas import Canvas
 from engine.prompts.conditioning import Conditioning
 from engine.prompts.wildcards import Words
-from engine.wire import SIDE_MULTIPLE
+from engine.wire import SIDE_MULTIPLE, Hires
 from engine.worker.held import Held
 from engine.worker.precision import Precision
 from engine.worker.steering import Steering
@@ -32,7 +32,8 @@ class ImageInFlight:
     With a `tiling` a pass takes one tile, and a step is taken once all have had theirs: what the network predicts for
     them is blended into one prediction (MultiDiffusion, Bar-Tal et al. 2023, arXiv 2302.08113).
     `steering` are the pictures that steer it. `owner` and `joined` are for taking turns (`engine/worker/turns.py`).
-    Where a refiner draws the last steps, `before` and `after` count those that are another model's.
+    Where a refiner draws the last steps, `before` and `after` count those that are another model's. With `hires` it is
+    the first of two passes.
     """
 
     job_id: str
@@ -48,6 +49,7 @@ class ImageInFlight:
     shown: torch.Tensor | None = None
     canvas: Canvas | None = None
     steering: tuple[Steering, ...] = ()
+    hires: Hires | None = None
     before: int = 0
     after: int = 0
     class_label: int | None = None

@@ -16,7 +16,7 @@ from engine.prompts.plain import plain
 from engine.safety import PLAIN, Checker, WordChecker, load_concept_checker, unavailable, verdict_of
 from engine.tasks.describe import Captions, Describer, Phrases, read_phrases
 from engine.wire import GenerationRequest, Safety
-from engine.worker.picture import Picture
+from engine.worker.picture import Developed
 from engine.worker.selection import Candidate
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ class Jury:
     checkers: tuple[Checker, ...] = ()
     clip: Clip | None = None
 
-    def candidate(self, image: Picture, pixels: Pixels) -> Candidate:
+    def candidate(self, image: Developed, pixels: Pixels) -> Candidate:
         """A picture of final pixels [H, W, 3], judged, and veiled where the policy says so.
 
         Blocking: call from a thread. Raises Refusal safety_unavailable and ModelBroken: then it must not be shown.

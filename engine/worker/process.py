@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from engine.frames import (
@@ -34,10 +32,12 @@ from engine.images.previews import preview_jpeg
 from engine.models.adapter_folder import AdapterFolders
 from engine.models.adapter_library import AdapterLibrary
 from engine.models.control_loading import ControlNetwork
+from engine.models.upscaler import Upscaler
 from engine.prompts.wildcards import Lines, no_lines
 from engine.tasks.describe import Describer, describe_file
 from engine.tasks.refine import start_refinement
 from engine.wire import GenerationRequest, ImageInfo, Task
+from engine.worker.afterwards import Afterwards
 from engine.worker.beginning import Beginner
 from engine.worker.cap_book import CapBook
 from engine.worker.changeover import Changeover
@@ -48,8 +48,10 @@ from engine.worker.failures import meaning
 from engine.worker.flight import ImageInFlight
 from engine.worker.judges import Jury, no_describer, no_jury
 from engine.worker.ladder import Work
-from engine.worker.picture import Picture
+from engine.worker.picture import Developed, Picture
+from engine.worker.pieces import Resumed
 from engine.worker.policy import MemoryPolicy
+from engine.worker.postprocessing import Pixels, no_upscaler
 from engine.worker.shelf import Loop, Model, Shelf
 from engine.worker.step_loop import StepLoop
 from engine.worker.writing import write_image
@@ -68,7 +70,7 @@ class Written:
     result: "Future[list[ImageInfo]] | Future[str]"
 
 
-Inbox = SimpleQueue[Start | Cancel | Stop | Written]
+Inbox = SimpleQueue[Start | Cancel | Stop | Written | Resumed]
 
 
 class Worker:
@@ -76,7 +78,7 @@ class Worker:
 
     `load` gives the networks of a model by name and may raise ModelBroken, `wildcards` the options of a file, `control`
     a network by which pictures steer, `jury` and `describer` whoever looks at a request's pictures, `adapters` the
-    folders of LoRAs, embeddings and VAEs.
+    folders of LoRAs, embeddings and VAEs, `load_upscaler` an upscaler by name; it may raise Refusal.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class Worker:
         policy: MemoryPolicy | None = None,
         control: Callable[[str], ControlNetwork] = no_control,
         adapters: AdapterFolders | None = None,
+        load_upscaler: Callable[[str], Upscaler] = no_upscaler,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._policy = policy or MemoryPolicy()
@@ -112,6 +115,15 @@ class Worker:
         self._drawings: dict[str, Drawing] = {}
         self._undecoded: deque[Picture] = deque()
         self._changeover = Changeover()
+        self._after = Afterwards(
+            load=load_upscaler,
+            aside=lambda work: self._writer.submit(work),
+            wake=lambda work: inbox.put(Resumed(work)),
+            fail=self._fail_drawing,
+            join=self._join,
+            write=self._write,
+            report=self._report,
+        )
 
     def run(self) -> None:
         """Work until `stop`. Raises what makes the device unusable, such as a sticky CUDA error."""
@@ -121,6 +133,7 @@ class Worker:
                 self._tick()
                 self._decode_one()
                 self._change_over()
+                self._after.pieces.do_one()
             self._caps.save()
 
     # -- commands ---------------------------------------------------------------------------------
@@ -137,6 +150,8 @@ class Worker:
                     self._cancel(job_id)
                 case Written() as written:
                     self._file_written(written)
+                case Resumed(work=work):
+                    self._after.pieces.resume(work)
                 case Stop():
                     return False
         return True
@@ -148,7 +163,7 @@ class Worker:
         self._writer.submit(self._caps.save)
         return False
 
-    def _next(self) -> Start | Cancel | Stop | Written:
+    def _next(self) -> Start | Cancel | Stop | Written | Resumed:
         """The next command. Where none comes for long, or memory was short again and again, the models are put away."""
         if not self._drawings:
             if self._policy.worn_out:
@@ -161,15 +176,19 @@ class Worker:
 
     @property
     def _idle(self) -> bool:
-        return not self._busy and not self._changeover
+        """Whether there is nothing to do now; a work may wait for a thread, and a changeover for such a work."""
+        now = self._undecoded or self._after.pieces.ready or (self._loop and self._loop.images)
+        return not now and (self._busy or not self._changeover)
 
     @property
     def _busy(self) -> bool:
-        return bool(self._undecoded or (self._loop and self._loop.images))
+        """Whether the model at work has something left to draw, also in a second pass that is still to come."""
+        to_come = any(drawing.plan.steps for drawing in self._drawings.values())
+        return bool(self._undecoded or (self._loop and self._loop.images) or to_come)
 
     def _start(self, command: Start) -> None:
         elsewhere = self._loop is not None and self._loop.model.name != command.request.model
-        if self._changeover.images or (self._busy and elsewhere):
+        if command.request.task.needs_model and (self._changeover.images or (self._busy and elsewhere)):
             self._changeover.jobs.append(command)
             return
         try:
@@ -181,11 +200,16 @@ class Worker:
             self._fail(command.job, error)
             return
         self._drawings[command.job] = drawing
-        assert self._loop is not None
         for image in drawing.images:
-            self._loop.join(image, command.request.owner)
+            self._join(drawing, image)
+
+    def _join(self, drawing: Drawing, image: Picture) -> None:
+        request = drawing.request
+        self._loop_of(request.model, drawing.job_id).join(image, request.owner)
 
     def _prepare(self, command: Start) -> Drawing:
+        if not command.request.task.needs_model:
+            return self._after.process_given(command, self._clock)
         jury = self._jury(command.request)
         if not self._drawings:
             self._shelf.drop_changed()
@@ -201,6 +225,7 @@ class Worker:
             model_hash=loop.model.hash,
             hashes=began.hashes,
             vae=began.vae,
+            plan=self._after.plan(command.request, began.images[0]),
             clock=self._clock,
         )
 
@@ -231,6 +256,7 @@ class Worker:
         if self._loop is not None:
             self._loop.leave(job_id)
         self._undecoded = deque(image for image in self._undecoded if image.job_id != job_id)
+        self._after.pieces.leave(job_id)
         waited = self._changeover.leave(job_id)
         return self._drawings.pop(job_id, None) is not None or waited
 
@@ -243,16 +269,29 @@ class Worker:
         for image, error in tick.failed:
             self._fail_drawing(image.job_id, error)
         for job_id in dict.fromkeys(image.job_id for image in tick.advanced):
-            if (drawing := self._drawings.get(job_id)) is not None and drawing.report_due():
+            if (drawing := self._drawings.get(job_id)) is not None:
                 self._report(drawing, next(i for i in tick.advanced if i.job_id == job_id))
         done = [image for image in tick.advanced if image.done and image.job_id in self._drawings]
         for image in done:
-            if isinstance(image, ImageInFlight) and image.after:
-                self._changeover.images.append(image)
-            else:
-                self._undecoded.append(image)
+            self._go_on(image)
 
-    def _report(self, drawing: Drawing, image: Picture) -> None:
+    def _go_on(self, image: Picture) -> None:
+        """What comes after an image's last step."""
+        if not isinstance(image, ImageInFlight):
+            self._undecoded.append(image)
+        elif image.hires is not None:
+            assert self._loop is not None
+            drawing = self._drawings[image.job_id]
+            self._after.draw_again(self._loop.model.with_vae(drawing.vae), drawing, image)
+        elif image.after:
+            self._changeover.images.append(image)
+        else:
+            self._undecoded.append(image)
+
+    def _report(self, drawing: Drawing, image: Picture | None = None) -> None:
+        """Say how far a drawing is, where it is time to; with a preview of `image`."""
+        if not drawing.report_due():
+            return
         preview = None
         if isinstance(image, ImageInFlight) and drawing.preview_due():
             preview = self._preview(drawing, image)
@@ -282,7 +321,7 @@ class Worker:
             self._fail_drawing(image.job_id, error)
         else:
             drawing.notices = tuple(dict.fromkeys((*drawing.notices, *self._loop.notices(image))))
-            self._write(drawing, image, pixels)
+            self._after.process(drawing, image, pixels)
 
     def _change_over(self) -> None:
         """Once nothing is left to draw: pictures go on with their refiner, or the jobs that waited begin."""
@@ -310,7 +349,7 @@ class Worker:
         drawing.images[drawing.images.index(image)] = refined
         loop.join(refined, drawing.request.owner)
 
-    def _write(self, drawing: Drawing, image: Picture, pixels: npt.NDArray[np.uint8]) -> None:
+    def _write(self, drawing: Drawing, image: Developed, pixels: Pixels) -> None:
         future = self._writer.submit(write_image, self._finisher, drawing, image, pixels)
         future.add_done_callback(lambda done: self._inbox.put(Written(image.job_id, done)))
 

@@ -5,14 +5,14 @@ from dataclasses import dataclass, replace
 from engine.clip import Pixels
 from engine.errors import Refusal
 from engine.wire import GenerationRequest, Safety, SafetyVerdict
-from engine.worker.picture import Picture
+from engine.worker.picture import Developed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
     """A picture, [H, W, 3], that could be written as number `place`, with what was found about it."""
 
-    image: Picture
+    image: Developed
     place: int
     pixels: Pixels
     score: float | None = None

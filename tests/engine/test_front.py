@@ -1,9 +1,11 @@
 import asyncio
+import io
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from engine import wire
 from tests.engine.front_process import TOKEN, Engine, running
@@ -65,6 +67,30 @@ async def test_as_many_images_are_in_flight_as_the_worker_takes(tmp_path: Path) 
         engine.let_go("b")
         await engine.until("c", "progress")
         assert engine.drawn() == ["a", "b", "c"]
+
+
+async def test_a_picture_is_processed_beside_those_that_a_model_draws(tmp_path: Path) -> None:
+    async with running(tmp_path, in_flight=3) as engine:
+        await engine.put("drawn", prompt="slow")
+        await engine.until("drawn", "progress")
+        content = b'{"task": "process", "prompt": "slow", "post": [{"type": "sharpen"}]}'
+        picture = io.BytesIO()
+        Image.new("RGB", (40, 30)).save(picture, "PNG")
+        assert (await engine.put_raw("processed", content, picture.getvalue()))[0] == 202
+        await engine.until("processed", "progress")
+        await engine.put("beside", prompt="slow")  # of the model that is still loaded
+        await engine.until("beside", "progress")
+        assert engine.drawn() == ["drawn", "processed", "beside"]
+
+
+async def test_a_result_that_would_be_too_large_is_refused_before_it_is_queued(engine: Engine) -> None:
+    picture = io.BytesIO()
+    Image.new("RGB", (2000, 1500)).save(picture, "PNG")
+    content = b'{"task": "process", "post": [{"type": "upscale", "upscaler": "lanczos", "scale": 3}]}'
+    status, body = await engine.put_raw("large", content, picture.getvalue())
+    assert (status, body["code"], body["field"]) == (422, "invalid_field", "post.0")
+    assert "it would be 6000 × 4500 (27000000)" in body["message"]
+    assert engine.drawn() == []
 
 
 async def test_a_killed_worker_fails_its_job_retryably_and_a_second_put_draws_it(engine: Engine) -> None:

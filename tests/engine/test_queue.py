@@ -11,14 +11,14 @@ MONSTER = 500 * QUANTUM
 tickets = st.lists(
     st.tuples(
         st.sampled_from("abc"),
-        st.sampled_from(["sd1", "sd2"]),
+        st.sampled_from(["sd1", "sd2", None]),
         st.sampled_from([1, QUANTUM // 4, QUANTUM, 3 * QUANTUM, MONSTER]),
     ),
     max_size=30,
 ).map(lambda rows: [ticket(str(n), *row) for n, row in enumerate(rows)])
 
 
-def ticket(job_id: str, owner: str, model: str = "sd1", cost: int = QUANTUM) -> Ticket:
+def ticket(job_id: str, owner: str, model: str | None = "sd1", cost: int = QUANTUM) -> Ticket:
     return Ticket(job_id=job_id, owner=owner, model=model, cost=cost)
 
 
@@ -32,7 +32,7 @@ def queue_of(*waiting: Ticket, capacity: int = 1000) -> FairQueue:
 def drain(queue: FairQueue) -> list[str]:
     loaded, order = None, []
     while each := queue.pop(loaded):
-        loaded = each.model
+        loaded = each.model or loaded  # what no model draws unloads none
         order.append(each.job_id)
     return order
 
@@ -82,7 +82,7 @@ def test_nobody_starves_while_strangers_keep_coming(waiting: list[Ticket], burst
         assert each is not None
         if each.job_id == "patient":
             return
-        loaded = each.model
+        loaded = each.model or loaded  # what no model draws unloads none
         for n in range(bursts[turn % len(bursts)]):
             queue.add(ticket(f"{turn}-{n}", f"stranger {turn} {n}")) if not queue.full else None
     pytest.fail("the patient one was never drawn")

@@ -263,7 +263,8 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
         {"task": "enlarge"},
         "invalid_field",
         "task",
-        "task must be one of txt2img, img2img, inpaint, outpaint, depth2img, upscale or describe; it was 'enlarge'.",
+        "task must be one of txt2img, img2img, inpaint, outpaint, depth2img, upscale, describe or process;"
+        " it was 'enlarge'.",
     ),
 ]
 REFUSED_WITH_IMAGE: list[tuple[dict[str, Any], bytes, int, str]] = [

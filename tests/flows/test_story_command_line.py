@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from tests.engine.tiny_esrgan import make_tiny_upscaler
+
 pytestmark = pytest.mark.flow
 
 ROOT = Path(__file__).parents[2]
@@ -173,6 +175,28 @@ def test_verify_tells_where_a_picture_comes_from(tmp_path: Path, name: str) -> N
     assert found["signature"]["state"] == "ours"
     assert [mark["text"] for mark in found["watermarks"]] == ["DRKROM"]
     assert "nothing was changed since" in darkroom("verify", name, folder=tmp_path).stdout
+
+
+def test_generate_draws_larger_and_processes_what_is_there(tmp_path: Path) -> None:
+    make_tiny_upscaler(tmp_path / "data" / "upscalers" / "tiny.safetensors")
+    drawn = darkroom(
+        *("generate", "--prompt", "a hamster", "--size", "64x64", "--steps", "2", "--seed", "5"),
+        *("--hires", "1.5:lanczos", "--post", "sharpen amount=1", "--out", "a.png"),
+        folder=tmp_path,
+    )
+    assert drawn.returncode == 0, drawn.stderr
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.size == (96, 96)
+        assert "Hires upscaler: Lanczos" in picture.info["parameters"]
+    enlarged = darkroom(
+        *("generate", "--init-image", "a.png", "--upscale", "tiny:3", "--post", "crop width=100 height=50"),
+        *("--out", "b.png"),
+        folder=tmp_path,
+    )
+    assert enlarged.returncode == 0, enlarged.stderr
+    with Image.open(tmp_path / "b.png") as picture:
+        assert picture.size == (100, 50)
+        assert "Postprocess upscale by: 3, Postprocess upscaler: tiny" in picture.info["parameters"]
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ class Front:
         model: StableDiffusion,
         caps: CapBook | None = None,
         policy: MemoryPolicy | None = None,
+        **options: Any,
     ) -> None:
         self.folder, self.model = folder, model
         self.inbox: Inbox = SimpleQueue()
@@ -64,6 +65,7 @@ class Front:
                 loras=folder / "loras", embeddings=folder / "embeddings", vaes=folder / "vaes"
             ),
             wildcards=lambda name: {"animal": ("hamster",), "film": ("<lora:grain:1>",)}.get(name, ()),
+            **options,
         )
         self.thread = threading.Thread(target=self.worker.run)
 

@@ -1,0 +1,60 @@
+"""The upscalers of this engine: `.safetensors` files of one folder, by name. No torch. Blocking: call from a thread."""
+
+import logging
+import re
+from pathlib import Path
+
+from engine import upscalers
+from engine.models.checkpoint import SUFFIX
+from engine.models.detection import Kind, detect
+from engine.models.fault import NotAModel, Unsafe, WrongKind
+from engine.models.header import read_header
+from engine.models.registry import NAME_PATTERN, PICKLES
+
+log = logging.getLogger(__name__)
+
+
+class UpscalerFolder:
+    """Looked up anew at each call: an upscaler may be added while the engine runs. The folder need not exist."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._told: set[tuple[str, str]] = set()
+
+    def names(self) -> tuple[str, ...]:
+        """What may be an upscaler, by name: its header is whole, and of nothing else that we know.
+
+        Whether it is one the worker finds out. The log says once what is not offered.
+        """
+        names = []
+        for path in sorted(self._root.iterdir()) if self._root.is_dir() else ():
+            if path.suffix not in (SUFFIX, *PICKLES) or path.name.startswith("."):
+                continue
+            try:
+                self._check(path)
+                names.append(path.stem)
+            except NotAModel as fault:
+                self._tell(path.name, str(fault))
+        return tuple(names)
+
+    def lookup(self, name: str) -> Path:
+        """The file of an upscaler. Raises Refusal unknown_upscaler, also for whatever looks like a path."""
+        upscalers.check(name, self.names(), field="upscaler")
+        return self._root / f"{name}{SUFFIX}"
+
+    def _check(self, path: Path) -> None:
+        if path.suffix != SUFFIX:
+            raise Unsafe(f"it is a pickle: make a safetensors of it with: darkroom models convert {path}")
+        if not re.fullmatch(NAME_PATTERN, path.stem) or path.stem in upscalers.BUILT_IN:
+            raise WrongKind(
+                "its name is taken, or has characters other than letters, digits, space, '.', '_', '-'"
+            )
+        if not path.resolve().is_relative_to(self._root.resolve()):
+            raise WrongKind("it is a link that leads out of the folder")
+        if (kind := detect(read_header(path)).kind) is not Kind.UNKNOWN:
+            raise WrongKind(f"it is {kind}, not an upscaler")
+
+    def _tell(self, name: str, reason: str) -> None:
+        if (name, reason) not in self._told:
+            self._told.add((name, reason))
+            log.warning("upscaler %s is not offered: %s", name, reason)
