@@ -24,7 +24,8 @@ from engine.prompts.recent import Recent
 from engine.prompts.vectors import FIRST, Vectors
 
 MEANINGFUL = 1e-5  # of the standard deviation; CLIP's means are a tenth of it
-CACHE_ENTRIES = 1024  # a CLIP-L embedding is 118 KB in bfloat16: about 120 MB when full
+CACHE_ENTRIES = 1024  # of readings, which are small
+CACHE_BYTES = 128 * 2**20  # of embeddings: a chunk's is 118 KB by CLIP-L in bfloat16, 315 KB by SDXL's two
 
 
 @dataclass(frozen=True)
@@ -41,14 +42,16 @@ class PromptEncoder:
 
     takes_adapters = True
 
-    def __init__(self, *, tokenizer: Any, text_encoder: Any, device: torch.device) -> None:
+    def __init__(
+        self, *, tokenizer: Any, text_encoder: Any, device: torch.device, cache_bytes: int = CACHE_BYTES
+    ) -> None:
         self._tokenizer = tokenizer
         self.text_encoder = text_encoder
         self._device = device
         self._length = int(tokenizer.model_max_length)  # 77: a chunk, its begin and its end
         self._vectors = Vectors(text_encoder)
         self._readings: Recent[tuple[str, tuple[str, ...]], Reading] = Recent(CACHE_ENTRIES)
-        self._embeddings: Recent[tuple[Chunk, int, Key], torch.Tensor] = Recent(CACHE_ENTRIES)
+        self._embeddings: Recent[tuple[Chunk, int, Key], torch.Tensor] = Recent(cache_bytes, bytes_of)
 
     def encode(
         self,
@@ -181,6 +184,11 @@ class _Adapted:
 
     def added(self, text: str, *, clip_skip: int, size: Size, unconditional: bool) -> dict[str, torch.Tensor]:
         return self.encoder.added(text, clip_skip=clip_skip, size=size, unconditional=unconditional)
+
+
+def bytes_of(embedding: torch.Tensor) -> int:
+    """What a tensor takes in memory."""
+    return embedding.numel() * embedding.element_size()
 
 
 def tokens_of(chunk: Chunk, tokenizer: Any) -> torch.Tensor:

@@ -8,14 +8,21 @@ Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 
+def one(value: object) -> int:  # noqa: ARG001 - whatever it is
+    """Every value counts the same."""
+    return 1
+
+
 class Recent(Generic[Key, Value]):
-    """The values of the `size` keys that were asked for last.
+    """The values of the keys that were asked for last, as many as weigh `size` at most; the newest always.
 
     Not `functools.lru_cache`: around a method it would hold its owner, and the owner a text encoder on the device.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, weigh: Callable[[Value], int] = one) -> None:
         self._size = size
+        self._weigh = weigh
+        self._weight = 0
         self._values: OrderedDict[Key, Value] = OrderedDict()
 
     def get(self, key: Key, make: Callable[[], Value]) -> Value:
@@ -24,6 +31,7 @@ class Recent(Generic[Key, Value]):
             self._values.move_to_end(key)
             return self._values[key]
         value = self._values[key] = make()
-        if len(self._values) > self._size:
-            self._values.popitem(last=False)
+        self._weight += self._weigh(value)
+        while self._weight > self._size and len(self._values) > 1:
+            self._weight -= self._weigh(self._values.popitem(last=False)[1])
         return value

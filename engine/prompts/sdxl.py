@@ -12,7 +12,7 @@ import torch
 from engine.models.adapters import Adapters
 from engine.prompts.chunks import Chunk
 from engine.prompts.conditioning import Size
-from engine.prompts.encoding import CACHE_ENTRIES, PromptEncoder, emphasised, tokens_of
+from engine.prompts.encoding import CACHE_BYTES, PromptEncoder, bytes_of, emphasised, tokens_of
 from engine.prompts.recent import Recent
 
 AESTHETIC_SCORES = (6.0, 2.5)  # what diffusers tells the refiner: for the prompt, for the negative prompt
@@ -43,7 +43,9 @@ class SdxlPromptEncoder(PromptEncoder):
         self._pairs = tuple(zip(tokenizers, text_encoders, strict=True))
         self._zeroes_empty = zeroes_empty
         self._scores = scores
-        self._encodings: Recent[tuple[Chunk, int], Encoded] = Recent(CACHE_ENTRIES)
+        self._encodings: Recent[tuple[Chunk, int], Encoded] = Recent(
+            CACHE_BYTES, lambda encoded: sum(map(bytes_of, encoded))
+        )
 
     def embed(
         self,

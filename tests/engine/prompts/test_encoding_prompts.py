@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import Refusal
-from engine.prompts.encoding import CACHE_ENTRIES, PromptEncoder, emphasised
+from engine.prompts.encoding import PromptEncoder, emphasised
 from engine.prompts.limits import MAX_CHUNKS
 from tests.engine.prompts.conftest import Counting
 from tests.engine.prompts.effort import STEADY
@@ -43,11 +43,18 @@ def test_a_prompt_is_encoded_once(prompts: PromptEncoder, text_encoder: Counting
     assert text_encoder.runs == 2  # the prompt, and the empty negative one
 
 
-def test_the_cache_is_bounded(prompts: PromptEncoder, text_encoder: Counting) -> None:
-    for number in range(CACHE_ENTRIES + 1):
-        embedding(prompts, f"cat {number}")
-    embedding(prompts, "cat 0")
-    assert text_encoder.runs == CACHE_ENTRIES + 2
+def test_the_cache_is_bounded_by_its_bytes(tokenizer: Any, text_encoder: Counting) -> None:
+    three = 3 * 77 * text_encoder.config.hidden_size * 4
+    prompts = PromptEncoder(
+        tokenizer=tokenizer, text_encoder=text_encoder, device=torch.device("cpu"), cache_bytes=three
+    )
+    for word in ("cat", "dog", "fox", "cat", "owl"):
+        embedding(prompts, word)
+    assert text_encoder.runs == 4
+    embedding(prompts, "dog")  # the one that nobody had asked for the longest
+    assert text_encoder.runs == 5
+    embedding(prompts, "owl")
+    assert text_encoder.runs == 5
 
 
 @SHARED
