@@ -172,10 +172,10 @@ class StepLoop:
     @torch.inference_mode()
     def _run(self, batch: list[ImageInFlight]) -> torch.Tensor:
         """The network's predictions for all rows of the batch, [rows, 4, h, w] in float32."""
-        lora_layers.apply(self.model.unet, batch[0].conditioning.adapters.for_unet)
-        dtype = self.model.device.dtype
+        place, dtype = self.model.device.place, self.model.device.dtype
+        lora_layers.apply(self.model.unet, batch[0].conditioning.adapters.for_unet, place)
         timesteps = torch.stack([image.timestep.float() for image in batch for _ in range(image.rows)])
-        timesteps = timesteps.to(self.model.device.place)
+        timesteps = timesteps.to(place)
         sample = torch.cat([image.model_input() for image in batch]).to(dtype)
         options = {
             "encoder_hidden_states": torch.cat([image.embedding for image in batch]),
