@@ -185,8 +185,8 @@ class StepLoop:
         }
         precision, most = batch[0].precision, self._cap.most(batch[0].shape) or len(timesteps)
         unet = self.model.unet if precision is Precision.USUAL else eager(self.model.unet)
-        with computing(precision), steered(unet, batch, sample, timesteps, options) as (unet, options):
-            prediction = in_passes(unet, most, sample, timesteps, **options)
+        with computing(precision), steered(unet, batch, most, sample, timesteps, options) as (unet, options):
+            prediction: torch.Tensor = in_passes(unet, most, sample, timesteps, **options)[0]
         return prediction.float()
 
     def _guidance_rows(self, batch: list[ImageInFlight]) -> torch.Tensor | None:
