@@ -58,7 +58,7 @@ class Beginner:
         vae = None if request.vae is None else self.adapters.vae(loop.model, request.vae)
         model = loop.model.with_vae(vae)
         size, work = (request.width, request.height), Work.TEXT if command.input is None else Work.VAE
-        images = loop.room.run(size, work, lambda: self._started(model, command, words))
+        images = loop.room.run(size, work, lambda: self._started(model, command, words), vae=model.vae)
         leave_to_refiner(images, request.refiner)
         steer(images, command, model=model, load=self.control)
         return Beginning(

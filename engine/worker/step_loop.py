@@ -103,8 +103,9 @@ class StepLoop:
 
     def pixels(self, image: ImageInFlight, vae: Vae | None = None) -> npt.NDArray[np.uint8]:
         """The finished picture, [H, W, 3], decoded by the model's own autoencoder or `vae`. Raises NotANumber."""
-        decode = partial(decode_latents, self.model.with_vae(vae), image.latents, image.tiling)
-        return self.room.run(self.size_of(image), Work.VAE, decode)
+        model = self.model.with_vae(vae)
+        decode = partial(decode_latents, model, image.latents, image.tiling)
+        return self.room.run(self.size_of(image), Work.VAE, decode, vae=model.vae)
 
     def notices(self, image: ImageInFlight) -> tuple[str, ...]:
         """What is to be said of how the picture had to be drawn."""
