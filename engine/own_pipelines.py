@@ -2,6 +2,7 @@
 
 from engine.errors import Refusal
 from engine.prompts import loras
+from engine.prompts.wildcards import Words
 from engine.wire import Fill, GenerationRequest, ModelInfo
 
 FILLS = (Fill.ORIGINAL, Fill.FILL)  # the others are about latents, which the pipeline keeps to itself
@@ -26,9 +27,7 @@ def check(request: GenerationRequest, model: ModelInfo) -> None:
         raise _invalid("hires", f"{model.name} draws no second pass.", "an upscale in post")
     if request.vae is not None:
         raise _invalid("vae", f"{model.name} keeps its own VAE; the request's was {request.vae}.", "none")
-    for field in ("prompt", "negative_prompt"):
-        if loras.take_out(getattr(request, field))[1]:
-            raise Refusal("lora_incompatible", f"{model.name} takes no LoRAs.", field=field)
+    check_loras(request, model.name)
     if request.variation_strength > 0:
         raise _invalid(
             "variation_strength",
@@ -40,6 +39,13 @@ def check(request: GenerationRequest, model: ModelInfo) -> None:
         raise _invalid(
             "fill", f"fill must be one of {known} with {model.name}; it was {request.fill}.", known
         )
+
+
+def check_loras(words: GenerationRequest | Words, model: str) -> None:
+    """Also of words that a wildcard chose. Raises Refusal lora_incompatible."""
+    for field in ("prompt", "negative_prompt"):
+        if loras.take_out(getattr(words, field))[1]:
+            raise Refusal("lora_incompatible", f"{model} takes no LoRAs.", field=field)
 
 
 def _invalid(field: str, message: str, hint: str) -> Refusal:

@@ -58,7 +58,8 @@ class AdapterLibrary:
 
     def vae(self, model: StableDiffusion, name: str) -> Vae:
         """Raises Refusal unknown_vae, vae_incompatible, adapter_broken."""
-        return self._vaes.get(model, name, "vae", lambda path: read_vae(name, path, model.vae))
+        place = model.device.place
+        return self._vaes.get(model, name, "vae", lambda path: read_vae(name, path, model.vae, place))
 
     def _added(
         self, model: StableDiffusion, before: WeightedLora | None, lora: Lora, field: str

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import torch
-from peft import LoraConfig, inject_adapter_in_model, set_peft_model_state_dict
+from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 
 from engine.models.fault import WrongKind
@@ -27,8 +27,11 @@ def fitted(network: Any, pairs: Mapping[str, Pair]) -> Mapping[str, Pair]:
     return {layer: _fitted(_bare(network), layer, pair) for layer, pair in pairs.items()}
 
 
-def apply(network: Any, loras: Sequence[Weighted]) -> None:
-    """Let the network compute with exactly these, which were `fitted` to it, from now on."""
+def apply(network: Any, loras: Sequence[Weighted], place: torch.device) -> None:
+    """Let the network compute with exactly these, which were `fitted` to it, from now on.
+
+    `place` is where it computes whose weights come only for the work of their layer.
+    """
     network = _bare(network)
     wanted = [(name, weight) for name, _, weight in loras]
     if getattr(network, "loras_applied", []) == wanted:
@@ -37,7 +40,7 @@ def apply(network: Any, loras: Sequence[Weighted]) -> None:
     with torch.inference_mode(False), torch.no_grad():  # parameters outlive the tick in which they are made
         for name, pairs, _ in loras:
             if name not in _inside(network):
-                _put_in(network, name, pairs)
+                _put_in(network, name, pairs, place)
         idle = [name for name in _inside(network) if name not in dict(wanted)]
         for name in idle[: max(0, len(_inside(network)) - MOST_INSIDE)]:
             _take_out(network, name)
@@ -72,9 +75,11 @@ def _layers(network: Any) -> Iterator[BaseTunerLayer]:
     return (module for module in network.modules() if isinstance(module, BaseTunerLayer))
 
 
-def _put_in(network: Any, name: str, pairs: Mapping[str, Pair]) -> None:
+def _put_in(network: Any, name: str, pairs: Mapping[str, Pair], place: torch.device) -> None:
     """Beside the layers, in the network's own precision. Nothing of it stays where it fails."""
-    place, dtype = network.device, network.dtype
+    dtype = network.dtype
+    if network.device.type != "meta":  # as it is while the weights are away (accelerate's offload)
+        place = network.device
     state = {f"{layer}.lora_A.weight": pair.down.to(place, dtype) for layer, pair in pairs.items()}
     state |= {f"{layer}.lora_B.weight": pair.up.to(place, dtype) for layer, pair in pairs.items()}
     usual = Counter(pair.rank for pair in pairs.values()).most_common(1)[0][0]
@@ -93,7 +98,12 @@ def _put_in(network: Any, name: str, pairs: Mapping[str, Pair]) -> None:
             inject_adapter_in_model(
                 config, network, adapter_name=name, low_cpu_mem_usage=True, state_dict=state
             )
-        set_peft_model_state_dict(network, state, adapter_name=name, low_cpu_mem_usage=True)
+        # peft's own function would send them after weights that are away, and lose them
+        network.load_state_dict(
+            {f"{half.removesuffix('.weight')}.{name}.weight": it for half, it in state.items()},
+            strict=False,
+            assign=True,
+        )
     except BaseException:
         _take_out(network, name)
         raise

@@ -32,8 +32,8 @@ class Vae:
     network: Any
 
 
-def read_vae(name: str, path: Path, own: Any) -> Vae:
-    """Read a file into a network like `own`, on its device and in its precision.
+def read_vae(name: str, path: Path, own: Any, place: torch.device) -> Vae:
+    """Read a file into a network like `own`, in its precision, at `place`: the own one may be away from the device.
 
     Raises Missing, Corrupt or Truncated where the file is damaged, WrongKind where it is no VAE or of other sizes.
     """
@@ -47,7 +47,7 @@ def read_vae(name: str, path: Path, own: Any) -> Vae:
         network.load_state_dict(_translated(tensors, own), strict=True, assign=True)
     except (RuntimeError, LookupError) as error:  # tensors are missing, are too many, or have other shapes
         raise WrongKind("it is built in another way than the model's own VAE") from error
-    network = network.to(own.device).eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    network = network.to(place).eval().requires_grad_(False).to(memory_format=torch.channels_last)
     return Vae(name, Digests(path.parent).of(path)[:10], network)
 
 

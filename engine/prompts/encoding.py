@@ -144,7 +144,7 @@ class PromptEncoder:
 
     @torch.inference_mode()
     def _run(self, chunk: Chunk, clip_skip: int, adapters: Adapters) -> torch.Tensor:
-        lora_layers.apply(self.text_encoder, adapters.for_text_encoder)
+        lora_layers.apply(self.text_encoder, adapters.for_text_encoder, self._device)
         tokens = tokens_of(chunk, self._tokenizer).to(self._device)
         used = len(chunk.tokens) + 2
         uses_mask = getattr(self.text_encoder.config, "use_attention_mask", False)

@@ -4,12 +4,12 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from engine import own_pipelines
 from engine.frames import Start
 from engine.models.adapter_library import AdapterLibrary
 from engine.models.control_loading import ControlNetwork
 from engine.models.loading import StableDiffusion
 from engine.models.vae import Vae
-from engine.prompts import loras
 from engine.prompts.wildcards import Lines, Words, words_of
 from engine.tasks.conditioning import condition
 from engine.tasks.own_pipeline import pipeline_images, pipeline_notices
@@ -58,7 +58,7 @@ class Beginner:
         vae = None if request.vae is None else self.adapters.vae(loop.model, request.vae)
         model = loop.model.with_vae(vae)
         size, work = (request.width, request.height), Work.TEXT if command.input is None else Work.VAE
-        images = loop.room.run(size, work, lambda: self._started(model, command, words))
+        images = loop.room.run(size, work, lambda: self._started(model, command, words), vae=model.vae)
         leave_to_refiner(images, request.refiner)
         steer(images, command, model=model, load=self.control)
         return Beginning(
@@ -79,8 +79,7 @@ class Beginner:
 
 def _by_pipeline(loop: PipelineLoop, command: Start, words: list[Words]) -> Beginning:
     for each in words:  # wildcards may have put a LoRA in
-        loras.check(each.prompt, known=(), field="prompt")
-        loras.check(each.negative_prompt, known=(), field="negative_prompt")
+        own_pipelines.check_loras(each, loop.model.name)
     images = pipeline_images(loop.model, command, words)
     notices = pipeline_notices(loop.model, command.request)
     return Beginning(images=[*images], notices=notices, hashes=({},) * len(images))

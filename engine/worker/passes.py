@@ -6,8 +6,8 @@ import torch
 from torch.utils._pytree import tree_map
 
 
-def in_passes(network: Any, most: int, sample: torch.Tensor, *inputs: Any, **options: Any) -> torch.Tensor:
-    """The network's prediction for all rows of `sample`, [rows, c, h, w], at most `most` rows at a time.
+def in_passes(network: Any, most: int, sample: torch.Tensor, *inputs: Any, **options: Any) -> Any:
+    """All tensors that the network makes of the rows of `sample`, [rows, c, h, w], at most `most` rows at a time.
 
     Every tensor among the inputs that has one entry for each row is split likewise. Rows are independent: the
     result is that of a single pass, up to float rounding.
@@ -20,7 +20,7 @@ def in_passes(network: Any, most: int, sample: torch.Tensor, *inputs: Any, **opt
             return value if whole else value[begin : begin + most]
 
         given, named = tree_map(cut, ((sample, *inputs), options))
-        return network(*given, return_dict=False, **named)[0]
+        return network(*given, return_dict=False, **named)
 
-    predictions = [part(begin) for begin in range(0, rows, most)]
-    return predictions[0] if len(predictions) == 1 else torch.cat(predictions)
+    made = [part(begin) for begin in range(0, rows, most)]
+    return made[0] if len(made) == 1 else tree_map(lambda *parts: torch.cat(parts), *made)

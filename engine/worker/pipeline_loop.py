@@ -35,8 +35,8 @@ class PipelineLoop:
 
     def enter(self) -> None:
         """Move the model in from the host's memory. Raises torch.OutOfMemoryError, or its like."""
+        self._on_device = True  # also where it gets in only half: somebody has to put it out again
         self.model.text_to_image.to(self.model.device.place)
-        self._on_device = True
 
     def park(self) -> None:
         """Leave the device to others."""

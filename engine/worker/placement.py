@@ -66,9 +66,11 @@ class Placement:
         """Leave the device to others."""
         self._move(PARKED)
 
-    def tile(self, size: Size, *, on: bool) -> None:
-        """Let the autoencoder work on parts of a picture: half of its longer side, a quarter of that overlapping."""
-        vae = self._model.vae
+    def tile(self, vae: Any, size: Size, *, on: bool) -> None:
+        """Let an autoencoder, the model's own or another one, work on parts of a picture.
+
+        Half of its longer side each, a quarter of that overlapping.
+        """
         if not hasattr(vae, "enable_tiling"):
             return
         if not on:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from engine.models.loading import StableDiffusion
 from engine.worker.device import free_memory, is_out_of_memory
@@ -36,14 +36,15 @@ class Room:
         """Rows of one forward pass at this size, as planned; None: no plan."""
         return self._policy.plan(self._model, size).rows
 
-    def run(self, size: Size, work: Work, do: Callable[[], Result]) -> Result:
+    def run(self, size: Size, work: Work, do: Callable[[], Result], *, vae: Any = None) -> Result:
         """What `do` returns, which may be run again, from the beginning, on a lower rung.
 
+        `vae` is the autoencoder that it works with; None: the model's own.
         Raises what it raises; torch.OutOfMemoryError, or its like, once there is no rung left.
         """
         while True:
             try:
-                self.settle(size, work)
+                self.settle(size, work, vae)
                 return do()
             except Exception as error:
                 if not is_out_of_memory(error):
@@ -65,12 +66,12 @@ class Room:
     def on_device(self) -> bool:
         return self._placement.on_device
 
-    def settle(self, size: Size, work: Work) -> None:
+    def settle(self, size: Size, work: Work, vae: Any = None) -> None:
         """Be ready for such work. May run out of memory itself."""
         rungs = self.rungs(size)
         self._placement.settle(rungs)
         if work is Work.VAE:
-            self._placement.tile(size, on=Rung.TILES in rungs)
+            self._placement.tile(vae or self._model.vae, size, on=Rung.TILES in rungs)
 
     def step_down(self, size: Size, work: Work) -> bool:
         """After an out-of-memory, outside of its `except`: one rung further. False where there is none left."""

@@ -14,6 +14,7 @@ import torch
 
 from engine.models.control_loading import ControlNetwork
 from engine.wire import Control, ControlKind
+from engine.worker.passes import in_passes
 from engine.worker.speed import eager
 
 Options = dict[str, Any]
@@ -56,11 +57,17 @@ class Steered(Protocol):
 
 @contextmanager
 def steered(
-    unet: Any, batch: Sequence[Steered], sample: torch.Tensor, timesteps: torch.Tensor, options: Options
+    unet: Any,
+    batch: Sequence[Steered],
+    most: int,
+    sample: torch.Tensor,
+    timesteps: torch.Tensor,
+    options: Options,
 ) -> Iterator[tuple[Any, Options]]:
     """The network of a forward pass and its options, with what steers it; inside the block an IP-Adapter is worn.
 
-    `sample` [rows, channels, h, w]; `options` has `encoder_hidden_states`. All images of the batch have equal keys.
+    `most` rows fit into memory at a time. `sample` [rows, channels, h, w]; `options` has `encoder_hidden_states`. All
+    images of the batch have equal keys.
     """
     wears: Any = nullcontext()
     more: Options = {}
@@ -68,7 +75,7 @@ def steered(
         by = controls[0].by
         match by.kind:
             case ControlKind.CONTROLNET:
-                _add_residuals(more, _residuals(batch, controls, sample, timesteps, options))
+                _add_residuals(more, _residuals(batch, controls, most, sample, timesteps, options))
             case ControlKind.T2I_ADAPTER:
                 features = _features(batch, controls, sample.dtype)
                 _sum_up(more, "down_intrablock_additional_residuals", features)
@@ -84,6 +91,7 @@ def steered(
 def _residuals(
     batch: Sequence[Steered],
     controls: Sequence[Steering],
+    most: int,
     sample: torch.Tensor,
     timesteps: torch.Tensor,
     options: Options,
@@ -93,14 +101,15 @@ def _residuals(
     pixels = torch.cat(
         [each.shown[0].expand(image.rows, -1, -1, -1) for image, each in _pairs(batch, controls)]
     )
-    down, mid = network(
+    down, mid = in_passes(
+        network,
+        most,
         sample[:, : network.config.in_channels],
         timesteps,
         encoder_hidden_states=options["encoder_hidden_states"],
         controlnet_cond=pixels.to(sample.dtype),
         conditioning_scale=_weights(batch, controls, sample, network.config.global_pool_conditions),
         added_cond_kwargs=options.get("added_cond_kwargs"),
-        return_dict=False,
     )
     return list(down), mid
 

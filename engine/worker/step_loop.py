@@ -103,8 +103,9 @@ class StepLoop:
 
     def pixels(self, image: ImageInFlight, vae: Vae | None = None) -> npt.NDArray[np.uint8]:
         """The finished picture, [H, W, 3], decoded by the model's own autoencoder or `vae`. Raises NotANumber."""
-        decode = partial(decode_latents, self.model.with_vae(vae), image.latents, image.tiling)
-        return self.room.run(self.size_of(image), Work.VAE, decode)
+        model = self.model.with_vae(vae)
+        decode = partial(decode_latents, model, image.latents, image.tiling)
+        return self.room.run(self.size_of(image), Work.VAE, decode, vae=model.vae)
 
     def notices(self, image: ImageInFlight) -> tuple[str, ...]:
         """What is to be said of how the picture had to be drawn."""
@@ -172,10 +173,10 @@ class StepLoop:
     @torch.inference_mode()
     def _run(self, batch: list[ImageInFlight]) -> torch.Tensor:
         """The network's predictions for all rows of the batch, [rows, 4, h, w] in float32."""
-        lora_layers.apply(self.model.unet, batch[0].conditioning.adapters.for_unet)
-        dtype = self.model.device.dtype
+        place, dtype = self.model.device.place, self.model.device.dtype
+        lora_layers.apply(self.model.unet, batch[0].conditioning.adapters.for_unet, place)
         timesteps = torch.stack([image.timestep.float() for image in batch for _ in range(image.rows)])
-        timesteps = timesteps.to(self.model.device.place)
+        timesteps = timesteps.to(place)
         sample = torch.cat([image.model_input() for image in batch]).to(dtype)
         options = {
             "encoder_hidden_states": torch.cat([image.embedding for image in batch]),
@@ -185,8 +186,8 @@ class StepLoop:
         }
         precision, most = batch[0].precision, self._cap.most(batch[0].shape) or len(timesteps)
         unet = self.model.unet if precision is Precision.USUAL else eager(self.model.unet)
-        with computing(precision), steered(unet, batch, sample, timesteps, options) as (unet, options):
-            prediction = in_passes(unet, most, sample, timesteps, **options)
+        with computing(precision), steered(unet, batch, most, sample, timesteps, options) as (unet, options):
+            prediction: torch.Tensor = in_passes(unet, most, sample, timesteps, **options)[0]
         return prediction.float()
 
     def _guidance_rows(self, batch: list[ImageInFlight]) -> torch.Tensor | None:

@@ -21,6 +21,7 @@ from engine.own_pipelines import check
 from engine.wire import Fill, GenerationRequest, Sampler, Schedule, Task
 from engine.worker.device import Device
 from engine.worker.stepped_call import SteppedCall
+from tests.engine.adapter_files import no_adapters
 from tests.engine.models import headers
 
 CPU = Device(place=torch.device("cpu"), dtype=torch.float32, reason="a test")
@@ -48,7 +49,11 @@ def test_a_folder_is_offered_with_its_own_sampler_and_sizes(tmp_path: Path) -> N
     (info,) = Registry(tmp_path).models()
     assert (info.family, info.tasks, info.own_pipeline) == ("sana", (Task.TXT2IMG,), True)
     assert (info.defaults.sampler, info.defaults.steps, info.side_multiple) == (Sampler.DPMPP_2M, 20, 32)
-    assert Inventory(tmp_path).check("model")[0].startswith("model is whole: 2 files of weights")
+    assert (
+        Inventory(tmp_path, no_adapters(tmp_path))
+        .check("model")[0]
+        .startswith("model is whole: 2 files of weights")
+    )
 
 
 def test_a_class_that_nobody_told_us_of_draws_from_words(tmp_path: Path) -> None:
@@ -163,6 +168,7 @@ def test_the_table_says_what_diffusers_can_do(kind: str) -> None:
         ({"schedule": Schedule.KARRAS}, "schedule", "model keeps its own schedule, automatic"),
         ({"variation_strength": 0.5, "variation_seed": 1}, "variation_strength", "must be 0 with model"),
         ({"fill": Fill.NOISE}, "fill", "fill must be one of original, fill with model; it was noise."),
+        ({"vae": "soft"}, "vae", "model keeps its own VAE; the request's was soft."),
     ],
 )
 def test_what_the_pipeline_cannot_do_is_refused(
@@ -175,6 +181,16 @@ def test_what_the_pipeline_cannot_do_is_refused(
     with pytest.raises(Refusal, match=says) as refused:
         check(GenerationRequest.model_validate(fields | changes), info)
     assert (refused.value.body.code, refused.value.body.field) == ("invalid_field", field)
+
+
+@pytest.mark.parametrize("field", ["prompt", "negative_prompt"])
+def test_a_pipeline_takes_no_loras(tmp_path: Path, field: str) -> None:
+    folder_of(tmp_path)
+    (info,) = Registry(tmp_path).models()
+    fields = {"model": "model", "prompt": "", "seed": 1} | info.defaults.model_dump(exclude={"strength"})
+    with pytest.raises(Refusal, match="model takes no LoRAs") as refused:
+        check(GenerationRequest.model_validate(fields | {field: "a cat <lora:film:1>"}), info)
+    assert (refused.value.body.code, refused.value.body.field) == ("lora_incompatible", field)
 
 
 def test_a_stepped_call_stands_still_between_steps_and_ends_where_it_is_left() -> None:

@@ -20,7 +20,9 @@ from PIL import Image
 from engine.errors import Refusal
 from engine.models.loading import StableDiffusion, load_stable_diffusion
 from engine.wire import Control, GenerationRequest, Sampler, Schedule, Task
+from engine.worker.batching import RowCap
 from engine.worker.flight import ImageInFlight
+from engine.worker.step_loop import StepLoop
 from tests.engine.tiny_controls import make_controlnet
 from tests.engine.tiny_model import make_tiny_model
 from tests.engine.worker.steered import Reals, Steerer, pattern
@@ -157,6 +159,27 @@ def test_pictures_steered_by_the_same_networks_share_ticks_and_equal_those_drawn
     assert len({image.key for image in images}) == 3
     for drawn, (request, shown) in zip(steerer.draw(*images), requests, strict=True):
         assert np.abs(drawn - steerer.draw_one(request, shown)).max() <= 1e-4
+
+
+def test_where_memory_is_short_the_controlnet_too_takes_one_row_at_a_time(steerer: Steerer, ask: Ask) -> None:
+    request = steered(ask, EDGES)
+    (usual,), (short,) = (steerer.start(request, [pattern(1)]) for _ in range(2))
+    steerer.draw(usual)
+    rows: list[int] = []
+
+    def count(_: Any, inputs: Any) -> None:
+        rows.append(len(inputs[0]))
+
+    handle = short.steering[0].by.network.register_forward_pre_hook(count)
+    cap = RowCap(fixed=2)
+    cap.hold(short.shape, 1)
+    loop = StepLoop(model=steerer.model, cap=cap)
+    loop.join(short)
+    while loop.images:
+        assert not loop.tick().failed
+    handle.remove()
+    assert set(rows) == {1}
+    torch.testing.assert_close(short.latents, usual.latents, atol=1e-4, rtol=0)
 
 
 def test_once_its_control_has_ended_a_picture_shares_ticks_with_plain_ones(

@@ -80,6 +80,7 @@ PIPELINE_SCHEDULERS: dict[tuple[Sampler, Schedule], tuple[str, dict[str, Any]]] 
     (Sampler.TCD, Schedule.NORMAL): ("TCDScheduler", {}),
 }
 COMBINATIONS = [pytest.param(*pair, id="-".join(pair)) for pair in PIPELINE_SCHEDULERS]
+BOTH_PREDICTIONS = pytest.mark.parametrize("model_folder", ["epsilon", "v_prediction"], indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +144,7 @@ def by_step_loop(model: StableDiffusion, images: list[ImageInFlight], cap: int =
     return [decode_latents(model, image.latents).astype(np.float64) / 255 for image in images]
 
 
+@BOTH_PREDICTIONS
 @pytest.mark.parametrize(("sampler", "schedule"), COMBINATIONS)
 def test_a_text_to_image_picture_equals_the_pipelines(
     model: StableDiffusion, parts: dict[str, Any], ask: Ask, sampler: Sampler, schedule: Schedule
@@ -151,6 +153,7 @@ def test_a_text_to_image_picture_equals_the_pipelines(
     assert_same(model, start(model, request, None), by_diffusers(parts, request, None))
 
 
+@BOTH_PREDICTIONS
 @pytest.mark.parametrize(("sampler", "schedule"), COMBINATIONS)
 def test_an_image_to_image_picture_equals_the_pipelines(
     model: StableDiffusion,
@@ -180,6 +183,7 @@ def test_every_sampler_with_every_schedule_it_takes_is_compared() -> None:
     assert offered == set(PIPELINE_SCHEDULERS)
 
 
+@BOTH_PREDICTIONS
 def test_a_picture_without_guidance_equals_the_pipelines(
     model: StableDiffusion, parts: dict[str, Any], ask: Ask
 ) -> None:

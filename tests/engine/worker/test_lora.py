@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from engine.wire import GenerationRequest, Sampler, Schedule
 from engine.worker.batching import RowCap
 from engine.worker.device import Device
 from engine.worker.flight import ImageInFlight
+from engine.worker.ladder import Rung, Work
+from engine.worker.policy import MemoryPolicy
+from engine.worker.room import Room
 from engine.worker.speed import Bucketed
 from engine.worker.step_loop import StepLoop
 from tests.engine import adapter_files
@@ -219,13 +223,36 @@ def test_ranks_and_alphas_that_differ_from_layer_to_layer_are_each_layers_own(
         tensors[f"{name}.alpha"] = torch.tensor(1.0)
     adapter_files.write(folder / "uneven.safetensors", tensors)
     image = start(model, library, plainly(prompt="a cat <lora:uneven:1>"))
-    lora_layers.apply(model.unet, image.conditioning.adapters.for_unet)
+    lora_layers.apply(model.unet, image.conditioning.adapters.for_unet, model.device.place)
     for name, layer in (
         (text, model.prompts.text_encoder.encoder.layers[1].self_attn.q_proj),
         (block, model.unet.down_blocks[1].attentions[0].transformer_blocks[0].ff.net[2]),
     ):
         expected = tensors[f"{name}.lora_up.weight"] @ tensors[f"{name}.lora_down.weight"] / 2
         torch.testing.assert_close(layer.get_delta_weight(layer.active_adapters[0]), expected)
+
+
+@pytest.mark.parametrize("rung", [Rung.OFFLOAD, Rung.SEQUENTIAL, Rung.CPU])
+def test_a_network_whose_weights_are_away_takes_loras_too(
+    model: StableDiffusion,
+    model_folder: Path,
+    exact: Device,
+    library: AdapterLibrary,
+    plainly: Ask,
+    rung: Rung,
+) -> None:
+    short = load_stable_diffusion("tiny", model_folder, exact)
+    room = Room(short, MemoryPolicy(rungs=(rung,)))
+    loop = StepLoop(model=short, cap=RowCap(fixed=2), room=room)
+    assert room.step_down((64, 64), Work.UNET)
+    for prompt in ("a cat <lora:film:1>", "a cat <lora:ink:1><lora:film:0.5>", "a cat"):
+        image = room.run((64, 64), Work.TEXT, partial(start, short, library, plainly(prompt=prompt)))
+        loop.join(image)
+        while loop.images:
+            assert not loop.tick().failed
+        expected = run(model, start(model, library, plainly(prompt=prompt)))
+        torch.testing.assert_close(image.latents, expected, atol=1e-5, rtol=0)
+        loop.park()
 
 
 def test_only_so_many_loras_stay_in_a_network(

@@ -1,5 +1,6 @@
 """Families that the step loop does not know: what diffusers' own pipeline draws, with the worker's manners."""
 
+import copy
 import dataclasses
 import threading
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from diffusers import (
 )
 from PIL import Image
 
+from engine.errors import Refusal
 from engine.frames import (
     Cancel,
     Cancelled,
@@ -35,13 +37,18 @@ from engine.frames import (
     Stop,
 )
 from engine.images.finishing import Finisher
+from engine.models.adapter_library import AdapterLibrary
 from engine.models.pipeline_loading import LoadedPipeline, load_model
 from engine.tasks.own_pipeline import pipeline_notices
-from engine.wire import GenerationRequest, Sampler, Task
+from engine.wire import GenerationRequest, Memory, Sampler, Task
+from engine.worker.beginning import Beginner
 from engine.worker.cap_book import CapBook
+from engine.worker.control_shelf import no_control
 from engine.worker.device import Device
+from engine.worker.pipeline_loop import PipelineLoop
+from engine.worker.policy import MemoryPolicy
 from engine.worker.process import Inbox, Worker
-from engine.worker.shelf import Model
+from engine.worker.shelf import Model, Shelf
 from tests.engine.tiny_model import make_tiny_model
 from tests.engine.tiny_pipelines import make_tiny_pipeline
 
@@ -237,6 +244,42 @@ def test_a_cancel_takes_effect_at_the_next_step_and_the_next_job_is_whole(
     assert not list((front.folder / "long").iterdir())
     front.until(Finished)
     assert np.array_equal(front.drawn("next"), directly("sd3"))
+
+
+def test_a_pipeline_on_the_shelf_makes_room_and_comes_back(loaded: dict[str, Model], root: Path) -> None:
+    held = Shelf(
+        load=loaded.__getitem__,
+        caps=CapBook(file=None, machine="test"),
+        policy=MemoryPolicy(cache=2**30, device=Memory(bytes=1, number=4), rungs=()),
+    )
+    pipeline = held.loop_of("flux")
+    written = sum(file.stat().st_size for file in (root / "flux").rglob("*.safetensors"))
+    assert 0.9 * written < pipeline.bytes < 1.1 * written
+    steps = held.loop_of("plain")
+    assert (pipeline.on_device, steps.on_device) == (False, True)
+    assert held.loop_of("flux") is pipeline
+    assert (pipeline.on_device, steps.on_device) == (True, False)
+
+
+def test_a_pipelines_networks_go_where_they_are_told(loaded: dict[str, Model]) -> None:
+    flux = copy.deepcopy(loaded["flux"])
+    assert isinstance(flux, LoadedPipeline)
+    elsewhere = Device(place=torch.device("meta"), dtype=torch.float32, reason="another place than the CPU")
+    loop = PipelineLoop(model=dataclasses.replace(flux, device=elsewhere))
+    loop.enter()
+    assert {each.device.type for network in flux.networks for each in network.parameters()} == {"meta"}
+    assert loop.on_device
+
+
+@pytest.mark.parametrize("field", ["prompt", "negative_prompt"])
+def test_a_lora_that_a_wildcard_put_in_is_refused(loaded: dict[str, Model], want: Ask, field: str) -> None:
+    flux = loaded["flux"]
+    assert isinstance(flux, LoadedPipeline)
+    beginner = Beginner(lambda _: ("a cat <lora:film:1>",), AdapterLibrary(None), no_control)
+    command = Start(job="job", request=want("flux", **{field: "__animals__"}), folder=Path())
+    with pytest.raises(Refusal) as refused:
+        beginner.begin(PipelineLoop(model=flux), command)
+    assert (refused.value.body.code, refused.value.body.field) == ("lora_incompatible", field)
 
 
 def test_models_of_both_kinds_take_turns(front: Front, directly: Direct, want: Ask) -> None:

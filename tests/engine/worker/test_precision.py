@@ -16,6 +16,7 @@ from engine.worker.batching import RowCap
 from engine.worker.device import Device
 from engine.worker.flight import ImageInFlight
 from engine.worker.noise import Noise
+from engine.worker.picture import Picture
 from engine.worker.pixels import NotANumber, decode_latents, encode_pixels
 from engine.worker.precision import Precision, computing
 from engine.worker.step_loop import StepLoop
@@ -96,7 +97,7 @@ def together(model: StableDiffusion, ask: Ask, at_most: int) -> tuple[StepLoop, 
     return loop, first, second
 
 
-def finish(loop: StepLoop) -> list[tuple[ImageInFlight, Exception]]:
+def finish(loop: StepLoop) -> list[tuple[Picture, Exception]]:
     failed = []
     while loop.images:
         failed += loop.tick().failed

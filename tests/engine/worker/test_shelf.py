@@ -92,8 +92,8 @@ def test_a_model_that_is_not_at_work_leaves_a_device_that_cannot_hold_both(loads
         memory = Memory(bytes=size * (8 if gigantic else 3), number=4)
         held = shelf(loads, cache=4 * size, device=memory, rungs=())
         first, second = held.loop_of("a"), held.loop_of("b")
-        assert (first.room.on_device, second.room.on_device) == (gigantic, True)
-        assert held.loop_of("a").room.on_device
+        assert (first.on_device, second.on_device) == (gigantic, True)
+        assert held.loop_of("a").on_device
 
 
 def test_a_file_that_was_replaced_is_loaded_again(loads: Loads, folder: Path, size: int) -> None:

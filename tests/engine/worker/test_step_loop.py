@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import pytest
 import torch
 from diffusers import LatentConsistencyModelPipeline
 
@@ -153,6 +154,7 @@ def test_one_picture_that_does_not_fit_alone_fails_and_the_loop_goes_on(
     assert loop.images == []
 
 
+@pytest.mark.parametrize("model_folder", ["epsilon", "v_prediction"], indirect=True)
 def test_previews_show_the_samplers_guess_of_the_finished_picture(model: StableDiffusion, ask: Ask) -> None:
     for sampler in Sampler:
         image = start(model, ask(sampler=sampler, steps=4), "job")

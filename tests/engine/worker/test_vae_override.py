@@ -18,12 +18,16 @@ from PIL import Image
 from engine.errors import Refusal
 from engine.models.adapter_folder import AdapterFolders
 from engine.models.adapter_library import AdapterLibrary
-from engine.models.loading import StableDiffusion
+from engine.models.loading import StableDiffusion, load_stable_diffusion
 from engine.tasks.image_to_image import start_image_to_image
 from engine.tasks.text_to_image import start_text_to_image
 from engine.wire import GenerationRequest, Schedule, Task
 from engine.worker.batching import RowCap
+from engine.worker.device import Device
 from engine.worker.flight import ImageInFlight
+from engine.worker.ladder import Rung, Work
+from engine.worker.policy import MemoryPolicy
+from engine.worker.room import Room
 from engine.worker.step_loop import StepLoop
 from tests.engine.adapter_files import Tensors, write
 from tests.engine.models.original_layout import original_vae
@@ -156,3 +160,23 @@ def test_a_vae_that_does_not_go_with_the_model_is_refused_in_words(
 
 def test_a_vae_is_read_once(model: StableDiffusion, library: AdapterLibrary) -> None:
     assert library.vae(model, "new") is library.vae(model, "new")
+
+
+@pytest.mark.parametrize("rung", Rung)
+def test_where_memory_is_short_another_vae_draws_the_same(
+    model: StableDiffusion, model_folder: Path, exact: Device, folder: Path, ask: Ask, rung: Rung
+) -> None:
+    vaes = AdapterFolders.of(loras=folder / "no", embeddings=folder / "no", vaes=folder)
+    request = ask(steps=1)
+    words = model.prompts.encode(request.prompt, request.negative_prompt, guided=True)
+    image = start_text_to_image(model, "job", request, 0, words)
+    expected = StepLoop(model=model, cap=RowCap()).pixels(image, AdapterLibrary(vaes).vae(model, "new"))
+    short = load_stable_diffusion("tiny", model_folder, exact)
+    room = Room(short, MemoryPolicy(rungs=(rung,)))
+    assert room.step_down((64, 64), Work.UNET if rung is Rung.SLICES else Work.VAE)
+    room.settle((64, 64), Work.VAE)
+    vae = AdapterLibrary(vaes).vae(short, "new")  # read while the model's own is away
+    drawn = StepLoop(model=short, cap=RowCap(), room=room).pixels(image, vae)
+    assert vae.network.use_tiling == (rung is Rung.TILES)
+    if rung is not Rung.TILES:  # their seams show
+        assert np.abs(drawn.astype(int) - expected.astype(int)).max() <= 1
