@@ -82,7 +82,7 @@ def train_judges(corpus: Corpus, *, folder: Path, steps: int, seed: int) -> Judg
         return drawn, [_STYLES.index(scene.style) for scene in scenes]
 
     thing = _train(_classifier(len(corpus.kinds)), things_at, folder / "judge-thing.pt", steps)
-    style = _train(_classifier(len(_STYLES)), styles_at, folder / "judge-style.pt", steps // 4)
+    style = _train(_classifier(len(_STYLES)), styles_at, folder / "judge-style.pt", steps)
     return Judges(thing, style, corpus.kinds)
 
 
