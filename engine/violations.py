@@ -19,7 +19,7 @@ _RULES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "enum": lambda limit: f"one of {limit['expected'].replace(chr(39), '')}",
     "literal_error": lambda limit: f"{limit['expected'].replace(chr(39), '')}",
     "string_too_long": lambda limit: f"at most {limit['max_length']} characters long",
-    "too_long": lambda limit: f"at most {limit['max_length']} in number, not {limit['actual_length']}",
+    "too_long": lambda limit: f"at most {limit['max_length']} in number",
     "union_tag_invalid": lambda limit: f"one of {limit['expected_tags'].replace(chr(39), '')}",
     "union_tag_not_found": lambda _: "a table with a type",
     "string_type": lambda _: "text",

@@ -70,7 +70,7 @@ class Drawing:
 
     @property
     def complete(self) -> bool:
-        return self.developed == (len(self.images) or 1)  # a description has no image
+        return self.developed == self.request.candidates
 
     def keep(self, result: list[ImageInfo] | str) -> None:
         """One more image was developed, and these pictures were written with it; or the input was described."""

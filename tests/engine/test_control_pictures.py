@@ -160,7 +160,7 @@ REFUSED: list[tuple[list[dict[str, Any]], list[bytes], str, str, str]] = [
         [picture()] * 3,
         "invalid_field",
         "controls",
-        "controls must be at most 3 in number, not 4.",
+        "controls must be at most 3 in number; it was 4.",
     ),
 ]
 

@@ -74,7 +74,7 @@ def test_a_wrong_step_is_refused_in_one_sentence(step: dict[str, object], messag
 def test_there_are_at_most_eight_steps() -> None:
     step = '{"type": "sharpen"}'
     nine = ask().model_dump_json().replace('"post":[]', f'"post": [{", ".join([step] * 9)}]')
-    with pytest.raises(Refusal, match=r"post must be at most 8 long; it was 9\."):
+    with pytest.raises(Refusal, match=r"post must be at most 8 in number; it was 9\."):
         parse_request(nine.encode())
 
 
