@@ -18,7 +18,7 @@ run: $(VENV)/product.stamp ## the real thing: needs discord.token in config.toml
 	@$(BIN)/darkroom run
 
 test: $(VENV)/developer.stamp $(JS)/node_modules/.package-lock.json ## all tests; says at the end what it had to skip
-	@$(BIN)/python -X dev -m pytest -rs
+	@OMP_NUM_THREADS=1 $(BIN)/python -X dev -m pytest -rs # for tiny networks a second thread is in the way
 
 check: $(VENV)/developer.stamp ## format, lint, types
 	@$(BIN)/ruff format --check .
