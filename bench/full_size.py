@@ -34,7 +34,8 @@ from engine.worker.device import Device, choose_device, wait_for
 from engine.worker.step_loop import StepLoop
 
 STEPS = 20
-SIDES = {"sd1": 512, "sd2": 768}
+SIDES = {"sd1": 512, "sd2": 768, "sdxl": 1024}
+TEXT_ENCODERS = {"text_encoder": "CLIPTextModel", "text_encoder_2": "CLIPTextModelWithProjection"}
 SPREAD = 0.02  # of random weights: small enough for the numbers to stay finite
 MATMUL = 4096
 
@@ -78,21 +79,32 @@ def _arguments() -> argparse.Namespace:
 def write_model(family: str, folder: Path) -> None:
     """A folder in diffusers' layout with random weights in bfloat16, which is written in half a minute."""
     config = json.loads(files("engine.models").joinpath(f"configs/{family}.json").read_bytes())
-    clip_tokenizer(**config["tokenizer"]).save_pretrained(folder / "tokenizer")
+    texts = {name: kind for name, kind in TEXT_ENCODERS.items() if name in config}
+    tokenizers = [name.replace("text_encoder", "tokenizer") for name in texts]
+    for name in tokenizers:
+        clip_tokenizer(**config[name]).save_pretrained(folder / name)
     with init_empty_weights():
         parts = {
             "unet": diffusers.UNet2DConditionModel.from_config(config["unet"]),
             "vae": diffusers.AutoencoderKL.from_config(config["vae"]),
-            "text_encoder": transformers.CLIPTextModel(transformers.CLIPTextConfig(**config["text_encoder"])),
+            **{
+                name: getattr(transformers, kind)(transformers.CLIPTextConfig(**config[name]))
+                for name, kind in texts.items()
+            },
         }
     for name, network in parts.items():
         _filled(network).save_pretrained(folder / name, safe_serialization=True)
-    diffusers.PNDMScheduler.from_config(config["scheduler"]).save_pretrained(folder / "scheduler")
-    index = {"_class_name": "StableDiffusionPipeline", "requires_safety_checker": False}
-    kinds = {name: [type(part).__module__.split(".")[0], type(part).__name__] for name, part in parts.items()}
-    others = {"tokenizer": ["transformers", "CLIPTokenizer"], "scheduler": ["diffusers", "PNDMScheduler"]}
-    none = {"safety_checker": [None, None], "feature_extractor": [None, None]}
-    (folder / "model_index.json").write_text(json.dumps(index | kinds | others | none))
+    scheduler = getattr(diffusers, config["scheduler"]["_class_name"]).from_config(config["scheduler"])
+    scheduler.save_pretrained(folder / "scheduler")
+    index = {
+        "_class_name": "StableDiffusionXLPipeline" if family == "sdxl" else "StableDiffusionPipeline",
+        **{name: [type(part).__module__.split(".")[0], type(part).__name__] for name, part in parts.items()},
+        **dict.fromkeys(tokenizers, ["transformers", "CLIPTokenizer"]),
+        "scheduler": ["diffusers", type(scheduler).__name__],
+    }
+    if family != "sdxl":
+        index |= dict.fromkeys(("safety_checker", "feature_extractor"), [None, None])
+    (folder / "model_index.json").write_text(json.dumps(index))
 
 
 def _filled(network: Any) -> Any:
