@@ -99,11 +99,11 @@ def write_model(family: str, folder: Path) -> None:
     index = {
         "_class_name": "StableDiffusionXLPipeline" if family == "sdxl" else "StableDiffusionPipeline",
         **{name: [type(part).__module__.split(".")[0], type(part).__name__] for name, part in parts.items()},
-        **dict.fromkeys(tokenizers, ["transformers", "CLIPTokenizer"]),
+        **{key: ["transformers", "CLIPTokenizer"] for key in tokenizers},
         "scheduler": ["diffusers", type(scheduler).__name__],
     }
     if family != "sdxl":
-        index |= dict.fromkeys(("safety_checker", "feature_extractor"), [None, None])
+        index |= {key: [None, None] for key in ("safety_checker", "feature_extractor")}
     (folder / "model_index.json").write_text(json.dumps(index))
 
 
