@@ -9,6 +9,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -52,9 +53,9 @@ def main() -> int:
         for arm in _turned(arms(), number):
             crowd = Crowd(arm).open_loop(requests, per_second)
             report.add(f"Poisson at {LOAD}", arm.name, summary(crowd, alone))
-    pipeline = load_pipeline(options.model, model.device.dtype)
+    exact = load_stable_diffusion("demo", options.model, replace(model.device, dtype=torch.float32))
     fixed = fixed_requests(model.name, options.side)
-    report.differences = compare(model, pipeline, fixed)
+    report.differences = compare(exact, load_pipeline(options.model, torch.float32), fixed)
     report.reproducible = reproducible(model, fixed[:8])
     report.curve = {rows: timing.per_row * rows for (_, rows), timing in caps.cap(model.hash).timings.items()}
     report.peak_bytes = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
