@@ -8,7 +8,7 @@ Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 
 
-def one(value: object) -> int:  # noqa: ARG001 - whatever it is
+def one(_: object) -> int:
     """Every value counts the same."""
     return 1
 
