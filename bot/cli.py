@@ -365,7 +365,12 @@ def _signing_key(settings: Settings) -> Path:
 
 def _companions(settings: Settings) -> dict[str, str]:
     """Where what goes with models is, for an engine of our own, which has another data folder."""
-    folders = {"wildcards": "wildcards", "controls": "controlnets", "upscalers": "upscalers"}
+    folders = {
+        "wildcards": "wildcards",
+        "controls": "controlnets",
+        "upscalers": "upscalers",
+        "faces": "faces",
+    }
     folders |= {"clip": "clip", "safety_checker": "safety"}
     return {
         f"DARKROOM_ENGINE__{name.upper()}": str(

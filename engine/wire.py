@@ -214,6 +214,16 @@ class Upscale(WireModel):
     scale: Annotated[float, Field(strict=True, ge=1, le=MAX_POST_SCALE, allow_inf_nan=False)] = 2.0
 
 
+class RestoreFaces(WireModel):
+    """Draw the faces that are found anew by a restorer of the capabilities, and lay them `strength` opaque over the
+    old ones. Where none is found the picture stays as it is.
+    """
+
+    type: Literal["faces"] = "faces"
+    restorer: Annotated[str, Field(min_length=1, max_length=128)]
+    strength: Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)] = 1.0
+
+
 class Sharpen(WireModel):
     """Unsharp mask: `amount` 1 adds all that a Gaussian of `radius` pixels would take away."""
 
@@ -256,7 +266,9 @@ class Resize(WireModel):
     how: Resizing = Resizing.STRETCH
 
 
-PostStep = Annotated[Upscale | Sharpen | Denoise | Colour | Crop | Resize, Field(discriminator="type")]
+PostStep = Annotated[
+    Upscale | RestoreFaces | Sharpen | Denoise | Colour | Crop | Resize, Field(discriminator="type")
+]
 
 
 class Hires(WireModel):
@@ -594,8 +606,8 @@ class Capabilities(WireModel):
     """What this engine can draw. `boot_id` changes with every start of the front.
 
     The first of `models` is the default. `upscalers` may be named in `post` and in `hires`, `latent_upscalers` in
-    `hires` alone. `device` says what draws, in words; `memory` what it may use, where that is known. `safety` is the
-    least that every request gets, whatever it asks for.
+    `hires` alone, `restorers` in `post`. `device` says what draws, in words; `memory` what it may use, where that is
+    known. `safety` is the least that every request gets, whatever it asks for.
     """
 
     version: Literal[1] = VERSION
@@ -608,6 +620,7 @@ class Capabilities(WireModel):
     embeddings: tuple[str, ...] = ()
     vaes: tuple[str, ...] = ()
     upscalers: tuple[str, ...] = ()
+    restorers: tuple[str, ...] = ()
     safety: Safety = Safety.OFF
     memory: Memory | None = None
     controls: tuple[ControlInfo, ...] = ()

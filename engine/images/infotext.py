@@ -15,7 +15,7 @@ from engine.images.recipe import Recipe
 from engine.prompts.wildcards import Words
 from engine.samplers import SAMPLERS, SCHEDULE_LABELS, effective_schedule
 from engine.upscalers import BUILT_IN
-from engine.wire import UPSCALE_FACTOR, Fill, GenerationRequest, PostStep, Task, Upscale
+from engine.wire import UPSCALE_FACTOR, Fill, GenerationRequest, PostStep, RestoreFaces, Task, Upscale
 
 NEGATIVE = "Negative prompt:"
 PROMPT_LINES = "Prompt lines"
@@ -59,6 +59,7 @@ def infotext(
         "Schedule type": SCHEDULE_LABELS[effective_schedule(request.sampler, request.schedule)],
         "CFG scale": _number(request.guidance_scale),
         "Seed": seed,
+        "Face restoration": _restorer(request),
         "Size": f"{request.width}x{request.height}",
         "Model hash": model_hash,
         "Model": request.model,
@@ -85,7 +86,8 @@ def infotext(
     }
     if not request.task.needs_model:
         became = None if size is None else f"{size[0]}x{size[1]}"
-        pairs = {"Size": became, **_post_pairs(request), "Version": pairs["Version"]}
+        faces = {"Face restoration": pairs["Face restoration"]}
+        pairs = {**faces, "Size": became, **_post_pairs(request), "Version": pairs["Version"]}
     lines = [words.prompt]
     if words.negative_prompt:
         lines.append(f"{NEGATIVE} {words.negative_prompt}")
@@ -148,6 +150,11 @@ def _post_pairs(request: GenerationRequest) -> dict[str, object]:
         "Postprocess upscaler": None if upscale is None else _upscaler(upscale.upscaler),
         "Postprocess": (steps or None) if request.post != (upscale,) else None,
     }
+
+
+def _restorer(request: GenerationRequest) -> str | None:
+    """The last one, as A1111 names it."""
+    return next((step.restorer for step in reversed(request.post) if isinstance(step, RestoreFaces)), None)
 
 
 def _step(step: PostStep) -> str:

@@ -27,7 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = config.load(config.file(options.config), os.environ)
         adapters = AdapterFolders.of(
-            loras=settings.loras_folder, embeddings=settings.embeddings_folder, vaes=settings.vaes_folder
+            loras=settings.loras_folder,
+            embeddings=settings.embeddings_folder,
+            vaes=settings.vaes_folder,
+            faces=settings.faces_folder,
         )
         return _do(options, Inventory(settings.models_folder, adapters))
     except EngineError as error:

@@ -72,6 +72,10 @@ class Drawing:
     def complete(self) -> bool:
         return self.developed == self.request.candidates
 
+    def tell(self, *notices: str) -> None:
+        """The person is told so with the pictures, once."""
+        self.notices = tuple(dict.fromkeys((*self.notices, *notices)))
+
     def keep(self, result: list[ImageInfo] | str) -> None:
         """One more image was developed, and these pictures were written with it; or the input was described."""
         self.developed += 1

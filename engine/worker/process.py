@@ -32,6 +32,7 @@ from engine.images.previews import preview_jpeg
 from engine.models.adapter_folder import AdapterFolders
 from engine.models.adapter_library import AdapterLibrary
 from engine.models.control_loading import ControlNetwork
+from engine.models.restorer import Restorer
 from engine.models.upscaler import Upscaler
 from engine.prompts.wildcards import Lines, no_lines
 from engine.tasks.describe import Describer, describe_file
@@ -51,7 +52,8 @@ from engine.worker.ladder import Work
 from engine.worker.picture import Developed, Picture
 from engine.worker.pieces import Resumed
 from engine.worker.policy import MemoryPolicy
-from engine.worker.postprocessing import Pixels, no_upscaler
+from engine.worker.postprocessing import Pixels, no_restorer, no_upscaler
+from engine.worker.restoring import Room
 from engine.worker.shelf import Loop, Model, Shelf
 from engine.worker.step_loop import StepLoop
 from engine.worker.writing import write_image
@@ -78,7 +80,8 @@ class Worker:
 
     `load` gives the networks of a model by name and may raise ModelBroken, `wildcards` the options of a file, `control`
     a network by which pictures steer, `jury` and `describer` whoever looks at a request's pictures, `adapters` the
-    folders of LoRAs, embeddings and VAEs, `load_upscaler` an upscaler by name; it may raise Refusal.
+    folders of LoRAs, embeddings and VAEs, `load_upscaler` an upscaler by name and `load_restorer` a face restorer; both
+    may raise Refusal.
     """
 
     def __init__(
@@ -97,6 +100,7 @@ class Worker:
         control: Callable[[str], ControlNetwork] = no_control,
         adapters: AdapterFolders | None = None,
         load_upscaler: Callable[[str], Upscaler] = no_upscaler,
+        load_restorer: Callable[[str], Restorer] = no_restorer,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._policy = policy or MemoryPolicy()
@@ -123,6 +127,8 @@ class Worker:
             join=self._join,
             write=self._write,
             report=self._report,
+            load_restorer=load_restorer,
+            room=Room(rungs=self._policy.rungs, park=self._shelf.park),
         )
 
     def run(self) -> None:
@@ -320,7 +326,7 @@ class Worker:
         except Exception as error:
             self._fail_drawing(image.job_id, error)
         else:
-            drawing.notices = tuple(dict.fromkeys((*drawing.notices, *self._loop.notices(image))))
+            drawing.tell(*self._loop.notices(image))
             self._after.process(drawing, image, pixels)
 
     def _change_over(self) -> None:

@@ -171,6 +171,7 @@ def test_the_worker_gets_the_settings_and_none_of_the_secrets(tmp_path: Path) ->
         *("--safety-checker", str(tmp_path.resolve() / "data" / "safety")),
         *("--controls", str(tmp_path.resolve() / "data" / "controlnets")),
         *("--upscalers", str(tmp_path.resolve() / "data" / "upscalers")),
+        *("--faces", str(tmp_path.resolve() / "data" / "faces")),
         *("--device", "auto"),
         *("--dtype", "auto"),
         *("--threads", "2"),
