@@ -165,6 +165,9 @@ def generate(
     vae: Annotated[str | None, typer.Option(help="The name of a VAE in place of the model's own.")] = None,
     refiner: Annotated[str | None, typer.Option(help="An SDXL that draws the last steps.")] = None,
     switch_at: Annotated[float | None, typer.Option(help="When it takes over, 0.01 to 0.99.")] = None,
+    tiling: Annotated[
+        str | None, typer.Option(help="Without a seam between opposite edges: x, y or both.")
+    ] = None,
     hires: Annotated[
         str | None, typer.Option(help="Draw it again so much larger, such as 2 or 1.5:lanczos.")
     ] = None,
@@ -206,6 +209,7 @@ def generate(
         schedule=schedule,
         model=model,
         vae=vae,
+        tiling=tiling,
         refiner=_check(lambda: refiner_of(refiner, switch_at)),
         postprocess=Postprocess(upscale=upscale, steps=tuple(post or ()), hires=hires),
         format=_check(lambda: format_of(out)),
@@ -370,6 +374,7 @@ def _companions(settings: Settings) -> dict[str, str]:
         "controls": "controlnets",
         "upscalers": "upscalers",
         "faces": "faces",
+        "tiny": "tiny",
     }
     folders |= {"clip": "clip", "safety_checker": "safety"}
     return {

@@ -78,6 +78,9 @@ CODES = {
     "unsafe_image": Code(500, False, "The safety checker held every picture back."),
     "model_broken": Code(500, False, "The model's files are damaged or incomplete."),
     "upscaler_broken": Code(500, False, "The upscaler's file is damaged, or no upscaler."),
+    "decoder_broken": Code(
+        500, False, "The tiny autoencoder's file is missing, damaged, or of another family of models."
+    ),
     "restorer_broken": Code(500, False, "The face restorer's file is damaged, or restores no faces."),
 }
 

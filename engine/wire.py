@@ -8,7 +8,7 @@ The routes are documented in docs/api.md.
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
 
 VERSION: Final = 1
 
@@ -131,6 +131,28 @@ class Safety(StrEnum):
     def hides(self) -> bool:
         """Whether a flagged picture is kept from people."""
         return self in (Safety.BLUR, Safety.BLOCK)
+
+
+class Seamless(StrEnum):
+    """Along which axes opposite edges of a picture go on in each other: A1111's "Tiling", and InvokeAI's axes."""
+
+    NONE = "none"
+    X = "x"  # the left edge and the right one
+    Y = "y"  # the upper edge and the lower one
+    BOTH = "both"
+
+    @property
+    def across(self) -> bool:
+        return self in (Seamless.X, Seamless.BOTH)
+
+    @property
+    def down(self) -> bool:
+        return self in (Seamless.Y, Seamless.BOTH)
+
+
+def _axes(value: Any) -> Any:
+    """True and false are both axes and none, as A1111's box has it."""
+    return {True: Seamless.BOTH, False: Seamless.NONE}[value] if isinstance(value, bool) else value
 
 
 class Margins(WireModel):
@@ -333,6 +355,7 @@ class GenerationRequest(WireModel):
     The prompts are in the language of docs/commands.md. `clip_skip` counts as A1111: 1 is the text encoder's last
     layer, each more is one layer earlier; None is the model's default.
     `vae` names an autoencoder that takes the place of the model's own.
+    `tiling` makes pictures that can be laid side by side without a seam; it belongs to txt2img, img2img and depth2img.
     """
 
     version: Literal[1] = VERSION
@@ -367,6 +390,7 @@ class GenerationRequest(WireModel):
     noise_level: Annotated[int, Field(strict=True, ge=0, le=MAX_NOISE_LEVEL)] = DEFAULT_NOISE_LEVEL
     post: Annotated[tuple[PostStep, ...], Field(max_length=MAX_POST)] = ()
     hires: Hires | None = None
+    tiling: Annotated[Seamless, BeforeValidator(_axes)] = Seamless.NONE
 
     @model_validator(mode="before")
     @classmethod

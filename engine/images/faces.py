@@ -26,8 +26,17 @@ FEATHER = 64  # pixels of it over which what is restored fades into the picture
 LONGEST = 1024  # pixels of the side in which faces are looked for: larger pictures are looked at smaller
 SMALLEST = 24  # pixels of a face there: what the cascades were trained with
 LOOKED_AT = 240  # the width of a face while its eyes are looked for
-FRONTAL, PROFILE, EYE = "frontalface_alt2", "profileface", "eye"
-SURE = {FRONTAL: 4, PROFILE: 6}  # neighbouring windows that must agree: profiles are mistaken more often
+FRONTAL, TILTED, PROFILE, EYE = "frontalface_alt2", "frontalface_default", "profileface", "eye"
+AGREE = {
+    FRONTAL: 4,
+    TILTED: 4,
+    PROFILE: 6,
+}  # neighbouring windows that must: profiles are mistaken more often
+SURE = {
+    FRONTAL: 0.0,
+    TILTED: 4.0,
+    PROFILE: 0.0,
+}  # of the last stage: the second sees more, and more that is none
 IN_BOX: tuple[Point, Point] = (
     (0.3, 0.38),
     (0.7, 0.38),
@@ -100,20 +109,23 @@ def find_faces(pixels: Pixels) -> list[Face]:
     if scale < 1:
         grey = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     even = _eight_bits(cv2.equalizeHist(grey))
-    boxes = _apart([*_boxes(FRONTAL, even)[0], *_profiles(even)])
+    boxes = _apart([*_boxes(FRONTAL, even)[0], *_boxes(TILTED, even)[0], *_profiles(even)])
     found = [_face(even, box) for box in sorted(boxes, key=lambda box: -box[2])]
     return [Face(_scaled(face.left, 1 / scale), _scaled(face.right, 1 / scale)) for face in found]
 
 
 def _boxes(name: str, *pictures: Pixels) -> list[list[Box]]:
     """What a cascade finds in each of the pictures."""
-    cascade = _cascade(name)
-    least = (SMALLEST, SMALLEST)
-    found = (
-        cascade.detectMultiScale(each, scaleFactor=1.1, minNeighbors=SURE[name], minSize=least)
-        for each in pictures
-    )
-    return [[_box(box) for box in boxes] for boxes in found]
+    cascade, least = _cascade(name), (SMALLEST, SMALLEST)
+    found = []
+    for picture in pictures:
+        boxes, _, sure = cascade.detectMultiScale3(
+            picture, scaleFactor=1.1, minNeighbors=AGREE[name], minSize=least, outputRejectLevels=True
+        )
+        found.append(
+            [_box(box) for box, each in zip(boxes, np.ravel(sure), strict=True) if each >= SURE[name]]
+        )
+    return found
 
 
 def _profiles(grey: Pixels) -> list[Box]:

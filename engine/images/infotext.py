@@ -15,7 +15,16 @@ from engine.images.recipe import Recipe
 from engine.prompts.wildcards import Words
 from engine.samplers import SAMPLERS, SCHEDULE_LABELS, effective_schedule
 from engine.upscalers import BUILT_IN
-from engine.wire import UPSCALE_FACTOR, Fill, GenerationRequest, PostStep, RestoreFaces, Task, Upscale
+from engine.wire import (
+    UPSCALE_FACTOR,
+    Fill,
+    GenerationRequest,
+    PostStep,
+    RestoreFaces,
+    Seamless,
+    Task,
+    Upscale,
+)
 
 NEGATIVE = "Negative prompt:"
 PROMPT_LINES = "Prompt lines"
@@ -46,7 +55,7 @@ def infotext(
 
     `words` are the prompts that it was drawn from, with wildcards chosen; where they differ from the request's,
     those follow as `Template` and `Negative Template`, as the Dynamic Prompts extension writes them. `hashes` are
-    those of LoRAs, embeddings and the VAE, under A1111's keys.
+    those of LoRAs, embeddings and the VAE, under A1111's keys, and under `VAE Decoder` what decoded it if not that.
     """
     words = words or Words(request.prompt, request.negative_prompt)
     hashes = hashes or {}
@@ -70,6 +79,9 @@ def infotext(
         "Denoising strength": None if strength is None else _number(strength),
         "Clip skip": request.clip_skip if (request.clip_skip or 1) > 1 else None,
         "RNG": "CPU",
+        "VAE Decoder": hashes.get("VAE Decoder"),
+        "Tiling": None if request.tiling is Seamless.NONE else True,
+        "Tiling axes": request.tiling if request.tiling in (Seamless.X, Seamless.Y) else None,
         **_mask_pairs(request),
         **_control_pairs(request),
         **_hires_pairs(request),

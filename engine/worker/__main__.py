@@ -31,11 +31,13 @@ from engine.models.pipeline_loading import LoadedPipeline, load_model
 from engine.models.registry import Registry
 from engine.models.restorer import Restorer, load_restorer
 from engine.models.stamp import Stamps
+from engine.models.tiny_decoder import TinyDecoders
 from engine.models.upscaler import Upscaler, load_upscaler
 from engine.models.upscaler_folder import UpscalerFolder
 from engine.prompts.wildcards import WildcardFolder
 from engine.worker.cap_book import CapBook, machine_of
 from engine.worker.control_shelf import ControlShelf
+from engine.worker.decoders import Decoders
 from engine.worker.device import Device, choose_device
 from engine.worker.device_memory import device_memory, host_memory, rungs_of
 from engine.worker.judges import Judges
@@ -88,6 +90,11 @@ def main() -> None:
         policy=_policy(options, device),
         control=ControlShelf(load=partial(_load_control, ControlFolder(options.controls), device)).get,
         adapters=AdapterFolders.of(loras=options.loras, embeddings=options.embeddings, vaes=options.vaes),
+        decoders=Decoders(
+            tiny=TinyDecoders(options.tiny, device),
+            previews=options.previews == "tiny",
+            pictures=options.decoder == "tiny",
+        ),
         load_restorer=partial(_load_restorer, AdapterFolder(options.faces, Kind.FACE), device),
         load_upscaler=partial(_load_upscaler, UpscalerFolder(options.upscalers), device),
     ).run()
@@ -107,6 +114,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--controls", type=Path, required=True, help="folder of ControlNets and their like")
     parser.add_argument("--upscalers", type=Path, required=True, help="folder of upscalers")
     parser.add_argument("--faces", type=Path, required=True, help="folder of face restorers")
+    parser.add_argument("--tiny", type=Path, required=True, help="folder of tiny autoencoders")
+    parser.add_argument("--previews", default="matrix", help="matrix, tiny")
+    parser.add_argument("--decoder", default="own", help="own, tiny")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: as many as cores")
