@@ -31,8 +31,10 @@ def test_workers_run_in_development_mode_with_warnings_as_errors_and_tell_what_w
 ) -> None:
     (tmp_path / "test_inside.py").write_text(TESTS)
     told = subprocess.run(
-        [sys.executable, "-X", "dev", "-m", "pytest", "-rs", "-n", "1", "-p", "no:cacheprovider"]
-        + ["-p", "tests.conftest", "-c", str(ROOT / "pyproject.toml"), str(tmp_path)],
+        [
+            *(sys.executable, "-X", "dev", "-m", "pytest", "-rs", "-n", "1", "-p", "no:cacheprovider"),
+            *("-p", "tests.conftest", "-c", str(ROOT / "pyproject.toml"), str(tmp_path)),
+        ],
         capture_output=True,
         text=True,
         timeout=60,

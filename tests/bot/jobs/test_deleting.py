@@ -12,6 +12,7 @@ from bot.jobs.ports import Upload
 from bot.jobs.states import Job, JobState
 from tests.bot.jobs.conftest import Desk, request
 from tests.bot.jobs.scripted import ScriptedChat
+from tests.patience import DEADLINE_S
 
 
 class SlowAnswers(ScriptedChat):
@@ -57,7 +58,7 @@ async def test_a_picture_that_is_being_posted_is_deleted_once_that_is_noted(
         job = await dispatcher.submit(desk.conversation(), request())
         await chat.seen.wait()
         [image] = await desk.history.images(job.id)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE_S):
             assert await dispatcher.delete(job.id)
     assert await desk.history.get(job.id) is None
     assert not desk.files.path(image.sha256).exists()
