@@ -23,7 +23,7 @@ from engine.wire import GenerationRequest, Sampler, Task
 from engine.worker.batching import RowCap
 from engine.worker.step_loop import StepLoop
 from tests.engine.models import headers
-from tests.engine.models.drawing import EXACT, draw, load
+from tests.engine.models.drawing import draw, load
 from tests.engine.models.original_layout import (
     Tensors,
     clip,
@@ -33,6 +33,7 @@ from tests.engine.models.original_layout import (
     original_vae,
 )
 from tests.engine.models.original_sdxl import make_sdxl_pair
+from tests.engine.worker.equality import EXACT
 
 
 @pytest.fixture(scope="module")
