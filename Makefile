@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 JS := tests/playground/discord_js
+# a file's tests stay together, for what its fixtures make once; in the order of names the last files are short
+ALL_CORES := -n logical --dist loadfile --no-loadscope-reorder
 
 .PHONY: help try run test check bench screenshots lock clean
 .DELETE_ON_ERROR:
@@ -18,7 +20,7 @@ run: $(VENV)/product.stamp ## the real thing: needs discord.token in config.toml
 	@$(BIN)/darkroom run
 
 test: $(VENV)/developer.stamp $(JS)/node_modules/.package-lock.json ## all tests; says at the end what it had to skip
-	@OMP_NUM_THREADS=1 $(BIN)/python -X dev -m pytest -rs # for tiny networks a second thread is in the way
+	@OMP_NUM_THREADS=1 $(BIN)/python -X dev -m pytest -rs $(ALL_CORES) # for tiny networks a second thread is in the way
 
 check: $(VENV)/developer.stamp ## format, lint, types
 	@$(BIN)/ruff format --check .

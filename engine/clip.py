@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import open_clip
 import torch
 from PIL import Image
 
@@ -84,6 +83,8 @@ class Clip:
 
 def load_clip(folder: Path) -> Clip:
     """The model in a folder of open_clip's. Raises ModelBroken."""
+    import open_clip  # here: it brings timm, a good part of the worker's start, and most pictures need neither
+
     place = f"local-dir:{folder}"
     try:
         network, preprocess = open_clip.create_model_from_pretrained(place)

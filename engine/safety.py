@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+import transformers
 from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
 from PIL import Image
 from torch.nn.functional import normalize
-from transformers import CLIPImageProcessor
 
 from engine.clip import Clip, Pixels
 from engine.errors import Refusal
@@ -98,7 +98,7 @@ def load_concept_checker(folder: Path) -> ConceptChecker:
     options = {"local_files_only": True, "use_safetensors": True, "dtype": torch.float32, "variant": variant}
     try:
         network = StableDiffusionSafetyChecker.from_pretrained(folder / CHECKER, **options)
-        extractor = CLIPImageProcessor.from_pretrained(folder / EXTRACTOR, local_files_only=True)
+        extractor = transformers.CLIPImageProcessor.from_pretrained(folder / EXTRACTOR, local_files_only=True)
     except Exception as error:  # whatever a broken file provokes in three libraries
         log.exception("the safety checker could not be loaded")
         raise unavailable("could not be loaded") from error

@@ -86,7 +86,11 @@ def test_a_package_that_is_imported_for_its_wire_brings_nothing_along() -> None:
 
 @pytest.mark.parametrize(
     ("entry", "forbidden"),
-    [("bot.__main__", {"torch", "diffusers"}), ("engine.__main__", {"torch", "diffusers", "discord"})],
+    [
+        ("bot.__main__", {"torch", "diffusers"}),
+        ("engine.__main__", {"torch", "diffusers", "discord"}),
+        ("engine.worker.program", {"cv2", "open_clip", "timm", "diffusers.pipelines.auto_pipeline"}),
+    ],
 )
 def test_a_program_starts_without_what_it_does_not_need(entry: str, forbidden: set[str]) -> None:
     code = f"import sys, {entry}; print(*sys.modules)"

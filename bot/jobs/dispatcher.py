@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 STOP_GRACE_S = (
     5.0  # a message on its way to Discord may still arrive; everything else goes on after the restart
 )
+NOTE_S = 60.0  # how long Delete waits for a picture that can be seen already to be noted as posted
 
 
 def backoff(tries: int) -> float:
@@ -102,10 +103,16 @@ class Dispatcher:
         return True
 
     async def delete(self, job_id: str) -> bool:
-        """Forget a finished job with its pictures; False where it is unknown. Raises Refused before its end."""
-        job = await self._history.get(job_id)
+        """Forget a finished job with its pictures; False where it is unknown. Raises Refused before its end.
+
+        One that is being posted is waited for: its message, and with it the button, can be seen before
+        the chat's answer is noted. After a kill meanwhile the message is there, and can be deleted again.
+        """
+        job = await self._noted(job_id)
         if job is None:
             return False
+        if job.state is JobState.POSTING:
+            raise Refused("This picture is still being posted. Try again in a minute.")
         if job.state in UNFINISHED:
             raise Refused("This picture is not finished yet. Cancel it first.")
         async with self._files.shelf:
@@ -129,6 +136,15 @@ class Dispatcher:
     def stop(self) -> None:
         """Take no more jobs and let `run` return. Jobs being drawn stay with the engine."""
         self._stopping.set()
+
+    async def _noted(self, job_id: str) -> Job | None:
+        """The job; while it is being posted, only once its story is over or NOTE_S have passed."""
+        job = await self._history.get(job_id)
+        if job is None or job.state is not JobState.POSTING:
+            return job
+        if (posting := self._tasks.get(job_id)) is not None:
+            await asyncio.wait([posting], timeout=NOTE_S)
+        return await self._history.get(job_id)
 
     async def _admit(
         self,

@@ -5,9 +5,9 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import diffusers
 import torch
 from accelerate import init_empty_weights
-from diffusers import ControlNetModel, T2IAdapter
 from diffusers.loaders.single_file_utils import convert_controlnet_checkpoint
 from safetensors.torch import load_file
 
@@ -52,7 +52,8 @@ def _network(place: ControlPlace, device: Device) -> Any:
         return load_ip_adapter(place.place, place.place.with_name(IMAGE_ENCODER), device.dtype)
     if place.config is not None:
         return _of_file(place, device.dtype)
-    kind: Any = ControlNetModel if place.info.kind is ControlKind.CONTROLNET else T2IAdapter
+    is_controlnet = place.info.kind is ControlKind.CONTROLNET
+    kind: Any = diffusers.ControlNetModel if is_controlnet else diffusers.T2IAdapter
     return kind.from_pretrained(
         place.place,
         local_files_only=True,
@@ -64,7 +65,7 @@ def _network(place: ControlPlace, device: Device) -> Any:
 
 def _of_file(place: ControlPlace, dtype: torch.dtype) -> Any:
     with init_empty_weights():
-        network = ControlNetModel.from_config(place.config)
+        network = diffusers.ControlNetModel.from_config(place.config)
     tensors = {name: tensor.to(dtype) for name, tensor in load_file(place.place).items()}
     if any(name.startswith(PREFIXES[0]) for name in tensors):
         tensors = {n.removeprefix(PREFIXES[0]): it for n, it in tensors.items() if n.startswith(PREFIXES[0])}

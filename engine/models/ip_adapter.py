@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from diffusers.loaders.unet import UNet2DConditionLoadersMixin
 from diffusers.models.attention_processor import IPAdapterAttnProcessor2_0
 from diffusers.models.embeddings import ImageProjection
 from PIL import Image
 from safetensors.torch import load_file
-from transformers import CLIPImageProcessor, CLIPVisionModelWithProjection
+from transformers import CLIPVisionModelWithProjection
 
 CROSS = "attn2.processor"  # what the names of cross-attention's processors end with in diffusers' UNets
 
@@ -29,7 +30,7 @@ class IPAdapter(torch.nn.Module):
         self.projection = projection
         self.layers = torch.nn.ModuleList(layers)
         side = encoder.config.image_size
-        self._processor = CLIPImageProcessor(size=side, crop_size=side)
+        self._processor = transformers.CLIPImageProcessor(size=side, crop_size=side)
 
     @torch.inference_mode()
     def tokens(self, picture: Image.Image) -> torch.Tensor:

@@ -11,15 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from PIL import Image
-from transformers import (
-    CLIPTextModel,
-    CLIPTextModelWithProjection,
-    CLIPTokenizer,
-    DPTForDepthEstimation,
-    DPTImageProcessor,
-)
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from engine.images.previews import SDXL, STABLE_DIFFUSION
 from engine.models.card import Card, read_card
@@ -167,15 +162,15 @@ def _midas(network: Any, device: Device) -> DepthEstimator | None:
     """With the processor's settings of Stable Diffusion 2's folder: 384 pixels a side, bilinear."""
     if network is None:
         return None
-    processor = DPTImageProcessor(resample=Image.Resampling.BILINEAR)
+    processor = transformers.DPTImageProcessor(resample=Image.Resampling.BILINEAR)
     return DepthEstimator(network=_placed(network, device), processor=processor)
 
 
 def _depth_estimator(name: str, folder: Path, device: Device) -> DepthEstimator:
     exact = replace(device, dtype=torch.float32)  # it overflows in half precision, and runs once for a job
     return DepthEstimator(
-        network=_network(name, folder, DEPTH_ESTIMATOR, DPTForDepthEstimation, exact),
-        processor=_part(name, folder, "feature_extractor", DPTImageProcessor),
+        network=_network(name, folder, DEPTH_ESTIMATOR, transformers.DPTForDepthEstimation, exact),
+        processor=_part(name, folder, "feature_extractor", transformers.DPTImageProcessor),
     )
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import diffusers
 import torch
-from diffusers import AutoPipelineForImage2Image, AutoPipelineForInpainting, DiffusionPipeline
 
 from engine.models.card import Card, read_card
 from engine.models.digests import Digests
@@ -33,10 +32,10 @@ log = logging.getLogger(__name__)
 NEEDED = ("prompt", "num_inference_steps", "generator", "output_type")
 CALLBACKS = ("callback_on_step_end", "callback")  # the second is that of older pipelines
 OPTIONAL = ("text_encoder_3", "tokenizer_3")  # Stable Diffusion 3 draws without its largest text encoder
-SIBLINGS = {
-    Task.IMG2IMG: AutoPipelineForImage2Image,
-    Task.INPAINT: AutoPipelineForInpainting,
-    Task.OUTPAINT: AutoPipelineForInpainting,
+SIBLINGS = {  # names in diffusers: it imports every pipeline with them, so only when one is asked for
+    Task.IMG2IMG: "AutoPipelineForImage2Image",
+    Task.INPAINT: "AutoPipelineForInpainting",
+    Task.OUTPAINT: "AutoPipelineForInpainting",
 }
 
 
@@ -62,7 +61,7 @@ class LoadedPipeline:
             return self.text_to_image
         if task not in self._made:
             try:
-                self._made[task] = SIBLINGS[task].from_pipe(self.text_to_image)
+                self._made[task] = getattr(diffusers, SIBLINGS[task]).from_pipe(self.text_to_image)
             except ValueError:
                 raise ModelBroken(f"Model {self.name!r} has no pipeline for {task} in diffusers.") from None
             self._made[task].set_progress_bar_config(disable=True)
@@ -110,7 +109,7 @@ def load_pipeline(name: str, place: Path, device: Device) -> LoadedPipeline:
 def _check_class(name: str, kind: str) -> None:
     """That diffusers has the class, and that a call can be told what to draw and be stopped at each step."""
     class_ = getattr(diffusers, kind, None)
-    if not (isinstance(class_, type) and issubclass(class_, DiffusionPipeline)):
+    if not (isinstance(class_, type) and issubclass(class_, diffusers.DiffusionPipeline)):
         raise ModelBroken(
             f"Model {name!r} is a {kind}, which diffusers {diffusers.__version__} does not have."
         )
@@ -151,13 +150,13 @@ def _network(name: str, quantised: Quantised, device: Device) -> Any:
 
 
 def _load(name: str, folder: Path, index: OwnPipeline, device: Device, **given: Any) -> Any:
-    expected, _ = DiffusionPipeline._get_signature_keys(getattr(diffusers, index.kind))
+    expected, _ = diffusers.DiffusionPipeline._get_signature_keys(getattr(diffusers, index.kind))
     without = [part for part in OPTIONAL if part in expected and part not in index.parts]
     without += [
         part for part in index.parts if part == "safety_checker"
     ]  # verdicts are the engine's own business
     try:
-        pipeline = DiffusionPipeline.from_pretrained(
+        pipeline = diffusers.DiffusionPipeline.from_pretrained(
             folder,
             local_files_only=True,
             use_safetensors=True,

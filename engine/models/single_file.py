@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import transformers
 from accelerate import init_empty_weights
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.loaders.single_file_utils import (
@@ -19,13 +20,7 @@ from diffusers.loaders.single_file_utils import (
     convert_open_clip_checkpoint,
 )
 from safetensors import safe_open
-from transformers import (
-    CLIPTextConfig,
-    CLIPTextModel,
-    CLIPTextModelWithProjection,
-    DPTConfig,
-    DPTForDepthEstimation,
-)
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
 
 from engine.models.checkpoint import Checkpoint
 from engine.models.configuration import Config
@@ -102,7 +97,7 @@ def _vae(file: _File, config: Config) -> Any:
 
 def _depth_estimator(file: _File, config: Config) -> Any:
     with init_empty_weights():
-        estimator = DPTForDepthEstimation(DPTConfig(**config))
+        estimator = transformers.DPTForDepthEstimation(transformers.DPTConfig(**config))
     bare = {name.removeprefix(DEPTH): tensor for name, tensor in file.tensors(DEPTH).items()}
     return _filled(estimator, dpt_tensors(bare))
 

@@ -9,8 +9,8 @@ import re
 from pathlib import Path
 from typing import Any, Final
 
+import diffusers
 import torch
-from diffusers import AutoencoderTiny
 from safetensors.torch import load_file
 
 from engine.errors import Refusal
@@ -70,7 +70,7 @@ def read_tiny_decoder(name: str, path: Path, device: Device) -> Vae:
             raise WrongKind(
                 f"it is made for latents of {channels} channels, as newer families have, not {LATENT_CHANNELS}"
             )
-        network = AutoencoderTiny(
+        network = diffusers.AutoencoderTiny(
             encoder_block_out_channels=(8,) * 4, decoder_block_out_channels=(width,) * 4
         )
         network.decoder.load_state_dict(tensors, strict=True)

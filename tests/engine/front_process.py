@@ -16,6 +16,7 @@ import aiohttp
 from PIL import Image
 
 from engine import wire
+from tests.patience import DEADLINE_S
 
 WORKER = Path(__file__).with_name("scripted_worker.py")
 ROOT = WORKER.parents[2]
@@ -38,7 +39,6 @@ REQUEST: dict[str, Any] = {
     "sampler": "euler",
     "seed": 1,
 }
-DEADLINE_S = 10
 
 
 class Engine:

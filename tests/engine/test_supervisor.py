@@ -12,6 +12,7 @@ from engine import frames
 from engine.supervisor import ExecutorEvent, LocalWorker
 from engine.watch import HEARTBEAT_LIMIT_S, OPEN_S, Breaker, Watch
 from engine.wire import GenerationRequest, Sampler
+from tests.patience import DEADLINE_S
 
 WORKER = Path(__file__).with_name("scripted_worker.py")
 STEP_S, LOAD_S = 300.0, 600.0
@@ -36,7 +37,7 @@ class Stage:
         self._events = worker.events()
 
     async def next(self) -> ExecutorEvent:
-        return await asyncio.wait_for(anext(self._events), 10)
+        return await asyncio.wait_for(anext(self._events), DEADLINE_S)
 
     async def until(self, kind: type[ExecutorEvent]) -> ExecutorEvent:
         while not isinstance(event := await self.next(), kind):
@@ -79,7 +80,7 @@ async def staged(
         yield Stage(worker, folder)
     finally:
         worker.stop()
-        await asyncio.wait_for(running, 10)
+        await asyncio.wait_for(running, DEADLINE_S)
 
 
 @pytest.fixture
@@ -89,7 +90,7 @@ def clock() -> Clock:
 
 async def restarts(worker: LocalWorker, count: int) -> None:
     """Wait until the worker died `count` times."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE_S):
         while worker.health.restarts < count:  # noqa: ASYNC110  # a crash without jobs has no event
             await asyncio.sleep(0.005)
 

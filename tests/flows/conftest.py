@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+import pytest_asyncio
 
 from bot.launcher import Child
 from bot.playground.client import Person
@@ -32,15 +34,31 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("models")
 
 
-@pytest.fixture
-async def trial(tmp_path: Path, models: Path, request: pytest.FixtureRequest) -> AsyncIterator[Trial]:
+@asynccontextmanager
+async def judged_trial(data: Path, request: pytest.FixtureRequest, models: Path) -> AsyncIterator[Trial]:
     """Everything running and ready. All of Discord's traffic is judged at the end, where the judges are at hand."""
     judge: Judges | None = request.getfixturevalue("judges") if MATERIAL.exists() else None
-    async with start_trial(data=tmp_path / "data", models=models, environment=ENVIRONMENT) as trial:
+    async with start_trial(data=data, models=models, environment=ENVIRONMENT) as trial:
         await trial.ready()
         yield trial
         if judge:
             assert judge.verdict(trial.playground.traffic) == []
+
+
+@pytest.fixture
+async def trial(tmp_path: Path, models: Path, request: pytest.FixtureRequest) -> AsyncIterator[Trial]:
+    """One of its own for each test, whose processes it may kill."""
+    async with judged_trial(tmp_path / "data", request, models) as trial:
+        yield trial
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def shared_trial(
+    tmp_path_factory: pytest.TempPathFactory, models: Path, request: pytest.FixtureRequest
+) -> AsyncIterator[Trial]:
+    """One for all tests of a module, on one event loop: to start it takes longer than most of their stories."""
+    async with judged_trial(tmp_path_factory.mktemp("data"), request, models) as trial:
+        yield trial
 
 
 @pytest.fixture
@@ -52,6 +70,19 @@ async def alice(trial: Trial) -> AsyncIterator[Person]:
 @pytest.fixture
 async def bob(trial: Trial) -> AsyncIterator[Person]:
     async with Person(trial.playground.base, user="bob") as person:
+        yield person
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def shared_alice(shared_trial: Trial) -> AsyncIterator[Person]:
+    """Alice at the trial that the module shares, on its event loop."""
+    async with Person(shared_trial.playground.base, user="alice") as person:
+        yield person
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def shared_bob(shared_trial: Trial) -> AsyncIterator[Person]:
+    async with Person(shared_trial.playground.base, user="bob") as person:
         yield person
 
 

@@ -10,7 +10,17 @@ from bot.playground.client import Json, Person
 from bot.trial import buttons, follow, is_final, is_posted, job_id
 from tests.flows.conftest import DEADLINE_S, QUICK, SLOW, drawing
 
-pytestmark = pytest.mark.flow
+pytestmark = [pytest.mark.flow, pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest.fixture
+def alice(shared_alice: Person) -> Person:
+    return shared_alice
+
+
+@pytest.fixture
+def bob(shared_bob: Person) -> Person:
+    return shared_bob
 
 
 async def posted(person: Person, options: dict[str, object], **files: tuple[str, bytes]) -> Json:
@@ -84,14 +94,14 @@ async def test_a_cancelled_drawing_stops_and_says_so(alice: Person, bob: Person)
 
 
 async def test_a_deleted_picture_is_gone_from_the_channel_and_the_history(alice: Person) -> None:
-    message = await posted(alice, QUICK)
+    message = await posted(alice, QUICK | {"prompt": "a hamster to forget"})
     await alice.press(message, "Delete")
     await alice.wait_channel(
         lambda seen: message["id"] not in {each["id"] for each in seen}, timeout=DEADLINE_S
     )
     asked = await alice.slash("history")
     answer = await alice.wait_message(asked, timeout=DEADLINE_S)
-    assert "a quick hamster" not in str(answer)
+    assert "a hamster to forget" not in str(answer)
 
 
 async def test_history_shows_own_pictures_to_their_owner_alone(alice: Person, bob: Person) -> None:

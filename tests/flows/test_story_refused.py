@@ -11,7 +11,17 @@ from bot.playground.client import NotPossible, Person
 from bot.trial import Trial, is_final, is_posted
 from tests.flows.conftest import DEADLINE_S, QUICK, metric
 
-pytestmark = pytest.mark.flow
+pytestmark = [pytest.mark.flow, pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest.fixture
+def trial(shared_trial: Trial) -> Trial:
+    return shared_trial
+
+
+@pytest.fixture
+def alice(shared_alice: Person) -> Person:
+    return shared_alice
 
 
 def png(width: int = 64, height: int = 64) -> bytes:

@@ -26,6 +26,11 @@ GAMMA = (
     5.0  # as min-SNR (Hang et al. 2023, arXiv 2303.09556): no more weight than this on nearly clean pictures
 )
 THINGS = 2.0  # additional weight of the cells that show a thing: they are few, and what people look at
+EARLY = 0.6  # exponent of the timesteps' chance: what stands where is decided early, at much noise
+HARD = {
+    "above": 2.5,
+    "below": 2.5,
+}  # how often a layout is seen, beside the others' once: it is learned the slowest
 ENCODE_BATCH = 8
 
 NOISE = {  # Stable Diffusion's schedule with more noise at the end, so that the mean colour is noise as well
@@ -51,12 +56,14 @@ def encode_corpus(corpus: Corpus, autoencoder: Any, *, count: int, autocast: Cal
     weights = torch.cat([parameter.detach().cpu().flatten() for parameter in autoencoder.parameters()])
     digest = hashlib.sha256(weights.numpy().tobytes()).hexdigest()[:8]
     file, device = corpus.folder / f"latents-{count}-{digest}.npy", autoencoder.device
+    autoencoder.to(memory_format=torch.channels_last)
     if not file.exists():
         latents = np.empty((count, LATENT_CHANNELS, CELLS, CELLS), np.float16)
         for start in range(0, count, ENCODE_BATCH):
             these = slice(start, min(start + ENCODE_BATCH, count))
             with autocast():
-                means = autoencoder.encode(to_pixels(corpus.pictures[these]).to(device)).latent_dist.mean
+                pixels = to_pixels(corpus.pictures[these]).to(device, memory_format=torch.channels_last)
+                means = autoencoder.encode(pixels).latent_dist.mean
             latents[these] = means.float().cpu().numpy()
         np.save(file, latents)
     loaded: Latents = np.load(file)
@@ -92,6 +99,8 @@ def train_diffusion(
         network.compile()
     alphas = DDIMScheduler(**NOISE).alphas_cumprod.to(device)
     text_encoder = text_encoder.to(device)
+    chances = np.array([HARD.get(corpus.scenes[number].layout.name, 1.0) for number in range(len(latents))])
+    chances /= chances.sum()
 
     @torch.no_grad()
     def text_of(captions: list[str]) -> torch.Tensor:
@@ -101,13 +110,15 @@ def train_diffusion(
 
     def loss_at(step: int) -> torch.Tensor:
         random = np.random.default_rng([seed, step])
-        numbers = random.choice(len(latents), BATCH, replace=False)
+        numbers = random.choice(len(latents), BATCH, replace=False, p=chances)
         clean, masks = (each.to(device) for each in _cuts(latents, corpus.masks, numbers, random))
         captions = [
             "" if random.random() < UNCONDITIONAL else corpus.caption(int(number), step) for number in numbers
         ]
         noise = torch.from_numpy(random.standard_normal(clean.shape, np.float32)).to(device)
-        timesteps = torch.from_numpy(random.integers(0, len(alphas), BATCH)).to(device)
+        timesteps = torch.from_numpy((random.random(BATCH) ** EARLY * len(alphas)).astype(np.int64)).to(
+            device
+        )
         clean = clean * scaling_factor
         signal, spread = (each.sqrt()[:, None, None, None] for each in _parts(alphas[timesteps]))
         noisy = (signal * clean + spread * noise).contiguous(memory_format=torch.channels_last)

@@ -6,6 +6,7 @@ whole scenes for the style. A background's colour is judged by the edge of the p
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,11 @@ from engine.demo.training.captions import caption
 from engine.demo.training.corpus import Corpus
 from engine.demo.training.glyphs import Glyphs
 from engine.demo.training.layouts import NORMAL
-from engine.demo.training.scenes import CANVAS, PICTURE, Scene, draw_scene, sample_scene
+from engine.demo.training.scenes import CANVAS, PICTURE, Scene, cut, draw_scene, sample_scene
 from engine.demo.training.training_run import TrainingRun
 from engine.demo.vocabulary import COLOURS, PLACES, STYLES, Kind
 
-SIDE = 64  # what a judge sees, in pixels
+SIDE = 64  # what the judge of things sees, in pixels; the one of styles sees all of the picture, for brush strokes
 BATCH = 64
 LR = 1e-3
 BORDER = 10  # pixels of the edge that tell the background's colour
@@ -47,7 +48,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Judges:
-    """`thing` and `style` take pixels [n, 3, 64, 64] and give logits: [n, kinds] and [n, 1 + styles], none first."""
+    """Logits: `thing` [n, 3, 64, 64] to [n, kinds], `style` [n, 3, 256, 256] to [n, 1 + styles], none first."""
 
     thing: nn.Module
     style: nn.Module
@@ -55,11 +56,13 @@ class Judges:
 
     @torch.inference_mode()
     def names(self, pictures: Sequence[Image.Image]) -> list[str]:
-        return [self.kinds[number].name for number in self.thing(_pixels(pictures)).argmax(dim=1).tolist()]
+        return [
+            self.kinds[number].name for number in self.thing(_pixels(pictures, SIDE)).argmax(dim=1).tolist()
+        ]
 
     @torch.inference_mode()
     def styles(self, pictures: Sequence[Image.Image]) -> list[str | None]:
-        return [_STYLES[number] for number in self.style(_pixels(pictures)).argmax(dim=1).tolist()]
+        return [_STYLES[number] for number in self.style(_pixels(pictures, PICTURE)).argmax(dim=1).tolist()]
 
 
 _STYLES: list[str | None] = [None, *STYLES]
@@ -70,37 +73,50 @@ def train_judges(corpus: Corpus, *, folder: Path, steps: int, seed: int) -> Judg
     torch.manual_seed(seed)
     glyphs = Glyphs()
 
-    def things_at(step: int) -> tuple[list[Image.Image], list[int]]:
+    def things_at(step: int) -> tuple[torch.Tensor, list[int]]:
         random = np.random.default_rng([seed, step])
         labels = random.integers(0, len(corpus.kinds), BATCH).tolist()
-        return [_glyph_anywhere(glyphs.draw(corpus.kinds[n].glyph), random) for n in labels], labels
+        drawn = [_glyph_anywhere(glyphs.draw(corpus.kinds[n].glyph), random) for n in labels]
+        return _pixels(drawn, SIDE), labels
 
-    def styles_at(step: int) -> tuple[list[Image.Image], list[int]]:
+    def styles_at(step: int) -> tuple[torch.Tensor, list[int]]:
         random = np.random.default_rng([seed + 1, step])
         scenes = [_scene_in_style(random, corpus.kinds, _STYLES[n % len(_STYLES)]) for n in range(BATCH // 4)]
-        drawn = [draw_scene(scene, glyphs, random) for scene in scenes]
-        return drawn, [_STYLES.index(scene.style) for scene in scenes]
+        drawn = [cut(draw_scene(scene, glyphs, random), random) for scene in scenes]
+        return _pixels(drawn, PICTURE), [_STYLES.index(scene.style) for scene in scenes]
 
-    thing = _train(_classifier(len(corpus.kinds)), things_at, folder / "judge-thing.pt", steps)
-    style = _train(_classifier(len(_STYLES)), styles_at, folder / "judge-style.pt", steps)
+    thing = _train(_glyph_classifier(len(corpus.kinds)), things_at, folder / "judge-thing.pt", steps)
+    style = _train(_texture_classifier(len(_STYLES)), styles_at, folder / "judge-style.pt", steps)
     return Judges(thing, style, corpus.kinds)
 
 
 def _train(
-    network: nn.Module, batch_at: Callable[[int], tuple[list[Image.Image], list[int]]], file: Path, steps: int
+    network: nn.Module, batch_at: Callable[[int], tuple[torch.Tensor, list[int]]], file: Path, steps: int
 ) -> nn.Module:
     def loss_at(step: int) -> torch.Tensor:
-        pictures, labels = batch_at(step)
-        return nn.functional.cross_entropy(network(_pixels(pictures)), torch.tensor(labels))
+        pixels, labels = batch_at(step)
+        return nn.functional.cross_entropy(network(pixels), torch.tensor(labels))
 
     return TrainingRun(network, file=file, steps=steps, lr=LR, loss_at=loss_at).run()
 
 
-def _classifier(classes: int) -> nn.Module:
-    layers: list[nn.Module] = []
-    for before, after in ((3, 32), (32, 64), (64, 128), (128, 192)):
-        layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.GroupNorm(8, after), nn.SiLU()]
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(192 * (SIDE // 16) ** 2, classes))
+def _glyph_classifier(classes: int) -> nn.Module:
+    layers = _halvings(3, 32, 64, 128, 192)
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(192 * (SIDE // 2 ** len(layers)) ** 2, classes))
+
+
+def _texture_classifier(classes: int) -> nn.Module:
+    """Where something stands does not matter, only whether it is there."""
+    return nn.Sequential(
+        *_halvings(3, 16, 32, 64, 96), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(96, classes)
+    )
+
+
+def _halvings(*channels: int) -> list[nn.Module]:
+    return [
+        nn.Sequential(nn.Conv2d(before, after, 3, stride=2, padding=1), nn.GroupNorm(8, after), nn.SiLU())
+        for before, after in pairwise(channels)
+    ]
 
 
 def _glyph_anywhere(glyph: Image.Image, random: np.random.Generator) -> Image.Image:
@@ -130,9 +146,10 @@ def _scene_in_style(random: np.random.Generator, kinds: Sequence[Kind], style: s
     return scene
 
 
-def _pixels(pictures: Sequence[Image.Image]) -> torch.Tensor:
+def _pixels(pictures: Sequence[Image.Image], side: int) -> torch.Tensor:
+    """[n, 3, side, side] in [-1, 1]."""
     return to_pixels(
-        np.stack([np.asarray(each.resize((SIDE, SIDE), Image.Resampling.BOX)) for each in pictures])
+        np.stack([np.asarray(each.resize((side, side), Image.Resampling.BOX)) for each in pictures])
     )
 
 

@@ -17,7 +17,8 @@ from bot.history.store import History
 from bot.playground.client import Person
 from bot.playground.connect import point_discord_at
 from bot.playground.server import Playground
-from tests.bot.commands.scripted_engine import DEADLINE_S, ScriptedEngine
+from tests.bot.commands.scripted_engine import ScriptedEngine
+from tests.patience import DEADLINE_S
 from tests.playground.judges import MATERIAL, Judges, judges
 
 __all__ = ["judges"]

@@ -12,8 +12,7 @@ from bot.jobs.ports import EngineAway, EngineEvent
 from bot.jobs.states import Job
 from engine.wire import Cancelled, Capabilities, Failed, Finished, ImageInfo
 from tests.bot.samples import capabilities
-
-DEADLINE_S = 10.0
+from tests.patience import DEADLINE_S
 
 
 def picture(colour: str = "orange", kind: str = "PNG", size: tuple[int, int] = (64, 64)) -> bytes:

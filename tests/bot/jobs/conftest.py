@@ -17,6 +17,7 @@ from bot.jobs.dispatcher import Dispatcher
 from bot.jobs.states import UNFINISHED, Conversation, Job, JobState
 from engine.wire import GenerationRequest, Sampler
 from tests.bot.jobs.scripted import ScriptedChat, ScriptedEngine
+from tests.patience import DEADLINE_S
 
 T = TypeVar("T")
 
@@ -64,7 +65,7 @@ class Desk:
             yield dispatcher
         finally:
             dispatcher.stop()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(DEADLINE_S):
                 await run
 
     def conversation(self, user_id: int = 1, **changes: Any) -> Conversation:
@@ -97,7 +98,7 @@ class Desk:
         return await until(is_there)
 
 
-async def until(condition: Callable[[], Awaitable[T | None]], within: float = 5.0) -> T:
+async def until(condition: Callable[[], Awaitable[T | None]], within: float = DEADLINE_S) -> T:
     """The first true answer of `condition`. Fails after `within` seconds."""
     async with asyncio.timeout(within):
         while not (answer := await condition()):  # noqa: ASYNC110 - it asks the database

@@ -9,10 +9,8 @@ from engine.models.registry import Registry
 from engine.tasks.text_to_image import start_text_to_image
 from engine.wire import GenerationRequest, Sampler
 from engine.worker.batching import RowCap
-from engine.worker.device import Device
 from engine.worker.step_loop import StepLoop
-
-EXACT = Device(place=torch.device("cpu"), dtype=torch.float32, reason="equality is proved in float32")
+from tests.engine.worker.equality import EXACT
 
 
 def load(path: Path) -> StableDiffusion:

@@ -13,13 +13,12 @@ from engine.models.control_loading import load_control
 from engine.models.controls import ControlFolder
 from engine.wire import ControlKind
 from engine.worker.control_shelf import ControlShelf, no_control
-from engine.worker.device import Device
 from tests.engine.models.headers import write
 from tests.engine.models.original_layout import make_pair
 from tests.engine.tiny_controls import make_controlnet, make_ip_adapter, original_layout
 from tests.engine.tiny_model import make_tiny_model
+from tests.engine.worker.equality import EXACT
 
-EXACT = Device(place=torch.device("cpu"), dtype=torch.float32, reason="equality is proved in float32")
 IP = {"image_proj.proj.weight": (8, 8), "ip_adapter.1.to_k_ip.weight": (320, 768)}
 
 

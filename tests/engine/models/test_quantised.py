@@ -17,11 +17,10 @@ from engine.models.inventory import Inventory
 from engine.models.loading import ModelBroken
 from engine.models.pipeline_loading import LoadedPipeline, load_model
 from engine.models.registry import Registry
-from engine.worker.device import Device
 from tests.engine.adapter_files import no_adapters
 from tests.engine.tiny_pipelines import make_tiny_pipeline
+from tests.engine.worker.equality import EXACT
 
-EXACT = Device(place=torch.device("cpu"), dtype=torch.float32, reason="equality is proved in float32")
 BLOCK = 32  # numbers that share a scale
 
 

@@ -12,8 +12,9 @@ from safetensors.torch import save_file
 
 from engine.models.loading import ModelBroken, load_stable_diffusion
 from engine.models.registry import Registry
-from tests.engine.models.drawing import EXACT, draw, load
+from tests.engine.models.drawing import draw, load
 from tests.engine.models.original_layout import Tensors, make_pair
+from tests.engine.worker.equality import EXACT
 
 
 @dataclass

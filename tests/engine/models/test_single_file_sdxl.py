@@ -23,7 +23,7 @@ from engine.wire import GenerationRequest, Sampler, Task
 from engine.worker.batching import RowCap
 from engine.worker.step_loop import StepLoop
 from tests.engine.models import headers
-from tests.engine.models.drawing import EXACT, draw, load
+from tests.engine.models.drawing import draw, load
 from tests.engine.models.original_layout import (
     Tensors,
     clip,
@@ -33,6 +33,7 @@ from tests.engine.models.original_layout import (
     original_vae,
 )
 from tests.engine.models.original_sdxl import make_sdxl_pair
+from tests.engine.worker.equality import EXACT
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +63,8 @@ def redraw(model: StableDiffusion, task: Task) -> torch.Tensor:
         prompt="a hamster with a brush",
         width=64,
         height=64,
-        steps=4,
-        guidance_scale=5.0,
+        steps=2,  # a random network magnifies, step by step, the last bits that differ between kernels
+        guidance_scale=3.0,
         sampler=Sampler.EULER,
         seed=42,
         strength=0.8,

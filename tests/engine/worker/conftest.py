@@ -1,13 +1,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
+from PIL import Image
 
 from engine.models.loading import StableDiffusion, load_stable_diffusion
 from engine.wire import GenerationRequest, Sampler, Task
 from engine.worker.device import Device
 from tests.engine.tiny_model import make_tiny_model
+from tests.engine.worker.equality import EXACT
 
 
 @pytest.fixture(scope="session")
@@ -24,12 +26,29 @@ def model_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 
 @pytest.fixture(scope="session")
 def exact() -> Device:
-    return Device(place=torch.device("cpu"), dtype=torch.float32, reason="equality is proved in float32")
+    return EXACT
 
 
 @pytest.fixture(scope="session")
 def model(model_folder: Path, exact: Device) -> StableDiffusion:
     return load_stable_diffusion(model_folder.name, model_folder, exact)
+
+
+@pytest.fixture(scope="session")
+def picture() -> Image.Image:
+    """To start from: red from left to right, green from top to bottom."""
+    rows = np.linspace(0, 255, 64, dtype=np.uint8)
+    return Image.fromarray(
+        np.stack([np.tile(rows, (64, 1)), np.tile(rows, (64, 1)).T, np.full((64, 64), 90, np.uint8)], -1)
+    )
+
+
+@pytest.fixture(scope="session")
+def mask() -> Image.Image:
+    """What of `picture` is redrawn: a part in the middle, off the grid of the latents."""
+    mask = Image.new("L", (64, 64), 0)
+    mask.paste(255, (13, 20, 50, 41))
+    return mask
 
 
 @pytest.fixture

@@ -5,9 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import diffusers
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 from diffusers import StableDiffusionDepth2ImgPipeline
@@ -18,24 +16,15 @@ from engine.models.loading import StableDiffusion, load_stable_diffusion
 from engine.tasks.depth_to_image import depth_cells, normalised, start_depth_to_image
 from engine.tasks.starting import start_images
 from engine.wire import GenerationRequest, Sampler, Schedule, Task
-from engine.worker.batching import RowCap
 from engine.worker.device import Device
 from engine.worker.flight import ImageInFlight
 from engine.worker.pixels import NotANumber
-from engine.worker.step_loop import StepLoop
 from tests.engine.tiny_depth_model import make_tiny_depth_model
+from tests.engine.worker.equality import Reals, drawn, plain_scheduler
 
 Ask = Callable[..., GenerationRequest]
-Reals = npt.NDArray[np.float32]
 
-# The pipeline's scheduler for each sampler with its plain schedule; the others are compared in test_equality.py.
-PIPELINE_SCHEDULERS: dict[Sampler, tuple[str, dict[str, Any]]] = {
-    Sampler.EULER: ("EulerDiscreteScheduler", {}),
-    Sampler.EULER_A: ("EulerAncestralDiscreteScheduler", {}),
-    Sampler.DPMPP_2M: ("DPMSolverMultistepScheduler", {}),
-    Sampler.DDIM: ("DDIMScheduler", {"clip_sample": False}),
-    Sampler.PLMS: ("PNDMScheduler", {"skip_prk_steps": True}),
-}
+COMPARED = (Sampler.EULER, Sampler.EULER_A, Sampler.DPMPP_2M, Sampler.DDIM, Sampler.PLMS)
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def model(folder: Path) -> StableDiffusion:
-    exact = Device(place=torch.device("cpu"), dtype=torch.float32, reason="equality is proved in float32")
+def model(folder: Path, exact: Device) -> StableDiffusion:
     return load_stable_diffusion("depth", folder, exact)
 
 
@@ -55,14 +43,6 @@ def model(folder: Path) -> StableDiffusion:
 def parts(folder: Path) -> dict[str, Any]:
     """The pipeline's parts, loaded by diffusers and independently of the engine."""
     return dict(StableDiffusionDepth2ImgPipeline.from_pretrained(folder, dtype=torch.float32).components)
-
-
-@pytest.fixture(scope="module")
-def picture() -> Image.Image:
-    rows = np.linspace(0, 255, 64, dtype=np.uint8)
-    return Image.fromarray(
-        np.stack([np.tile(rows, (64, 1)), np.tile(rows, (64, 1)).T, np.full((64, 64), 90, np.uint8)], -1)
-    )
 
 
 @pytest.fixture(scope="module")
@@ -89,24 +69,10 @@ def start(
     return start_depth_to_image(model, f"job-{request.seed}", request, 0, conditioning, picture, cells)
 
 
-def drawn(model: StableDiffusion, *images: ImageInFlight) -> list[Reals]:
-    """What the step loop draws together, as pixels in [0, 1]."""
-    loop = StepLoop(model=model, cap=RowCap(fixed=16))
-    for image in images:
-        loop.join(image)
-    while loop.images:
-        assert not loop.tick().failed
-    with torch.inference_mode():
-        factor = model.vae.config.scaling_factor
-        decoded = [model.vae.decode(image.latents / factor).sample[0] for image in images]
-    return [(each / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).numpy() for each in decoded]
-
-
 def by_diffusers(
     parts: dict[str, Any], request: GenerationRequest, picture: Image.Image, depth: Image.Image | None = None
 ) -> Reals:
-    name, options = PIPELINE_SCHEDULERS[request.sampler]
-    scheduler = getattr(diffusers, name).from_config(parts["scheduler"].config, **options)
+    scheduler = plain_scheduler(request.sampler, parts["scheduler"])
     pipeline = StableDiffusionDepth2ImgPipeline(**(parts | {"scheduler": scheduler}))
     pipeline.set_progress_bar_config(disable=True)
     pixels = pipeline(
@@ -125,7 +91,7 @@ def by_diffusers(
 
 @pytest.mark.filterwarnings("ignore:In CPU autocast, but the target dtype is not supported")  # the pipeline's
 @pytest.mark.parametrize(
-    ("sampler", "strength"), [*((sampler, 0.7) for sampler in PIPELINE_SCHEDULERS), (Sampler.EULER, 1.0)]
+    ("sampler", "strength"), [*((sampler, 0.7) for sampler in COMPARED), (Sampler.EULER, 1.0)]
 )
 def test_a_picture_over_its_estimated_depth_equals_the_pipelines(
     model: StableDiffusion,

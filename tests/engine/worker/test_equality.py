@@ -21,6 +21,7 @@ from engine.worker.batching import RowCap
 from engine.worker.flight import ImageInFlight
 from engine.worker.pixels import decode_latents
 from engine.worker.step_loop import StepLoop
+from tests.engine.worker.equality import drawn
 
 Ask = Callable[..., GenerationRequest]
 Pixels = npt.NDArray[np.uint8]
@@ -89,14 +90,6 @@ def parts(model_folder: Path) -> dict[str, Any]:
     pipeline = StableDiffusionPipeline.from_pretrained(model_folder, dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
     return dict(pipeline.components)
-
-
-@pytest.fixture(scope="module")
-def picture() -> Image.Image:
-    rows = np.linspace(0, 255, 64, dtype=np.uint8)
-    return Image.fromarray(
-        np.stack([np.tile(rows, (64, 1)), np.tile(rows, (64, 1)).T, np.full((64, 64), 90, np.uint8)], -1)
-    )
 
 
 def by_diffusers(parts: dict[str, Any], request: GenerationRequest, picture: Image.Image | None) -> Pixels:
@@ -168,13 +161,7 @@ def test_an_image_to_image_picture_equals_the_pipelines(
 
 
 def assert_same(model: StableDiffusion, image: ImageInFlight, expected: Any) -> None:
-    loop = StepLoop(model=model, cap=RowCap(fixed=2))
-    loop.join(image)
-    while loop.images:
-        assert not loop.tick().failed
-    with torch.inference_mode():
-        decoded = model.vae.decode(image.latents / model.vae.config.scaling_factor).sample[0]
-    ours = (decoded / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).numpy()
+    (ours,) = drawn(model, image)
     assert np.abs(ours - expected).max() <= 1e-4
 
 

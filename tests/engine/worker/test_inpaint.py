@@ -4,9 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import diffusers
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 from diffusers import StableDiffusionInpaintPipeline, StableDiffusionPipeline
@@ -17,27 +15,12 @@ from engine.models.loading import StableDiffusion, load_stable_diffusion
 from engine.tasks.inpaint import latent_mask, start_inpaint
 from engine.tasks.text_to_image import start_text_to_image
 from engine.wire import Fill, GenerationRequest, Sampler, Schedule, Task
-from engine.worker.batching import RowCap
 from engine.worker.device import Device
 from engine.worker.flight import ImageInFlight
-from engine.worker.step_loop import StepLoop
 from tests.engine.tiny_model import make_tiny_model
+from tests.engine.worker.equality import PLAIN_SCHEDULERS, Reals, drawn, plain_scheduler
 
 Ask = Callable[..., GenerationRequest]
-Reals = npt.NDArray[np.float32]
-
-# The pipeline's scheduler for each sampler with its plain schedule; the others are compared in test_equality.py.
-PIPELINE_SCHEDULERS: dict[Sampler, tuple[str, dict[str, Any]]] = {
-    Sampler.EULER: ("EulerDiscreteScheduler", {}),
-    Sampler.EULER_A: ("EulerAncestralDiscreteScheduler", {}),
-    Sampler.DPMPP_2M: ("DPMSolverMultistepScheduler", {}),
-    Sampler.DPMPP_2M_SDE: ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
-    Sampler.DDIM: ("DDIMScheduler", {"clip_sample": False}),
-    Sampler.PLMS: ("PNDMScheduler", {"skip_prk_steps": True}),
-    Sampler.UNIPC: ("UniPCMultistepScheduler", {}),
-    Sampler.LCM: ("LCMScheduler", {}),
-    Sampler.TCD: ("TCDScheduler", {}),
-}
 
 
 @pytest.fixture(scope="module", params=[4, 9], ids=["4 channels", "9 channels"])
@@ -48,8 +31,7 @@ def inpainting(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture(scope="module")
-def network(inpainting: Path) -> StableDiffusion:
-    exact = Device(place=torch.device("cpu"), dtype=torch.float32, reason="equality is proved in float32")
+def network(inpainting: Path, exact: Device) -> StableDiffusion:
     return load_stable_diffusion(inpainting.name, inpainting, exact)
 
 
@@ -57,21 +39,6 @@ def network(inpainting: Path) -> StableDiffusion:
 def parts(inpainting: Path) -> dict[str, Any]:
     """The pipeline's parts, loaded by diffusers and independently of the engine."""
     return dict(StableDiffusionPipeline.from_pretrained(inpainting, dtype=torch.float32).components)
-
-
-@pytest.fixture(scope="module")
-def picture() -> Image.Image:
-    rows = np.linspace(0, 255, 64, dtype=np.uint8)
-    return Image.fromarray(
-        np.stack([np.tile(rows, (64, 1)), np.tile(rows, (64, 1)).T, np.full((64, 64), 90, np.uint8)], -1)
-    )
-
-
-@pytest.fixture(scope="module")
-def mask() -> Image.Image:
-    mask = Image.new("L", (64, 64), 0)
-    mask.paste(255, (13, 20, 50, 41))
-    return mask
 
 
 def redraw(ask: Ask, **changes: object) -> GenerationRequest:
@@ -88,24 +55,10 @@ def start(
     return start_inpaint(model, f"job-{request.seed}", request, 0, conditioning, canvas)
 
 
-def drawn(model: StableDiffusion, *images: ImageInFlight) -> list[Reals]:
-    """What the step loop draws together, as pixels in [0, 1] before anything is put back."""
-    loop = StepLoop(model=model, cap=RowCap(fixed=16))
-    for image in images:
-        loop.join(image)
-    while loop.images:
-        assert not loop.tick().failed
-    with torch.inference_mode():
-        factor = model.vae.config.scaling_factor
-        decoded = [model.vae.decode(image.latents / factor).sample[0] for image in images]
-    return [(each / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).numpy() for each in decoded]
-
-
 def by_diffusers(
     parts: dict[str, Any], request: GenerationRequest, picture: Image.Image, mask: Image.Image
 ) -> Reals:
-    name, options = PIPELINE_SCHEDULERS[request.sampler]
-    scheduler = getattr(diffusers, name).from_config(parts["scheduler"].config, **options)
+    scheduler = plain_scheduler(request.sampler, parts["scheduler"])
     pipeline = StableDiffusionInpaintPipeline(
         **(parts | {"scheduler": scheduler}), requires_safety_checker=False
     )
@@ -128,7 +81,7 @@ def by_diffusers(
 
 
 def test_every_sampler_is_compared() -> None:
-    assert set(PIPELINE_SCHEDULERS) == set(Sampler)
+    assert set(PLAIN_SCHEDULERS) == set(Sampler)
 
 
 @pytest.mark.parametrize("strength", [1.0, 0.7])

@@ -104,9 +104,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def card(folder: Path) -> Card:
-    device = Device(place=torch.device("cpu"), dtype=torch.float32, reason="equality is proved in float32")
-    return Card(load_stable_diffusion("tiny", folder, device))
+def card(folder: Path, exact: Device) -> Card:
+    return Card(load_stable_diffusion("tiny", folder, exact))
 
 
 def forget(model: StableDiffusion) -> None:

@@ -51,11 +51,11 @@ from engine.worker.process import Inbox, Worker
 from engine.worker.shelf import Model, Shelf
 from tests.engine.tiny_model import make_tiny_model
 from tests.engine.tiny_pipelines import make_tiny_pipeline
+from tests.engine.worker.equality import EXACT
 
 Ask = Callable[..., GenerationRequest]
 DEADLINE_S = 60
 KINDS = ("sd3", "flux", "pixart")
-EXACT = Device(place=torch.device("cpu"), dtype=torch.float32, reason="equality is proved in float32")
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import diffusers
 import pytest
 import torch
 from diffusers import StableDiffusionXLImg2ImgPipeline, StableDiffusionXLPipeline
@@ -17,24 +16,12 @@ from engine.tasks.refine import leave_to_refiner, start_refinement
 from engine.tasks.text_to_image import start_text_to_image
 from engine.wire import GenerationRequest, Refiner, Sampler, Schedule, Task
 from engine.worker.batching import RowCap
-from engine.worker.device import Device
 from engine.worker.flight import ImageInFlight
 from engine.worker.step_loop import StepLoop
 from tests.engine.tiny_sdxl import make_tiny_sdxl
+from tests.engine.worker.equality import EXACT, plain_scheduler
 
 Ask = Callable[..., GenerationRequest]
-
-EXACT = Device(place=torch.device("cpu"), dtype=torch.float32, reason="equality is proved in float32")
-SCHEDULERS: dict[Sampler, tuple[str, dict[str, Any]]] = {
-    Sampler.EULER: ("EulerDiscreteScheduler", {}),
-    Sampler.EULER_A: ("EulerAncestralDiscreteScheduler", {}),
-    Sampler.DPMPP_2M: ("DPMSolverMultistepScheduler", {}),
-    Sampler.DPMPP_2M_SDE: ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
-    Sampler.DDIM: ("DDIMScheduler", {"clip_sample": False}),
-    Sampler.PLMS: ("PNDMScheduler", {"skip_prk_steps": True}),
-    Sampler.UNIPC: ("UniPCMultistepScheduler", {}),
-    Sampler.LCM: ("LCMScheduler", {}),
-}
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +78,6 @@ def by_diffusers(
 ) -> torch.Tensor:
     """The latents of the base's pipeline and then the refiner's, with one generator."""
     assert request.refiner is not None
-    name, options = SCHEDULERS[request.sampler]
     words: dict[str, Any] = {"prompt": request.prompt, "negative_prompt": request.negative_prompt}
     words |= {"guidance_scale": request.guidance_scale, "num_inference_steps": request.steps}
     words |= {"generator": torch.Generator("cpu").manual_seed(request.seed), "output_type": "latent"}
@@ -100,7 +86,7 @@ def by_diffusers(
         kind = StableDiffusionXLPipeline if latents is None else StableDiffusionXLImg2ImgPipeline
         pipeline = kind.from_pretrained(folder / model, dtype=torch.float32, add_watermarker=False)
         pipeline.set_progress_bar_config(disable=True)
-        pipeline.scheduler = getattr(diffusers, name).from_config(pipeline.scheduler.config, **options)
+        pipeline.scheduler = plain_scheduler(request.sampler, pipeline.scheduler)
         special: dict[str, Any] = {"width": request.width, "height": request.height}
         if latents is not None:
             special = {"image": latents, "strength": request.strength or 0.3}
@@ -115,7 +101,7 @@ def assert_equal(ours: torch.Tensor, theirs: torch.Tensor) -> None:
     torch.testing.assert_close(ours, theirs, atol=1e-4 * max(1.0, float(theirs.abs().max())), rtol=0)
 
 
-@pytest.mark.parametrize("sampler", SCHEDULERS)
+@pytest.mark.parametrize("sampler", [each for each in Sampler if each is not Sampler.TCD])
 def test_a_refined_picture_equals_the_pipelines(
     base: StableDiffusion, refiner: StableDiffusion, folder: Path, refined: Ask, sampler: Sampler
 ) -> None:

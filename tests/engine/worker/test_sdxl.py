@@ -23,28 +23,23 @@ from engine.tasks.inpaint import start_inpaint
 from engine.tasks.text_to_image import start_text_to_image
 from engine.wire import GenerationRequest, Sampler, Schedule, Task
 from engine.worker.batching import RowCap
-from engine.worker.device import Device
 from engine.worker.flight import ImageInFlight
 from engine.worker.step_loop import StepLoop
 from tests.engine.tiny_sdxl import Kind, make_tiny_sdxl
+from tests.engine.worker.equality import EXACT, plain_scheduler
 
 Ask = Callable[..., GenerationRequest]
 Reals = npt.NDArray[np.float32]
 
-EXACT = Device(place=torch.device("cpu"), dtype=torch.float32, reason="equality is proved in float32")
 PIPELINES = {
     "StableDiffusionXLPipeline": StableDiffusionXLPipeline,
     "StableDiffusionXLImg2ImgPipeline": StableDiffusionXLImg2ImgPipeline,
     "StableDiffusionXLInpaintPipeline": StableDiffusionXLInpaintPipeline,
 }
-SCHEDULERS: dict[Sampler, tuple[str, dict[str, Any]]] = {
-    Sampler.EULER: ("EulerDiscreteScheduler", {}),
-    Sampler.EULER_A: ("EulerAncestralDiscreteScheduler", {}),
-    Sampler.DPMPP_2M: ("DPMSolverMultistepScheduler", {}),
-    Sampler.DDIM: ("DDIMScheduler", {"clip_sample": False}),
-    Sampler.LCM: ("LCMScheduler", {}),
-    Sampler.TCD: ("TCDScheduler", {}),
-}
+COMPARED = (
+    *(Sampler.EULER, Sampler.EULER_A, Sampler.DPMPP_2M, Sampler.DDIM),
+    *(Sampler.LCM, Sampler.TCD),
+)
 
 
 class Tiny:
@@ -57,9 +52,8 @@ class Tiny:
         self._pipeline = diffusers.DiffusionPipeline.from_pretrained(folder, dtype=torch.float32)
 
     def pipeline(self, kind: Any, sampler: Sampler = Sampler.EULER) -> Any:
-        name, options = SCHEDULERS[sampler]
         parts = dict(self._pipeline.components)
-        parts["scheduler"] = getattr(diffusers, name).from_config(parts["scheduler"].config, **options)
+        parts["scheduler"] = plain_scheduler(sampler, parts["scheduler"])
         settings = {"force_zeros_for_empty_prompt": self._pipeline.config.force_zeros_for_empty_prompt}
         if kind is not StableDiffusionXLPipeline:
             settings["requires_aesthetics_score"] = self.kind == "refiner"
@@ -81,21 +75,6 @@ def refiner(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
 @pytest.fixture(scope="module")
 def inpainting(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     return Tiny(tmp_path_factory.mktemp("models") / "inpainting", "inpainting")
-
-
-@pytest.fixture(scope="module")
-def picture() -> Image.Image:
-    rows = np.linspace(0, 255, 64, dtype=np.uint8)
-    return Image.fromarray(
-        np.stack([np.tile(rows, (64, 1)), np.tile(rows, (64, 1)).T, np.full((64, 64), 90, np.uint8)], -1)
-    )
-
-
-@pytest.fixture(scope="module")
-def mask() -> Image.Image:
-    mask = Image.new("L", (64, 64), 0)
-    mask.paste(255, (13, 20, 50, 41))
-    return mask
 
 
 @pytest.fixture
@@ -161,7 +140,7 @@ def assert_equal(ours: Reals, theirs: Reals) -> None:
 
 
 @pytest.mark.parametrize("negative", ["blurry", ""])
-@pytest.mark.parametrize("sampler", SCHEDULERS)
+@pytest.mark.parametrize("sampler", COMPARED)
 def test_a_picture_from_words_equals_the_pipelines(
     base: Tiny, plainly: Ask, sampler: Sampler, negative: str
 ) -> None:
@@ -179,7 +158,7 @@ def test_other_sizes_and_no_guidance_equal_the_pipelines(
     assert_equal(drawn(base.model, start(base.model, request))[0], expected)
 
 
-@pytest.mark.parametrize("sampler", SCHEDULERS)
+@pytest.mark.parametrize("sampler", COMPARED)
 @pytest.mark.parametrize("which", ["base", "refiner"])
 def test_a_picture_from_a_picture_equals_the_pipelines(
     plainly: Ask, picture: Image.Image, sampler: Sampler, which: str, request: pytest.FixtureRequest
@@ -202,7 +181,7 @@ def test_an_inpainted_picture_equals_the_pipelines(
     request: pytest.FixtureRequest,
 ) -> None:
     tiny: Tiny = request.getfixturevalue(which)
-    for sampler in SCHEDULERS:
+    for sampler in COMPARED:
         asked = plainly(task=Task.INPAINT, strength=strength, sampler=sampler)
         pipeline = tiny.pipeline(StableDiffusionXLInpaintPipeline, sampler)
         expected = by_diffusers(pipeline, asked, image=picture, mask_image=mask)

@@ -14,15 +14,13 @@ from engine.tasks.image_to_image import start_image_to_image
 from engine.tasks.text_to_image import start_text_to_image
 from engine.wire import GenerationRequest, Sampler, Schedule, Task
 from engine.worker.batching import RowCap
-from engine.worker.device import Device
 from engine.worker.flight import ImageInFlight
 from engine.worker.step_loop import StepLoop
 from tests.engine.tiny_sdxl import make_tiny_sdxl
+from tests.engine.worker.equality import EXACT
 
 Ask = Callable[..., GenerationRequest]
 Encoded = tuple[torch.Tensor, torch.Tensor]  # the tokens' embeddings and the pooled one
-
-EXACT = Device(place=torch.device("cpu"), dtype=torch.float32, reason="equality is proved in float32")
 
 
 @pytest.fixture(scope="module")

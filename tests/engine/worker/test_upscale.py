@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import diffusers
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -16,23 +15,16 @@ from engine.frames import Failed, Finished, Stop
 from engine.models.loading import StableDiffusion, load_stable_diffusion
 from engine.tasks.upscale import start_upscale
 from engine.wire import GenerationRequest, Sampler, Schedule, Task, upscaled_size
-from engine.worker.batching import RowCap
 from engine.worker.device import Device
 from engine.worker.flight import ImageInFlight
 from engine.worker.pixels import decode_latents
-from engine.worker.step_loop import StepLoop
 from tests.engine.tiny_upscaler import make_tiny_upscaler
+from tests.engine.worker.equality import Reals, drawn, plain_scheduler, run
 from tests.engine.worker.test_process import DEADLINE_S, Front
 
 Ask = Callable[..., GenerationRequest]
-Reals = npt.NDArray[np.float32]
 
-PIPELINE_SCHEDULERS: dict[Sampler, tuple[str, dict[str, Any]]] = {
-    Sampler.EULER: ("EulerDiscreteScheduler", {}),
-    Sampler.EULER_A: ("EulerAncestralDiscreteScheduler", {}),
-    Sampler.DPMPP_2M: ("DPMSolverMultistepScheduler", {}),
-    Sampler.DDIM: ("DDIMScheduler", {"clip_sample": False}),
-}
+COMPARED = (Sampler.EULER, Sampler.EULER_A, Sampler.DPMPP_2M, Sampler.DDIM)
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def model(folder: Path) -> StableDiffusion:
-    exact = Device(place=torch.device("cpu"), dtype=torch.float32, reason="equality is proved in float32")
+def model(folder: Path, exact: Device) -> StableDiffusion:
     return load_stable_diffusion("x4", folder, exact)
 
 
@@ -78,30 +69,8 @@ def start(
     return start_upscale(model, f"job-{request.seed}", request, 0, conditioning, picture, max_tile=max_tile)
 
 
-def run(model: StableDiffusion, *images: ImageInFlight) -> int:
-    """Draw to the end; returns how many ticks it took."""
-    loop = StepLoop(model=model, cap=RowCap(fixed=16))
-    for image in images:
-        loop.join(image)
-    ticks = 0
-    while loop.images:
-        ticks += 1
-        assert not loop.tick().failed
-    return ticks
-
-
-def drawn(model: StableDiffusion, *images: ImageInFlight) -> list[Reals]:
-    """What the step loop draws together, as pixels in [0, 1]."""
-    run(model, *images)
-    with torch.inference_mode():
-        factor = model.vae.config.scaling_factor
-        decoded = [model.vae.decode(image.latents / factor).sample[0] for image in images]
-    return [(each / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).numpy() for each in decoded]
-
-
 def by_diffusers(parts: dict[str, Any], request: GenerationRequest, picture: Image.Image) -> Reals:
-    name, options = PIPELINE_SCHEDULERS[request.sampler]
-    scheduler = getattr(diffusers, name).from_config(parts["scheduler"].config, **options)
+    scheduler = plain_scheduler(request.sampler, parts["scheduler"])
     pipeline = StableDiffusionUpscalePipeline(**(parts | {"scheduler": scheduler}))
     pipeline.set_progress_bar_config(disable=True)
     pixels = pipeline(
@@ -119,7 +88,7 @@ def by_diffusers(parts: dict[str, Any], request: GenerationRequest, picture: Ima
 
 @pytest.mark.parametrize(
     ("sampler", "noise_level"),
-    [*((sampler, 20) for sampler in PIPELINE_SCHEDULERS), (Sampler.EULER, 0), (Sampler.EULER, 350)],
+    [*((sampler, 20) for sampler in COMPARED), (Sampler.EULER, 0), (Sampler.EULER, 350)],
 )
 def test_an_enlarged_picture_equals_the_pipelines(
     model: StableDiffusion,

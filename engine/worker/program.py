@@ -1,0 +1,194 @@
+"""The worker, put together from its command line, and its pipe to the front."""
+
+import argparse
+import logging
+import os
+import sys
+import threading
+import time
+from dataclasses import replace
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from queue import SimpleQueue
+from typing import BinaryIO
+
+import diffusers
+import torch
+import transformers
+
+from engine import frames, memory
+from engine.errors import Misconfigured, Refusal
+from engine.images import signing_key
+from engine.images.finishing import Finisher
+from engine.models.adapter_folder import AdapterFolder, AdapterFolders
+from engine.models.companions import Companions
+from engine.models.control_loading import ControlNetwork, load_control
+from engine.models.controls import ControlFolder
+from engine.models.detection import Kind
+from engine.models.fault import NotAModel
+from engine.models.pipeline_loading import LoadedPipeline, load_model
+from engine.models.registry import Registry
+from engine.models.restorer import Restorer, load_restorer
+from engine.models.stamp import Stamps
+from engine.models.tiny_decoder import TinyDecoders
+from engine.models.upscaler import Upscaler, load_upscaler
+from engine.models.upscaler_folder import UpscalerFolder
+from engine.prompts.wildcards import WildcardFolder
+from engine.worker.cap_book import CapBook, machine_of
+from engine.worker.control_shelf import ControlShelf
+from engine.worker.decoders import Decoders
+from engine.worker.device import Device, choose_device
+from engine.worker.device_memory import device_memory, host_memory, rungs_of
+from engine.worker.judges import Judges
+from engine.worker.kept_rungs import KeptRungs
+from engine.worker.policy import MemoryPolicy
+from engine.worker.process import Inbox, Worker
+from engine.worker.shelf import Model
+from engine.worker.speed import Speed, can_compile, sped_up
+
+CACHE_SHARE = 4  # a quarter of the machine's memory may hold models that are not in use
+NICENESS = 5  # on a CPU the pictures may wait a moment for the people, never the other way round
+
+
+def main() -> None:
+    options = _arguments()
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    out = _claim_stdout()
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()
+    try:
+        device = choose_device(options.device, options.dtype)
+        key = signing_key.load(options.signing_key) if options.signing_key else None
+        if options.speed is not Speed.EXACT and not can_compile():
+            raise ValueError(
+                f"engine.speed is {str(options.speed)!r}, but there is no C++ compiler to compile with"
+            )
+    except (ValueError, Misconfigured) as error:
+        sys.exit(str(error))
+    logging.getLogger(__name__).info("drawing on %s", device)
+    if device.place.type == "cpu":
+        os.nice(NICENESS)
+        torch.set_num_threads(options.threads or torch.get_num_threads())
+    send = partial(_send, out, threading.Lock())
+    inbox: Inbox = SimpleQueue()
+    threading.Thread(target=_read, args=(inbox,), daemon=True, name="commands").start()
+    threading.Thread(target=_beat, args=(send,), daemon=True, name="heartbeat").start()
+    registry = Registry(options.models)
+    companions = Companions(clip=options.clip, safety=options.safety_checker)
+    judges = Judges(companions=companions, place=registry.lookup)
+    Worker(
+        load=partial(_load, registry, replace(device, parked=True), options.speed),
+        device=device,
+        caps=CapBook(file=options.caps, machine=machine_of(device), fixed=options.max_rows),
+        inbox=inbox,
+        send=send,
+        finisher=Finisher(version=version("darkroom"), watermark=options.watermark, key=key),
+        wildcards=WildcardFolder(options.wildcards).lines,
+        jury=judges.jury,
+        describer=judges.describer,
+        policy=_policy(options, device),
+        control=ControlShelf(load=partial(_load_control, ControlFolder(options.controls), device)).get,
+        adapters=AdapterFolders.of(loras=options.loras, embeddings=options.embeddings, vaes=options.vaes),
+        decoders=Decoders(
+            tiny=TinyDecoders(options.tiny, device),
+            previews=options.previews == "tiny",
+            pictures=options.decoder == "tiny",
+        ),
+        load_restorer=partial(_load_restorer, AdapterFolder(options.faces, Kind.FACE), device),
+        load_upscaler=partial(_load_upscaler, UpscalerFolder(options.upscalers), device),
+    ).run()
+    out.flush()
+    os._exit(0)  # the thread that reads commands cannot be asked to stop
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m engine.worker", description=__doc__)
+    parser.add_argument("--models", type=Path, required=True, help="folder of models")
+    parser.add_argument("--wildcards", type=Path, required=True, help="folder of NAME.txt files for prompts")
+    parser.add_argument("--loras", type=Path, required=True, help="folder of LoRAs")
+    parser.add_argument("--embeddings", type=Path, required=True, help="folder of textual inversions")
+    parser.add_argument("--vaes", type=Path, required=True, help="folder of VAEs")
+    parser.add_argument("--clip", type=Path, required=True, help="folder of open_clip models")
+    parser.add_argument("--safety-checker", type=Path, required=True, help="folder of the safety checker")
+    parser.add_argument("--controls", type=Path, required=True, help="folder of ControlNets and their like")
+    parser.add_argument("--upscalers", type=Path, required=True, help="folder of upscalers")
+    parser.add_argument("--faces", type=Path, required=True, help="folder of face restorers")
+    parser.add_argument("--tiny", type=Path, required=True, help="folder of tiny autoencoders")
+    parser.add_argument("--previews", default="matrix", help="matrix, tiny")
+    parser.add_argument("--decoder", default="own", help="own, tiny")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
+    parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: as many as cores")
+    parser.add_argument("--max-rows", type=int, default=0, help="rows a tick may hold; 0: measured")
+    parser.add_argument("--speed", type=Speed, default=Speed.EXACT, help="exact, balanced")
+    parser.add_argument("--caps", type=Path, help="file for measured caps; without it they are forgotten")
+    parser.add_argument("--memory", default="auto", help="of the device, such as 6GB; auto: what a GPU has")
+    parser.add_argument("--model-cache", default="auto", help="for models not in use, such as 8GB")
+    parser.add_argument("--unload-minutes", type=float, default=0.0, help="of idleness; 0: models stay")
+    parser.add_argument("--cpu-fallback", action="store_true", help="draw on the CPU what fits nowhere else")
+    parser.add_argument("--watermark", default="", help="six characters woven into pictures; empty: none")
+    parser.add_argument("--signing-key", type=Path, help="PEM file of the key; without it nothing is signed")
+    return parser.parse_args()
+
+
+def _policy(options: argparse.Namespace, device: Device) -> MemoryPolicy:
+    given = device_memory(device, memory.parse(options.memory), cpu_fallback=options.cpu_fallback)
+    cache = memory.parse(options.model_cache)
+    return MemoryPolicy(
+        device=given,
+        cache=host_memory() // CACHE_SHARE if cache is None else cache,
+        idle_s=options.unload_minutes * 60 or None,
+        rungs=rungs_of(device, cpu_fallback=options.cpu_fallback),
+        kept=KeptRungs(options.models, str(device) if given is None else f"{device}, {given.bytes} bytes"),
+        stamp=Stamps(Registry(options.models).lookup),
+    )
+
+
+def _claim_stdout() -> BinaryIO:
+    """Keep stdout for frames; whatever a library prints goes to stderr."""
+    out = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    return out
+
+
+def _send(out: BinaryIO, lock: threading.Lock, frame: frames.FromWorker) -> None:
+    line = frames.encode(frame)
+    with lock:
+        while line:  # an unbuffered pipe may take less than it is given
+            line = line[out.write(line) :]
+
+
+def _read(inbox: Inbox) -> None:
+    for line in sys.stdin.buffer:
+        inbox.put(frames.decode_to_worker(line))
+    os._exit(0)  # the front is gone, and with it everybody who waits for a picture
+
+
+def _beat(send: partial[None]) -> None:
+    while True:
+        time.sleep(frames.HEARTBEAT_S)
+        send(frames.Heartbeat())
+
+
+def _load(registry: Registry, device: Device, speed: Speed, name: str) -> Model:
+    model = load_model(name, registry.lookup(name), device)
+    if isinstance(model, LoadedPipeline):  # it is drawn as it is
+        return model
+    cache = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
+    return sped_up(model, speed, Path(cache) if cache else None)
+
+
+def _load_control(folder: ControlFolder, device: Device, name: str) -> ControlNetwork:
+    return load_control(folder.lookup(name), device)
+
+
+def _load_upscaler(folder: UpscalerFolder, device: Device, name: str) -> Upscaler:
+    return load_upscaler(name, folder.lookup(name), device)
+
+
+def _load_restorer(folder: AdapterFolder, device: Device, name: str) -> Restorer:
+    try:
+        return load_restorer(name, folder.find(name), device)
+    except NotAModel as fault:
+        raise Refusal("restorer_broken", f"Face restorer '{name}' cannot be used: {fault}.") from fault
