@@ -25,6 +25,9 @@ FEATHER = 64  # pixels of it over which what is restored fades into the picture
 
 LONGEST = 1024  # pixels of the side in which faces are looked for: larger pictures are looked at smaller
 SMALLEST = 24  # pixels of a face there: what the cascades were trained with
+CONTRAST = (
+    10  # levels of 256, the least deviation within a face: evened out, noise in flat places looks like one
+)
 LOOKED_AT = 240  # the width of a face while its eyes are looked for
 FRONTAL, TILTED, PROFILE, EYE = "frontalface_alt2", "frontalface_default", "profileface", "eye"
 AGREE = {
@@ -109,7 +112,8 @@ def find_faces(pixels: Pixels) -> list[Face]:
     if scale < 1:
         grey = cv2.resize(grey, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     even = _eight_bits(cv2.equalizeHist(grey))
-    boxes = _apart([*_boxes(FRONTAL, even)[0], *_boxes(TILTED, even)[0], *_profiles(even)])
+    seen = [*_boxes(FRONTAL, even)[0], *_boxes(TILTED, even)[0], *_profiles(even)]
+    boxes = _apart([box for box in seen if _contrast(grey, box) >= CONTRAST])
     found = [_face(even, box) for box in sorted(boxes, key=lambda box: -box[2])]
     return [Face(_scaled(face.left, 1 / scale), _scaled(face.right, 1 / scale)) for face in found]
 
@@ -126,6 +130,11 @@ def _boxes(name: str, *pictures: Pixels) -> list[list[Box]]:
             [_box(box) for box, each in zip(boxes, np.ravel(sure), strict=True) if each >= SURE[name]]
         )
     return found
+
+
+def _contrast(grey: Any, box: Box) -> float:
+    left, top, width, height = box
+    return float(grey[top : top + height, left : left + width].std())
 
 
 def _profiles(grey: Pixels) -> list[Box]:

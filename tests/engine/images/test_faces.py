@@ -29,6 +29,13 @@ def test_where_there_is_no_face_none_is_found() -> None:
     assert find_faces(noise) == find_faces(np.full((64, 64, 3), 128, np.uint8)) == []
 
 
+def test_what_is_hardly_there_is_no_face() -> None:
+    """Contrast is evened out before looking, which makes much of little."""
+    picture = portrait((300, 240), (200, (60, 20)))
+    faint = (128 + 0.04 * (picture.astype(float) - 128)).round().astype(np.uint8)
+    assert find_faces(faint) == []
+
+
 def test_a_tilted_face_is_cut_out_upright() -> None:
     (tilted,) = find_faces(portrait((300, 240), (200, (50, 20)), angle=18))
     assert tilted.right[1] < tilted.left[1] - 8
