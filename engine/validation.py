@@ -89,6 +89,7 @@ def validate(
     hires.check(request, capabilities, model)
     refiners.check(request, model, capabilities)
     _check_variation(request)
+    _check_guidance(request)
     own_pipelines.check(request, model)
     loras.check(request.prompt, known=capabilities.loras, field="prompt")
     loras.check(request.negative_prompt, known=capabilities.loras, field="negative_prompt")
@@ -186,6 +187,15 @@ def _check_vae(request: GenerationRequest, capabilities: Capabilities) -> None:
             f"There is no VAE called '{request.vae}'. {have}",
             field="vae",
             hint=violations.near(request.vae, known),
+        )
+
+
+def _check_guidance(request: GenerationRequest) -> None:
+    if request.guidance_start >= request.guidance_end:
+        raise _invalid(
+            "guidance_end",
+            f"guidance_end must be over guidance_start, which is {request.guidance_start:g};"
+            f" it was {request.guidance_end:g}.",
         )
 
 

@@ -170,6 +170,7 @@ def test_the_table_says_what_diffusers_can_do(kind: str) -> None:
         ({"schedule": Schedule.KARRAS}, "schedule", "model keeps its own schedule, automatic"),
         ({"variation_strength": 0.5, "variation_seed": 1}, "variation_strength", "must be 0 with model"),
         ({"fill": Fill.NOISE}, "fill", "fill must be one of original, fill with model; it was noise."),
+        ({"guidance_end": 0.5}, "guidance_end", "guidance_start must be 0 and guidance_end 1 with it."),
         ({"vae": "soft"}, "vae", "model keeps its own VAE; the request's was soft."),
     ],
 )
