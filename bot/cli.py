@@ -27,6 +27,7 @@ from bot.doctor import examine
 from bot.errors import Misconfigured, Refused
 from bot.generate import format_of, generate_alone
 from bot.given import Given
+from bot.guidance import interval_of
 from bot.jobs.ports import EngineError
 from bot.judging import Judging
 from bot.launcher import ChildGaveUp, Launcher, bot_child, engine_child
@@ -151,6 +152,9 @@ def generate(
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Steps, 1 to 150.")] = None,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale, 0 to 30.")] = None,
+    guidance_interval: Annotated[
+        str | None, typer.Option(help="On which steps, such as 0.2-0.8; the others take half of the time.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed draws the same picture.")] = None,
     variation_seed: Annotated[int | None, typer.Option(help="A seed to go towards.")] = None,
     variation_strength: Annotated[float | None, typer.Option(help="How far, 0 to 1.")] = None,
@@ -202,6 +206,7 @@ def generate(
         size=size,
         steps=steps,
         guidance=guidance,
+        guidance_interval=_check(lambda: interval_of(guidance_interval)),
         seed=seed,
         count=count,
         judging=Judging(best_of=best_of, safety=safety),

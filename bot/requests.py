@@ -14,6 +14,7 @@ from rapidfuzz import fuzz, process
 from bot import tasks
 from bot.controls import ControlChoice, chosen
 from bot.errors import Refused
+from bot.guidance import ALL_STEPS
 from bot.judging import Judging
 from bot.postprocess import Postprocess
 from bot.redraw import MEANING, OUTPAINT_STRENGTH, PLAIN, Redraw
@@ -56,6 +57,7 @@ class Options:
     count: int | None = None
     steps: int | None = None
     guidance: float | None = None
+    guidance_interval: tuple[float, float] = ALL_STEPS
     seed: int | None = None
     sampler: str | None = None
     schedule: str | None = None
@@ -109,6 +111,8 @@ def build(options: Options, capabilities: Capabilities, *, owner: str, random_se
         guidance_scale=_between(
             "guidance", options.guidance, model.defaults.guidance_scale, 0, limits.guidance_scale
         ),
+        guidance_start=options.guidance_interval[0],
+        guidance_end=options.guidance_interval[1],
         sampler=sampler.name,
         schedule=_schedule(options.schedule, model, sampler, capabilities),
         seed=int(_between("seed", options.seed, random_seed, 0, MAX_SEED)),

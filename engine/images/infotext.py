@@ -67,6 +67,7 @@ def infotext(
         "Sampler": SAMPLERS[request.sampler].label,
         "Schedule type": SCHEDULE_LABELS[effective_schedule(request.sampler, request.schedule)],
         "CFG scale": _number(request.guidance_scale),
+        "Guidance interval": None if request.always_guided else _interval(request),
         "Seed": seed,
         "Face restoration": _restorer(request),
         "Size": f"{request.width}x{request.height}",
@@ -105,6 +106,10 @@ def infotext(
         lines.append(f"{NEGATIVE} {words.negative_prompt}")
     lines.append(", ".join(f"{key}: {_quoted(value)}" for key, value in pairs.items() if value is not None))
     return "\n".join(lines)
+
+
+def _interval(request: GenerationRequest) -> str:
+    return f"{_number(request.guidance_start)}-{_number(request.guidance_end)}"
 
 
 def _mask_pairs(request: GenerationRequest) -> dict[str, object]:

@@ -129,6 +129,7 @@ def _of_file(name: str, path: Path, device: Device) -> StableDiffusion:
         card=checkpoint.card,
         is_sdxl=checkpoint.layout.is_sdxl,
         depth_estimator=_midas(parts.depth_estimator, device),
+        low_res_config=checkpoint.config.get("low_res_scheduler"),
     )
 
 

@@ -96,14 +96,16 @@ class ImageInFlight:
 
     @property
     def rows(self) -> int:
-        """Rows of a forward pass: two with guidance (unconditional, conditional), else one; AND adds more."""
-        return self.conditioning.rows
+        """Rows of the next pass: two with guidance (unconditional, conditional), else one; AND adds more."""
+        return len(self.embedding)
 
     @property
     def left(self) -> int:
         """What it still needs, in rows × steps."""
         tiles = 1 if self.tiling is None else len(self.tiling.corners)
-        return self.rows * ((self.steps - self.position) * tiles - len(self._tiles))
+        these = range(self.before + self.position + 1, self.before + self.steps + 1)
+        rows = self.conditioning.rows(these, self.all_steps)
+        return rows * tiles - self.rows * len(self._tiles)
 
     @property
     def unconditional_rows(self) -> int:
@@ -141,7 +143,8 @@ class ImageInFlight:
 
     def advance(self, prediction: torch.Tensor) -> None:
         """Take this image's own scheduler step from the network's prediction, [rows, 4, h, w]."""
-        prediction = self.conditioning.combine(prediction, self.guidance_scale)
+        guides = self.conditioning.guides(self.before + self.position + 1, self.all_steps)
+        prediction = self.conditioning.combine(prediction, self.guidance_scale, guides=guides)
         if self.tiling is not None:
             self._tiles.append(prediction)
             if len(self._tiles) < len(self.tiling.corners):

@@ -21,6 +21,7 @@ from engine.images.infotext import parse
 from engine.models.adapter_folder import AdapterFolder
 from engine.models.detection import CODEFORMER, GFPGAN, Kind, detect
 from engine.models.header import Header
+from engine.models.inventory import Inventory
 from engine.models.loading import StableDiffusion
 from engine.models.restorer import load_restorer
 from engine.wire import GenerationRequest, Sharpen, Task
@@ -206,12 +207,18 @@ def test_files_are_told_apart_by_their_tensors(tmp_path: Path) -> None:
     save_file({name: torch.zeros(1) for name in CODEFORMER}, tmp_path / "codeformer.safetensors")
     make_tiny_upscaler(tmp_path / "upscaler.safetensors")
     assert folder.names() == ("good",)
-    faults = {name: str(fault) for name, _, fault in folder.entries() if fault}
+    faults = {each.name: str(each.fault) for each in folder.items() if each.fault}
     assert faults == {
         "codeformer": "it is CodeFormer, whose licence forbids commercial use, not a face restorer",
         "upscaler": "it is something else, not a face restorer",
     }
     assert detect(Header(shapes=dict.fromkeys(GFPGAN, (1,)), metadata={})).kind is Kind.FACE
+
+
+def test_an_operator_adds_one_and_it_goes_into_its_folder(tiny: Path, tmp_path: Path) -> None:
+    folder = AdapterFolder(tmp_path / "faces", Kind.FACE)
+    Inventory(tmp_path / "models", {"face": folder}).add(tiny)
+    assert folder.names() == ("tiny",)
 
 
 def test_what_restores_no_faces_is_refused_by_name(tmp_path: Path) -> None:
