@@ -169,6 +169,9 @@ def generate(
     vae: Annotated[str | None, typer.Option(help="The name of a VAE in place of the model's own.")] = None,
     refiner: Annotated[str | None, typer.Option(help="An SDXL that draws the last steps.")] = None,
     switch_at: Annotated[float | None, typer.Option(help="When it takes over, 0.01 to 0.99.")] = None,
+    tiling: Annotated[
+        str | None, typer.Option(help="Without a seam between opposite edges: x, y or both.")
+    ] = None,
     hires: Annotated[
         str | None, typer.Option(help="Draw it again so much larger, such as 2 or 1.5:lanczos.")
     ] = None,
@@ -211,6 +214,7 @@ def generate(
         schedule=schedule,
         model=model,
         vae=vae,
+        tiling=tiling,
         refiner=_check(lambda: refiner_of(refiner, switch_at)),
         postprocess=Postprocess(upscale=upscale, steps=tuple(post or ()), hires=hires),
         format=_check(lambda: format_of(out)),
@@ -370,7 +374,13 @@ def _signing_key(settings: Settings) -> Path:
 
 def _companions(settings: Settings) -> dict[str, str]:
     """Where what goes with models is, for an engine of our own, which has another data folder."""
-    folders = {"wildcards": "wildcards", "controls": "controlnets", "upscalers": "upscalers"}
+    folders = {
+        "wildcards": "wildcards",
+        "controls": "controlnets",
+        "upscalers": "upscalers",
+        "faces": "faces",
+        "tiny": "tiny",
+    }
     folders |= {"clip": "clip", "safety_checker": "safety"}
     return {
         f"DARKROOM_ENGINE__{name.upper()}": str(

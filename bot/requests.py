@@ -28,6 +28,7 @@ from engine.wire import (
     Refiner,
     SamplerInfo,
     Schedule,
+    Seamless,
     Task,
 )
 
@@ -72,6 +73,7 @@ class Options:
     task: str | None = None
     depth: tuple[int, int] | None = None
     noise_level: int | None = None
+    tiling: str | None = None
     postprocess: Postprocess = field(default_factory=Postprocess)
 
     @property
@@ -122,6 +124,7 @@ def build(options: Options, capabilities: Capabilities, *, owner: str, random_se
         controls=chosen(options.controls, capabilities),
         vae=_vae(options.vae, capabilities),
         refiner=options.refiner,
+        tiling=_tiling(options.tiling),
         noise_level=tasks.noise_level(options.noise_level, task, limits),
         **options.redraw.fields(limits),
         **options.judging.fields(count, limits),
@@ -306,6 +309,13 @@ def _sampler(wanted: str | None, model: ModelInfo, capabilities: Capabilities) -
             return sampler
     known = [sampler.label for sampler in capabilities.samplers]
     raise Refused(f"There is no sampler called {_quoted(name)}. {_known(name, known)}")
+
+
+def _tiling(wanted: str | None) -> Seamless:
+    try:
+        return Seamless.NONE if wanted is None else Seamless(wanted.strip().casefold())
+    except ValueError:
+        raise Refused(f"tiling must be one of {', '.join(Seamless)}; it was '{wanted:.40}'.") from None
 
 
 def _vae(wanted: str | None, capabilities: Capabilities) -> str | None:

@@ -23,7 +23,7 @@ from engine.models.inventory import CONTROL, MODEL, UPSCALER, Inventory
 from engine.models.upscaler_folder import UpscalerFolder
 
 SAID_NO = 1
-KINDS = ("lora", "embedding", "vae", CONTROL, UPSCALER)  # beside models
+KINDS = ("lora", "embedding", "vae", "face", CONTROL, UPSCALER)  # beside models
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,6 +49,7 @@ def _beside(settings: config.Settings) -> dict[str, Folder]:
         "lora": AdapterFolder(settings.loras_folder, Kind.LORA),
         "embedding": AdapterFolder(settings.embeddings_folder, Kind.EMBEDDING),
         "vae": AdapterFolder(settings.vaes_folder, Kind.VAE),
+        "face": AdapterFolder(settings.faces_folder, Kind.FACE),
         CONTROL: ControlFolder(settings.controls_folder),
         UPSCALER: UpscalerFolder(settings.upscalers_folder),
     }

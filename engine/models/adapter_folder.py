@@ -1,4 +1,4 @@
-"""The folders of what is added to a model: LoRAs, embeddings and VAEs. Names, never paths. No torch.
+"""The folders of what is added to a model: LoRAs, embeddings, VAEs, and face restorers. Names, never paths. No torch.
 
 An adapter is a file NAME.safetensors directly in the folder of its kind. Blocking: call from a thread.
 """
@@ -97,26 +97,32 @@ class AdapterNames:
     loras: tuple[str, ...] = ()
     embeddings: tuple[str, ...] = ()
     vaes: tuple[str, ...] = ()
+    faces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class AdapterFolders:
-    """The three folders of an engine."""
+    """The folders of an engine; it need not have one for faces."""
 
     loras: AdapterFolder
     embeddings: AdapterFolder
     vaes: AdapterFolder
+    faces: AdapterFolder | None = None
 
     @classmethod
-    def of(cls, *, loras: Path, embeddings: Path, vaes: Path) -> "AdapterFolders":
+    def of(cls, *, loras: Path, embeddings: Path, vaes: Path, faces: Path | None = None) -> "AdapterFolders":
         return cls(
             loras=AdapterFolder(loras, Kind.LORA),
             embeddings=AdapterFolder(embeddings, Kind.EMBEDDING),
             vaes=AdapterFolder(vaes, Kind.VAE),
+            faces=None if faces is None else AdapterFolder(faces, Kind.FACE),
         )
 
     def names(self) -> AdapterNames:
         """What can be used now."""
         return AdapterNames(
-            loras=self.loras.names(), embeddings=self.embeddings.names(), vaes=self.vaes.names()
+            loras=self.loras.names(),
+            embeddings=self.embeddings.names(),
+            vaes=self.vaes.names(),
+            faces=() if self.faces is None else self.faces.names(),
         )

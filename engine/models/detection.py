@@ -27,6 +27,15 @@ EMBEDDING_WIDTHS = {768, 1024, 1280}
 DRAWN = ("sd1", "sd2", "sdxl")
 TITLES = {"sd1": "Stable Diffusion 1.x", "sd2": "Stable Diffusion 2.x", "sdxl": "SDXL"}
 INPUTS = {4: "", 5: "", ENLARGES: "an upscaler", 8: "a model for editing", 9: ""}  # 5: depth; 9: inpainting
+# As spandrel tells face restorers from all else: GFPGAN, RestoreFormer; and CodeFormer, which it does not read.
+GFPGAN = {"toRGB.0.weight", "stylegan_decoder.style_mlp.1.weight"}
+RESTOREFORMER = {
+    "quantize.embedding.weight",
+    "encoder.conv_in.weight",
+    "encoder.conv_out.weight",
+    "quant_conv.weight",
+}
+CODEFORMER = {"quantize.embedding.weight", "position_emb", "idx_pred_layer.1.weight"}
 EDM = ("edm_mean", "edm_vpred.sigma_max")  # marking tensors of Playground 2.5 and CosXL
 
 
@@ -39,6 +48,8 @@ class Kind(StrEnum):
     VAE = "a VAE"
     CONTROLNET = "a ControlNet"
     IP_ADAPTER = "an IP-Adapter"
+    FACE = "a face restorer"
+    CODEFORMER = "CodeFormer, whose licence forbids commercial use"
     PART = "one part of a folder in diffusers' layout"
     TRANSFORMER = "a model of a newer family (such as FLUX or Stable Diffusion 3)"
     UNKNOWN = "something else"
@@ -80,6 +91,10 @@ def detect(header: Header) -> Found:
         return _checkpoint(header)
     if any(".double_blocks." in f".{name}" or ".joint_blocks." in f".{name}" for name in names):
         return Found(kind=Kind.TRANSFORMER)
+    if names >= GFPGAN or names >= RESTOREFORMER:
+        return Found(kind=Kind.FACE)
+    if names >= CODEFORMER:
+        return Found(kind=Kind.CODEFORMER)
     if _has(names, VAE) or {"encoder.conv_in.weight", "decoder.conv_in.weight"} <= names:
         return Found(kind=Kind.VAE)
     if _is_embedding(header):
