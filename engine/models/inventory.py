@@ -27,6 +27,7 @@ KINDS = {  # as a command names them, by what a file is
     Kind.LORA: "lora",
     Kind.EMBEDDING: "embedding",
     Kind.VAE: "vae",
+    Kind.FACE: "face",
     Kind.CONTROLNET: CONTROL,
     Kind.IP_ADAPTER: CONTROL,
 }
