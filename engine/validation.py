@@ -94,8 +94,8 @@ def validate(
     hires.check(request, capabilities, model)
     refiners.check(request, model, capabilities)
     _check_variation(request)
-    _check_tiling(request)
     _check_guidance(request)
+    _check_tiling(request)
     own_pipelines.check(request, model)
     loras.check(request.prompt, known=capabilities.loras, field="prompt")
     loras.check(request.negative_prompt, known=capabilities.loras, field="negative_prompt")
@@ -196,12 +196,6 @@ def _check_vae(request: GenerationRequest, capabilities: Capabilities) -> None:
         )
 
 
-def _check_tiling(request: GenerationRequest) -> None:
-    if request.tiling is not Seamless.NONE and request.task not in SEAMLESS_TASKS:
-        known = ", ".join(SEAMLESS_TASKS)
-        raise _invalid("tiling", f"tiling belongs to {known}; the task was {request.task}.", hint=known)
-
-
 def _check_guidance(request: GenerationRequest) -> None:
     if request.guidance_start >= request.guidance_end:
         raise _invalid(
@@ -209,6 +203,12 @@ def _check_guidance(request: GenerationRequest) -> None:
             f"guidance_end must be over guidance_start, which is {request.guidance_start:g};"
             f" it was {request.guidance_end:g}.",
         )
+
+
+def _check_tiling(request: GenerationRequest) -> None:
+    if request.tiling is not Seamless.NONE and request.task not in SEAMLESS_TASKS:
+        known = ", ".join(SEAMLESS_TASKS)
+        raise _invalid("tiling", f"tiling belongs to {known}; the task was {request.task}.", hint=known)
 
 
 def _check_variation(request: GenerationRequest) -> None:

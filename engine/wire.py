@@ -355,9 +355,9 @@ class GenerationRequest(WireModel):
     The prompts are in the language of docs/commands.md. `clip_skip` counts as A1111: 1 is the text encoder's last
     layer, each more is one layer earlier; None is the model's default.
     `vae` names an autoencoder that takes the place of the model's own.
-    `tiling` makes pictures that can be laid side by side without a seam; it belongs to txt2img, img2img and depth2img.
     Guidance acts on the steps that lie between `guidance_start` and `guidance_end`, fractions of them; the others are
     drawn without, in half of the time (Kynkäänniemi et al. 2024, arXiv 2404.07724).
+    `tiling` makes pictures that can be laid side by side without a seam; it belongs to txt2img, img2img and depth2img.
     """
 
     version: Literal[1] = VERSION

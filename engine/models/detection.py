@@ -26,6 +26,7 @@ EMBEDDING_NAMES = {"emb_params", "clip_l", "clip_g"}
 EMBEDDING_WIDTHS = {768, 1024, 1280}
 DRAWN = ("sd1", "sd2", "sdxl")
 TITLES = {"sd1": "Stable Diffusion 1.x", "sd2": "Stable Diffusion 2.x", "sdxl": "SDXL"}
+INPUTS = {4: "", 5: "", ENLARGES: "an upscaler", 8: "a model for editing", 9: ""}  # 5: depth; 9: inpainting
 # As spandrel tells face restorers from all else: GFPGAN, RestoreFormer; and CodeFormer, which it does not read.
 GFPGAN = {"toRGB.0.weight", "stylegan_decoder.style_mlp.1.weight"}
 RESTOREFORMER = {
@@ -35,7 +36,6 @@ RESTOREFORMER = {
     "quant_conv.weight",
 }
 CODEFORMER = {"quantize.embedding.weight", "position_emb", "idx_pred_layer.1.weight"}
-INPUTS = {4: "", 5: "", ENLARGES: "an upscaler", 8: "a model for editing", 9: ""}  # 5: depth; 9: inpainting
 EDM = ("edm_mean", "edm_vpred.sigma_max")  # marking tensors of Playground 2.5 and CosXL
 
 

@@ -207,7 +207,7 @@ def test_files_are_told_apart_by_their_tensors(tmp_path: Path) -> None:
     save_file({name: torch.zeros(1) for name in CODEFORMER}, tmp_path / "codeformer.safetensors")
     make_tiny_upscaler(tmp_path / "upscaler.safetensors")
     assert folder.names() == ("good",)
-    faults = {each.name: str(each.fault) for each in folder.items() if each.fault}
+    faults = {item.name: str(fault) for item in folder.items() if (fault := item.fault)}
     assert faults == {
         "codeformer": "it is CodeFormer, whose licence forbids commercial use, not a face restorer",
         "upscaler": "it is something else, not a face restorer",
