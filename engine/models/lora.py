@@ -1,8 +1,9 @@
-"""A LoRA's file as what two networks take: for each of their layers a pair of matrices.
+"""A LoRA's file as what a model's networks take: for each of their layers a pair of matrices.
 
-Both layouts in use are read: kohya's (`lora_unet_…`, `lora_te_…`, with an `alpha` for each layer) and diffusers'
-(`unet.…`, `text_encoder.…`, with peft's settings in the metadata). diffusers translates the names. What a file holds
-is used whole or refused: a picture that leaves a part of its LoRA out would be another picture.
+Both layouts in use are read: kohya's (`lora_unet_…`, `lora_te_…`, for SDXL `lora_te1_…` and `lora_te2_…`, with an
+`alpha` for each layer) and diffusers' (`unet.…`, `text_encoder.…`, `text_encoder_2.…`, with peft's settings in the
+metadata). diffusers translates the names. What a file holds is used whole or refused: a picture that leaves a part of
+its LoRA out would be another picture.
 """
 
 import hashlib
@@ -39,6 +40,7 @@ NOT_READ = (  # by what is in a tensor's name; diffusers would leave some of it 
     (re.compile(r"dora_scale|lora_magnitude_vector"), "a DoRA"),
     (re.compile(r"lora_mid"), "a LoCon with Tucker's decomposition"),
 )
+UNET, SECOND = "unet", "text_encoder_2"  # diffusers' names of the network, and of SDXL's second text encoder
 OF_SDXL = ("lora_te1_", "lora_te2_", "text_encoder_2.")
 PAIR = re.compile(r"(?P<layer>.+)\.lora_(?P<side>[AB])\.weight")
 
@@ -57,7 +59,7 @@ class Pair:
 
 @dataclass(frozen=True, eq=False)
 class LoraWeights:
-    """A LoRA on the CPU: pairs by the name of the layer, for the network and for the text encoder.
+    """A LoRA on the CPU: pairs by the name of the layer, for each network that it changes, by diffusers' name.
 
     `hash` has the first twelve hex digits of the SHA-256 of the file after its header, as A1111 and kohya count.
     `key` tells it from all others: the same numbers may be scaled otherwise by what the header says.
@@ -66,12 +68,11 @@ class LoraWeights:
     name: str
     hash: str
     key: str
-    unet: Mapping[str, Pair]
-    text_encoder: Mapping[str, Pair]
+    networks: Mapping[str, Mapping[str, Pair]]
 
 
-def read_lora(name: str, path: Path, unet: Any) -> LoraWeights:
-    """Read a file for models with such a `unet`.
+def read_lora(name: str, path: Path, networks: Mapping[str, Any]) -> LoraWeights:
+    """Read a file for a model with these networks, by diffusers' names.
 
     Raises Missing, Corrupt or Truncated where it is damaged, WrongKind where it is no LoRA, or one that is not read.
     """
@@ -81,32 +82,35 @@ def read_lora(name: str, path: Path, unet: Any) -> LoraWeights:
     for pattern, what in NOT_READ:
         if any(pattern.search(tensor) for tensor in header.shapes):
             raise WrongKind(f"it is {what}, which Darkroom does not read yet")
-    if any(tensor.startswith(OF_SDXL) for tensor in header.shapes):
+    if SECOND not in networks and any(tensor.startswith(OF_SDXL) for tensor in header.shapes):
         raise WrongKind("it is for SDXL, with its two text encoders")
     try:
-        pairs = _pairs(load_file(path), header.metadata, unet)
+        pairs = _pairs(load_file(path), header.metadata, networks)
         header_digest, digest = _digests(path)
     except NotAModel:
         raise
     except Exception as error:  # whatever strange names provoke in two libraries
         raise WrongKind("its tensors have names that Darkroom does not know") from error
     key = hashlib.sha256(f"{name} {header_digest} {digest}".encode()).hexdigest()
-    return LoraWeights(name, digest[:SHOWN_DIGITS], key, **pairs)
+    return LoraWeights(name, digest[:SHOWN_DIGITS], key, pairs)
 
 
-def _pairs(tensors: Tensors, metadata: Mapping[str, str], unet: Any) -> dict[str, dict[str, Pair]]:
-    state, _ = StableDiffusionLoraLoaderMixin.lora_state_dict(_scaled(tensors), unet_config=unet.config)
-    parts = {part: _of(part, state) for part in ("unet", "text_encoder")}
+def _pairs(
+    tensors: Tensors, metadata: Mapping[str, str], networks: Mapping[str, Any]
+) -> dict[str, dict[str, Pair]]:
+    config = networks[UNET].config
+    state, _ = StableDiffusionLoraLoaderMixin.lora_state_dict(_scaled(tensors), unet_config=config)
+    parts = {part: _of(part, state) for part in networks}
     if sum(map(len, parts.values())) < len(state):
-        raise WrongKind("it has tensors for more than a network and a text encoder")
+        raise WrongKind("it has tensors for networks that the model does not have")
     settings = json.loads(metadata.get(METADATA, "{}"))
-    translated = {part: _translated(part, state) if state else {} for part, state in parts.items()}
+    translated = {part: _translated(part, state) for part, state in parts.items() if state}
     return {part: _paired(state, _of(part, settings)) for part, state in translated.items()}
 
 
 def _translated(part: str, state: Tensors) -> Tensors:
-    """In peft's names. diffusers refuses to guess the layout of nothing."""
-    if part == "unet":
+    """In peft's names."""
+    if part == UNET:
         translated: Tensors = convert_unet_state_dict_to_peft(state)
     else:
         translated = convert_state_dict_to_peft(convert_state_dict_to_diffusers(state))

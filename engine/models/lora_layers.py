@@ -24,7 +24,9 @@ Weighted = tuple[str, Mapping[str, Pair], float]  # a LoRA's key, its pairs for 
 
 def fitted(network: Any, pairs: Mapping[str, Pair]) -> Mapping[str, Pair]:
     """The pairs in the shapes of the network's layers. Raises WrongKind where one does not go with its layer."""
-    return {layer: _fitted(_bare(network), layer, pair) for layer, pair in pairs.items()}
+    network = _bare(network)
+    named = {_name(network, layer): pair for layer, pair in pairs.items()}
+    return {layer: _fitted(network, layer, pair) for layer, pair in named.items()}
 
 
 def apply(network: Any, loras: Sequence[Weighted], place: torch.device) -> None:
@@ -52,6 +54,12 @@ def apply(network: Any, loras: Sequence[Weighted], place: torch.device) -> None:
 def _bare(network: Any) -> Any:
     """The network itself, where it is compiled (`engine/worker/speed.py`)."""
     return getattr(network, "network", network)
+
+
+def _name(network: Any, layer: str) -> str:
+    """transformers keeps the layers of a text encoder that projects one level deeper."""
+    deeper = f"text_model.{layer}"
+    return deeper if deeper in dict(network.named_modules()) else layer
 
 
 def _fitted(network: Any, layer: str, pair: Pair) -> Pair:

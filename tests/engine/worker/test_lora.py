@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import EulerDiscreteScheduler, StableDiffusionPipeline, StableDiffusionXLPipeline
+from diffusers import EulerDiscreteScheduler, StableDiffusionPipeline
 
 from engine.errors import Refusal
 from engine.models import lora_layers
@@ -28,7 +28,6 @@ from engine.worker.room import Room
 from engine.worker.speed import Bucketed
 from engine.worker.step_loop import StepLoop
 from tests.engine import adapter_files
-from tests.engine.tiny_sdxl import make_tiny_sdxl
 
 Ask = Callable[..., GenerationRequest]
 Weights = dict[str, tuple[float, float]]  # of the text encoder and of the network, by the LoRA's name
@@ -342,29 +341,6 @@ def test_a_path_is_no_name(model: StableDiffusion, library: AdapterLibrary, fold
         with pytest.raises(Refusal) as caught:
             library.adapters(model, Words("", f"<lora:{name}:1>"))
         assert (caught.value.body.code, caught.value.body.field) == ("unknown_lora", "negative_prompt")
-
-
-def test_sdxl_takes_a_lora_of_its_network_and_nothing_else_is_left_out(tmp_path: Path, plainly: Ask) -> None:
-    make_tiny_sdxl(tmp_path / "xl")
-    exact = Device(place=torch.device("cpu"), dtype=torch.float32, reason="equality is proved in float32")
-    model = load_stable_diffusion("xl", tmp_path / "xl", exact)
-    pipeline = StableDiffusionXLPipeline.from_pretrained(tmp_path / "xl", dtype=torch.float32)
-    whole = adapter_files.kohya(pipeline.unet, pipeline.text_encoder, seed=1)
-    network = {name: it for name, it in whole.items() if name.startswith("lora_unet_")}
-    adapter_files.write(tmp_path / "whole.safetensors", whole)
-    adapter_files.write(tmp_path / "network.safetensors", network)
-    adapter_files.write(tmp_path / "mood.safetensors", {"emb_params": torch.ones(1, 16)})
-    library = AdapterLibrary(AdapterFolders.of(loras=tmp_path, embeddings=tmp_path, vaes=tmp_path))
-    pipeline.load_lora_weights(network, adapter_name="network")
-    pipeline.set_adapters(["network"], adapter_weights=[0.8])
-    request = plainly(prompt="a cat<lora:network:0.8>")
-    image = start(model, library, request)
-    torch.testing.assert_close(run(model, image), latents_of(pipeline, request), atol=1e-4, rtol=0)
-    with pytest.raises(Refusal, match="it changes the text encoder, which cannot be done with SDXL yet"):
-        library.adapters(model, Words("<lora:whole:1>"))
-    with pytest.raises(Refusal, match="there are none for SDXL yet") as caught:
-        start(model, library, plainly(prompt="a mood"))
-    assert caught.value.body.code == "embedding_incompatible"
 
 
 def test_a_compiled_network_draws_with_a_lora_as_it_is(
