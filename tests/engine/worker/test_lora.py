@@ -227,8 +227,9 @@ def test_ranks_and_alphas_that_differ_from_layer_to_layer_are_each_layers_own(
         (text, model.prompts.text_encoder.encoder.layers[1].self_attn.q_proj),
         (block, model.unet.down_blocks[1].attentions[0].transformer_blocks[0].ff.net[2]),
     ):
+        x = torch.randn(3, layer.in_features, generator=torch.Generator().manual_seed(0))
         expected = tensors[f"{name}.lora_up.weight"] @ tensors[f"{name}.lora_down.weight"] / 2
-        torch.testing.assert_close(layer.get_delta_weight(layer.active_adapters[0]), expected)
+        torch.testing.assert_close(layer(x) - layer.forward(x), x @ expected.T, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("rung", [Rung.OFFLOAD, Rung.SEQUENTIAL, Rung.CPU])
@@ -268,7 +269,7 @@ def test_only_so_many_loras_stay_in_a_network(
         name = f"many{seed}"
         adapter_files.write(folder / f"{name}.safetensors", adapter_files.diffusers(*networks, seed=seed))
         first = draw(plainly(prompt=f"a cat <lora:{name}:1>"))[0]
-        assert len(model.unet.peft_config) <= lora_layers.MOST_INSIDE
+        assert len(lora_layers.inside(model.unet)) <= lora_layers.MOST_INSIDE
         (folder / f"{name}.safetensors").unlink()
     adapter_files.write(folder / "many0.safetensors", adapter_files.diffusers(*networks, seed=seed))
     torch.testing.assert_close(draw(plainly(prompt="a cat <lora:many0:1>"))[0], first)
@@ -289,15 +290,21 @@ def test_a_lora_that_does_not_go_with_the_model_is_refused_in_words(
     wide = good | {f"{query}.lora_down.weight": torch.zeros(4, 320)}
     half = {name: it for name, it in good.items() if name != f"{query}.lora_up.weight"}
     layer = {f"lora_unet_no_such_layer.lora_{side}.weight": torch.zeros(4, 4) for side in ("up", "down")}
+    norms = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_norm1"
+    norm = {f"{norms}.lora_down.weight": torch.zeros(1, 1), f"{norms}.lora_up.weight": torch.zeros(16, 1)}
     sdxl = {name.replace("lora_te_", "lora_te1_"): it for name, it in good.items()}
     for name, tensors, says in (
         ("wide", wide, "has another size"),
         ("layer", good | layer, "the model has no layer no.such.layer"),
+        ("norm", good | norm, "is neither linear nor a convolution"),
         ("half", half, "Darkroom does not know"),
         ("sdxl", sdxl, "it is for SDXL"),
-        ("loha", {f"{query}.hada_w1_a": torch.zeros(4, 4)}, "it is a LoHa, which Darkroom does not read yet"),
-        ("dora", good | {f"{query}.dora_scale": torch.zeros(4, 1)}, "it is a DoRA"),
-        ("tucker", good | {f"{query}.lora_mid.weight": torch.zeros(4, 4)}, "it is a LoCon with Tucker"),
+        ("loha", {f"{query}.hada_w1_a": torch.zeros(4, 4)}, "Darkroom does not know: hada_w1_a"),
+        ("dora", good | {f"{query}.dora_scale": torch.zeros(4, 1)}, "has another size"),
+        ("oft", {f"{query}.oft_blocks": torch.zeros(4, 4)}, "it is an OFT, which Darkroom does not read yet"),
+        ("ia3", good | {f"{query}.on_input": torch.ones(1)}, "it is an (IA)³, which"),
+        ("glora", good | {f"{query}.a1.weight": torch.zeros(4, 4)}, "it is a GLoRA"),
+        ("whole", good | {f"{query}.diff_b": torch.zeros(4)}, "it is a LoRA with whole differences"),
         ("bias", good | {f"{query}.lora_up.bias": torch.zeros(4)}, "Darkroom does not know"),
         ("vae", {"first_stage_model.x": torch.zeros(2)}, "it is a VAE, not a LoRA"),
     ):

@@ -116,7 +116,7 @@ def test_a_text_read_with_loras_equals_the_pipelines(
 
 @pytest.mark.usefixtures("pipeline")
 def test_with_without_and_with_again_nothing_is_left_behind(
-    folder: Path, model: StableDiffusion, library: AdapterLibrary
+    model: StableDiffusion, library: AdapterLibrary
 ) -> None:
     def fresh(text: str) -> torch.Tensor:
         """Read again, not remembered."""
