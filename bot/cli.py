@@ -27,6 +27,7 @@ from bot.doctor import examine
 from bot.errors import Misconfigured, Refused
 from bot.generate import format_of, generate_alone
 from bot.given import Given
+from bot.guidance import interval_of
 from bot.jobs.ports import EngineError
 from bot.judging import Judging
 from bot.launcher import ChildGaveUp, Launcher, bot_child, engine_child
@@ -151,6 +152,9 @@ def generate(
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Steps, 1 to 150.")] = None,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale, 0 to 30.")] = None,
+    guidance_interval: Annotated[
+        str | None, typer.Option(help="On which steps, such as 0.2-0.8; the others take half of the time.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed draws the same picture.")] = None,
     variation_seed: Annotated[int | None, typer.Option(help="A seed to go towards.")] = None,
     variation_strength: Annotated[float | None, typer.Option(help="How far, 0 to 1.")] = None,
@@ -165,6 +169,9 @@ def generate(
     vae: Annotated[str | None, typer.Option(help="The name of a VAE in place of the model's own.")] = None,
     refiner: Annotated[str | None, typer.Option(help="An SDXL that draws the last steps.")] = None,
     switch_at: Annotated[float | None, typer.Option(help="When it takes over, 0.01 to 0.99.")] = None,
+    tiling: Annotated[
+        str | None, typer.Option(help="Without a seam between opposite edges: x, y or both.")
+    ] = None,
     hires: Annotated[
         str | None, typer.Option(help="Draw it again so much larger, such as 2 or 1.5:lanczos.")
     ] = None,
@@ -199,6 +206,7 @@ def generate(
         size=size,
         steps=steps,
         guidance=guidance,
+        guidance_interval=_check(lambda: interval_of(guidance_interval)),
         seed=seed,
         count=count,
         judging=Judging(best_of=best_of, safety=safety),
@@ -206,6 +214,7 @@ def generate(
         schedule=schedule,
         model=model,
         vae=vae,
+        tiling=tiling,
         refiner=_check(lambda: refiner_of(refiner, switch_at)),
         postprocess=Postprocess(upscale=upscale, steps=tuple(post or ()), hires=hires),
         format=_check(lambda: format_of(out)),
@@ -365,7 +374,13 @@ def _signing_key(settings: Settings) -> Path:
 
 def _companions(settings: Settings) -> dict[str, str]:
     """Where what goes with models is, for an engine of our own, which has another data folder."""
-    folders = {"wildcards": "wildcards", "controls": "controlnets", "upscalers": "upscalers"}
+    folders = {
+        "wildcards": "wildcards",
+        "controls": "controlnets",
+        "upscalers": "upscalers",
+        "faces": "faces",
+        "tiny": "tiny",
+    }
     folders |= {"clip": "clip", "safety_checker": "safety"}
     return {
         f"DARKROOM_ENGINE__{name.upper()}": str(

@@ -14,6 +14,7 @@ from rapidfuzz import fuzz, process
 from bot import tasks
 from bot.controls import ControlChoice, chosen
 from bot.errors import Refused
+from bot.guidance import ALL_STEPS
 from bot.judging import Judging
 from bot.postprocess import Postprocess
 from bot.redraw import MEANING, OUTPAINT_STRENGTH, PLAIN, Redraw
@@ -27,6 +28,7 @@ from engine.wire import (
     Refiner,
     SamplerInfo,
     Schedule,
+    Seamless,
     Task,
 )
 
@@ -55,6 +57,7 @@ class Options:
     count: int | None = None
     steps: int | None = None
     guidance: float | None = None
+    guidance_interval: tuple[float, float] = ALL_STEPS
     seed: int | None = None
     sampler: str | None = None
     schedule: str | None = None
@@ -70,6 +73,7 @@ class Options:
     task: str | None = None
     depth: tuple[int, int] | None = None
     noise_level: int | None = None
+    tiling: str | None = None
     postprocess: Postprocess = field(default_factory=Postprocess)
 
     @property
@@ -107,6 +111,8 @@ def build(options: Options, capabilities: Capabilities, *, owner: str, random_se
         guidance_scale=_between(
             "guidance", options.guidance, model.defaults.guidance_scale, 0, limits.guidance_scale
         ),
+        guidance_start=options.guidance_interval[0],
+        guidance_end=options.guidance_interval[1],
         sampler=sampler.name,
         schedule=_schedule(options.schedule, model, sampler, capabilities),
         seed=int(_between("seed", options.seed, random_seed, 0, MAX_SEED)),
@@ -118,6 +124,7 @@ def build(options: Options, capabilities: Capabilities, *, owner: str, random_se
         controls=chosen(options.controls, capabilities),
         vae=_vae(options.vae, capabilities),
         refiner=options.refiner,
+        tiling=_tiling(options.tiling),
         noise_level=tasks.noise_level(options.noise_level, task, limits),
         **options.redraw.fields(limits),
         **options.judging.fields(count, limits),
@@ -302,6 +309,13 @@ def _sampler(wanted: str | None, model: ModelInfo, capabilities: Capabilities) -
             return sampler
     known = [sampler.label for sampler in capabilities.samplers]
     raise Refused(f"There is no sampler called {_quoted(name)}. {_known(name, known)}")
+
+
+def _tiling(wanted: str | None) -> Seamless:
+    try:
+        return Seamless.NONE if wanted is None else Seamless(wanted.strip().casefold())
+    except ValueError:
+        raise Refused(f"tiling must be one of {', '.join(Seamless)}; it was '{wanted:.40}'.") from None
 
 
 def _vae(wanted: str | None, capabilities: Capabilities) -> str | None:

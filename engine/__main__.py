@@ -78,6 +78,10 @@ def worker_argv(settings: config.Settings) -> list[str]:
         *("--safety-checker", str(settings.safety_folder.resolve())),
         *("--controls", str(settings.controls_folder.resolve())),
         *("--upscalers", str(settings.upscalers_folder.resolve())),
+        *("--faces", str(settings.faces_folder.resolve())),
+        *("--tiny", str(settings.tiny_folder.resolve())),
+        *("--previews", engine.previews),
+        *("--decoder", engine.decoder),
         *("--device", engine.device),
         *("--dtype", engine.dtype),
         *("--threads", str(engine.threads)),
@@ -116,7 +120,10 @@ async def serve(settings: config.Settings, *, token: str, worker_argv: Sequence[
     catalogue = Catalogue(
         registry=Registry(settings.models_folder, companions=companions),
         adapters=AdapterFolders.of(
-            loras=settings.loras_folder, embeddings=settings.embeddings_folder, vaes=settings.vaes_folder
+            loras=settings.loras_folder,
+            embeddings=settings.embeddings_folder,
+            vaes=settings.vaes_folder,
+            faces=settings.faces_folder,
         ),
         controls=ControlFolder(settings.controls_folder),
         upscalers=UpscalerFolder(settings.upscalers_folder),

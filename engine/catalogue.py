@@ -64,6 +64,7 @@ class Catalogue:
             embeddings=self._named.embeddings,
             vaes=self._named.vaes,
             upscalers=(LANCZOS, *self._upscalers),
+            restorers=self._named.faces,
             latent_upscalers=tuple(LATENT_UPSCALERS),
             limits=self._limits,
         )

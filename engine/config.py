@@ -67,6 +67,10 @@ class Engine(Table):
     embeddings: str = ""
     vaes: str = ""
     upscalers: str = ""  # empty: the folder upscalers in the data folder
+    faces: str = ""  # of face restorers; empty: the folder faces in the data folder
+    tiny: str = ""  # of tiny autoencoders; empty: the folder tiny in the data folder
+    previews: Literal["matrix", "tiny"] = "matrix"  # what shows unfinished pictures
+    decoder: Literal["own", "tiny"] = "own"  # what makes finished ones of latents
     device: str = "auto"  # cpu, cuda, cuda:1, mps
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     threads: int = Field(0, ge=0, le=1024)  # of the CPU; 0: what the machine has
@@ -158,6 +162,14 @@ class Settings(Table):
     @property
     def upscalers_folder(self) -> Path:
         return Path(self.engine.upscalers) if self.engine.upscalers else self.paths.data / "upscalers"
+
+    @property
+    def faces_folder(self) -> Path:
+        return Path(self.engine.faces) if self.engine.faces else self.paths.data / "faces"
+
+    @property
+    def tiny_folder(self) -> Path:
+        return Path(self.engine.tiny) if self.engine.tiny else self.paths.data / "tiny"
 
     @property
     def clip_folder(self) -> Path:

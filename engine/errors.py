@@ -55,6 +55,7 @@ CODES = {
     "vae_incompatible": Code(422, False, "The VAE does not go with this model."),
     "adapter_broken": Code(422, False, "The file of a LoRA, an embedding or a VAE is damaged or incomplete."),
     "unknown_upscaler": Code(422, False, "No upscaler has this name."),
+    "unknown_restorer": Code(422, False, "No face restorer has this name."),
     "unsupported_task": Code(422, False, "The model cannot do this task."),
     "clip_missing": Code(422, False, "best_of needs a CLIP, and the engine has none for this model."),
     "safety_unavailable": Code(
@@ -77,6 +78,10 @@ CODES = {
     "unsafe_image": Code(500, False, "The safety checker held every picture back."),
     "model_broken": Code(500, False, "The model's files are damaged or incomplete."),
     "upscaler_broken": Code(500, False, "The upscaler's file is damaged, or no upscaler."),
+    "decoder_broken": Code(
+        500, False, "The tiny autoencoder's file is missing, damaged, or of another family of models."
+    ),
+    "restorer_broken": Code(500, False, "The face restorer's file is damaged, or restores no faces."),
 }
 
 

@@ -3,7 +3,7 @@
 from engine.errors import Refusal
 from engine.prompts import loras
 from engine.prompts.wildcards import Words
-from engine.wire import Fill, GenerationRequest, ModelInfo
+from engine.wire import Fill, GenerationRequest, ModelInfo, Seamless
 
 FILLS = (Fill.ORIGINAL, Fill.FILL)  # the others are about latents, which the pipeline keeps to itself
 
@@ -27,6 +27,11 @@ def check(request: GenerationRequest, model: ModelInfo) -> None:
         raise _invalid("hires", f"{model.name} draws no second pass.", "an upscale in post")
     if request.vae is not None:
         raise _invalid("vae", f"{model.name} keeps its own VAE; the request's was {request.vae}.", "none")
+    if not request.always_guided:
+        message = f"{model.name} guides every step: guidance_start must be 0 and guidance_end 1 with it."
+        raise _invalid("guidance_start" if request.guidance_start else "guidance_end", message, "0 and 1")
+    if request.tiling is not Seamless.NONE:
+        raise _invalid("tiling", f"{model.name} draws no seamless pictures.", "none")
     check_loras(request, model.name)
     if request.variation_strength > 0:
         raise _invalid(

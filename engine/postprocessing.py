@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from engine import upscalers
+from engine import upscalers, violations
 from engine.errors import Refusal
 from engine.wire import (
     MAX_RESULT_PIXELS,
@@ -15,6 +15,7 @@ from engine.wire import (
     PostStep,
     Resize,
     Resizing,
+    RestoreFaces,
     Task,
     Upscale,
 )
@@ -23,6 +24,7 @@ Size = tuple[int, int]  # width, height
 
 STEPS_OF_AN_UPSCALER = 6  # RealESRGAN x4 computes per pixel what a guided step of SD 1.5 does six times over
 FILTERS_OF_A_STEP = 16
+FACES_OF_A_STEP = 2  # looking for faces takes longer than a filter; how many there are nobody knows yet
 
 
 def check(request: GenerationRequest, capabilities: Capabilities) -> None:
@@ -30,12 +32,27 @@ def check(request: GenerationRequest, capabilities: Capabilities) -> None:
     for index, step in enumerate(request.post):
         if isinstance(step, Upscale):
             upscalers.check(step.upscaler, capabilities.upscalers, field=f"post.{index}.upscaler")
+        elif isinstance(step, RestoreFaces):
+            _check_restorer(step.restorer, capabilities.restorers, field=f"post.{index}.restorer")
     if request.task is not Task.PROCESS:
         return
     if not request.post:
         raise _invalid("post", "post must have at least one step: process does nothing else.", "upscale")
     if request.count != 1:
         raise _invalid("count", f"count must be 1 for process, which has one result; it was {request.count}.")
+
+
+def _check_restorer(name: str, known: tuple[str, ...], *, field: str) -> None:
+    """Also for whatever looks like a path."""
+    if name not in known:
+        have = f"Known: {', '.join(known)}." if known else "This engine has none."
+        message = f"There is no face restorer called '{name:.60}'. {have}"
+        raise Refusal("unknown_restorer", message, field=field, hint=violations.near(name, known))
+
+
+def restorers_of(request: GenerationRequest) -> tuple[str, ...]:
+    """The face restorers that a request needs, each once."""
+    return tuple(dict.fromkeys(step.restorer for step in request.post if isinstance(step, RestoreFaces)))
 
 
 def check_sizes(request: GenerationRequest, given: Size | None) -> None:
@@ -101,8 +118,10 @@ def cost_of(request: GenerationRequest, given: Size | None) -> int:
     cost = 0
     for step, before, _ in _along(request, given):
         pixels = before[0] * before[1]
-        network = isinstance(step, Upscale) and upscalers.is_network(step.upscaler)
-        cost += pixels * STEPS_OF_AN_UPSCALER if network else pixels // FILTERS_OF_A_STEP
+        if isinstance(step, Upscale) and upscalers.is_network(step.upscaler):
+            cost += pixels * STEPS_OF_AN_UPSCALER
+        else:
+            cost += pixels // (FACES_OF_A_STEP if isinstance(step, RestoreFaces) else FILTERS_OF_A_STEP)
     return cost
 
 

@@ -21,8 +21,13 @@ from engine import (
 from engine.errors import Refusal
 from engine.prompts import loras
 from engine.samplers import SAMPLERS, SCHEDULE_LABELS
-from engine.wire import MAX_PIXELS, Capabilities, GenerationRequest, ModelInfo, Schedule, Task
+from engine.wire import MAX_PIXELS, Capabilities, GenerationRequest, ModelInfo, Schedule, Seamless, Task
 
+SEAMLESS_TASKS = (
+    Task.TXT2IMG,
+    Task.IMG2IMG,
+    Task.DEPTH2IMG,
+)  # the others keep edges of a picture that is there
 PRIVATE = frozenset({"prompt", "negative_prompt", "owner"})  # their values are repeated nowhere
 
 
@@ -89,6 +94,8 @@ def validate(
     hires.check(request, capabilities, model)
     refiners.check(request, model, capabilities)
     _check_variation(request)
+    _check_guidance(request)
+    _check_tiling(request)
     own_pipelines.check(request, model)
     loras.check(request.prompt, known=capabilities.loras, field="prompt")
     loras.check(request.negative_prompt, known=capabilities.loras, field="negative_prompt")
@@ -187,6 +194,21 @@ def _check_vae(request: GenerationRequest, capabilities: Capabilities) -> None:
             field="vae",
             hint=violations.near(request.vae, known),
         )
+
+
+def _check_guidance(request: GenerationRequest) -> None:
+    if request.guidance_start >= request.guidance_end:
+        raise _invalid(
+            "guidance_end",
+            f"guidance_end must be over guidance_start, which is {request.guidance_start:g};"
+            f" it was {request.guidance_end:g}.",
+        )
+
+
+def _check_tiling(request: GenerationRequest) -> None:
+    if request.tiling is not Seamless.NONE and request.task not in SEAMLESS_TASKS:
+        known = ", ".join(SEAMLESS_TASKS)
+        raise _invalid("tiling", f"tiling belongs to {known}; the task was {request.task}.", hint=known)
 
 
 def _check_variation(request: GenerationRequest) -> None:

@@ -8,7 +8,7 @@ The routes are documented in docs/api.md.
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, model_validator
 
 VERSION: Final = 1
 
@@ -133,6 +133,28 @@ class Safety(StrEnum):
         return self in (Safety.BLUR, Safety.BLOCK)
 
 
+class Seamless(StrEnum):
+    """Along which axes opposite edges of a picture go on in each other: A1111's "Tiling", and InvokeAI's axes."""
+
+    NONE = "none"
+    X = "x"  # the left edge and the right one
+    Y = "y"  # the upper edge and the lower one
+    BOTH = "both"
+
+    @property
+    def across(self) -> bool:
+        return self in (Seamless.X, Seamless.BOTH)
+
+    @property
+    def down(self) -> bool:
+        return self in (Seamless.Y, Seamless.BOTH)
+
+
+def _axes(value: Any) -> Any:
+    """True and false are both axes and none, as A1111's box has it."""
+    return {True: Seamless.BOTH, False: Seamless.NONE}[value] if isinstance(value, bool) else value
+
+
 class Margins(WireModel):
     """How far outpaint extends the picture to each side, in pixels."""
 
@@ -214,6 +236,16 @@ class Upscale(WireModel):
     scale: Annotated[float, Field(strict=True, ge=1, le=MAX_POST_SCALE, allow_inf_nan=False)] = 2.0
 
 
+class RestoreFaces(WireModel):
+    """Draw the faces that are found anew by a restorer of the capabilities, and lay them `strength` opaque over the
+    old ones. Where none is found the picture stays as it is.
+    """
+
+    type: Literal["faces"] = "faces"
+    restorer: Annotated[str, Field(min_length=1, max_length=128)]
+    strength: Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)] = 1.0
+
+
 class Sharpen(WireModel):
     """Unsharp mask: `amount` 1 adds all that a Gaussian of `radius` pixels would take away."""
 
@@ -256,7 +288,9 @@ class Resize(WireModel):
     how: Resizing = Resizing.STRETCH
 
 
-PostStep = Annotated[Upscale | Sharpen | Denoise | Colour | Crop | Resize, Field(discriminator="type")]
+PostStep = Annotated[
+    Upscale | RestoreFaces | Sharpen | Denoise | Colour | Crop | Resize, Field(discriminator="type")
+]
 
 
 class Hires(WireModel):
@@ -321,6 +355,9 @@ class GenerationRequest(WireModel):
     The prompts are in the language of docs/commands.md. `clip_skip` counts as A1111: 1 is the text encoder's last
     layer, each more is one layer earlier; None is the model's default.
     `vae` names an autoencoder that takes the place of the model's own.
+    Guidance acts on the steps that lie between `guidance_start` and `guidance_end`, fractions of them; the others are
+    drawn without, in half of the time (Kynkäänniemi et al. 2024, arXiv 2404.07724).
+    `tiling` makes pictures that can be laid side by side without a seam; it belongs to txt2img, img2img and depth2img.
     """
 
     version: Literal[1] = VERSION
@@ -333,6 +370,8 @@ class GenerationRequest(WireModel):
     height: Annotated[int, Field(strict=True, ge=MIN_SIDE, le=MAX_SIDE, multiple_of=SIDE_MULTIPLE)]
     steps: Annotated[int, Field(strict=True, ge=1, le=MAX_STEPS)]
     guidance_scale: Annotated[float, Field(strict=True, ge=0, le=MAX_GUIDANCE, allow_inf_nan=False)]
+    guidance_start: Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)] = 0.0
+    guidance_end: Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)] = 1.0
     sampler: Sampler
     schedule: Schedule = Schedule.AUTOMATIC
     seed: Annotated[int, Field(strict=True, ge=0, le=MAX_SEED)]
@@ -355,6 +394,7 @@ class GenerationRequest(WireModel):
     noise_level: Annotated[int, Field(strict=True, ge=0, le=MAX_NOISE_LEVEL)] = DEFAULT_NOISE_LEVEL
     post: Annotated[tuple[PostStep, ...], Field(max_length=MAX_POST)] = ()
     hires: Hires | None = None
+    tiling: Annotated[Seamless, BeforeValidator(_axes)] = Seamless.NONE
 
     @model_validator(mode="before")
     @classmethod
@@ -363,6 +403,11 @@ class GenerationRequest(WireModel):
         if isinstance(fields, dict) and fields.get("task") == Task.PROCESS:
             return UNDRAWN | fields
         return fields
+
+    @property
+    def always_guided(self) -> bool:
+        """Whether guidance acts on every step, where there is any."""
+        return (self.guidance_start, self.guidance_end) == (0.0, 1.0)
 
     @property
     def candidates(self) -> int:
@@ -594,8 +639,8 @@ class Capabilities(WireModel):
     """What this engine can draw. `boot_id` changes with every start of the front.
 
     The first of `models` is the default. `upscalers` may be named in `post` and in `hires`, `latent_upscalers` in
-    `hires` alone. `device` says what draws, in words; `memory` what it may use, where that is known. `safety` is the
-    least that every request gets, whatever it asks for.
+    `hires` alone, `restorers` in `post`. `device` says what draws, in words; `memory` what it may use, where that is
+    known. `safety` is the least that every request gets, whatever it asks for.
     """
 
     version: Literal[1] = VERSION
@@ -608,6 +653,7 @@ class Capabilities(WireModel):
     embeddings: tuple[str, ...] = ()
     vaes: tuple[str, ...] = ()
     upscalers: tuple[str, ...] = ()
+    restorers: tuple[str, ...] = ()
     safety: Safety = Safety.OFF
     memory: Memory | None = None
     controls: tuple[ControlInfo, ...] = ()

@@ -15,7 +15,16 @@ from engine.images.recipe import Recipe
 from engine.prompts.wildcards import Words
 from engine.samplers import SAMPLERS, SCHEDULE_LABELS, effective_schedule
 from engine.upscalers import BUILT_IN
-from engine.wire import UPSCALE_FACTOR, Fill, GenerationRequest, PostStep, Task, Upscale
+from engine.wire import (
+    UPSCALE_FACTOR,
+    Fill,
+    GenerationRequest,
+    PostStep,
+    RestoreFaces,
+    Seamless,
+    Task,
+    Upscale,
+)
 
 NEGATIVE = "Negative prompt:"
 PROMPT_LINES = "Prompt lines"
@@ -46,7 +55,7 @@ def infotext(
 
     `words` are the prompts that it was drawn from, with wildcards chosen; where they differ from the request's,
     those follow as `Template` and `Negative Template`, as the Dynamic Prompts extension writes them. `hashes` are
-    those of LoRAs, embeddings and the VAE, under A1111's keys.
+    those of LoRAs, embeddings and the VAE, under A1111's keys, and under `VAE Decoder` what decoded it if not that.
     """
     words = words or Words(request.prompt, request.negative_prompt)
     hashes = hashes or {}
@@ -58,7 +67,9 @@ def infotext(
         "Sampler": SAMPLERS[request.sampler].label,
         "Schedule type": SCHEDULE_LABELS[effective_schedule(request.sampler, request.schedule)],
         "CFG scale": _number(request.guidance_scale),
+        "Guidance interval": None if request.always_guided else _interval(request),
         "Seed": seed,
+        "Face restoration": _restorer(request),
         "Size": f"{request.width}x{request.height}",
         "Model hash": model_hash,
         "Model": request.model,
@@ -69,6 +80,9 @@ def infotext(
         "Denoising strength": None if strength is None else _number(strength),
         "Clip skip": request.clip_skip if (request.clip_skip or 1) > 1 else None,
         "RNG": "CPU",
+        "VAE Decoder": hashes.get("VAE Decoder"),
+        "Tiling": None if request.tiling is Seamless.NONE else True,
+        "Tiling axes": request.tiling if request.tiling in (Seamless.X, Seamless.Y) else None,
         **_mask_pairs(request),
         **_control_pairs(request),
         **_hires_pairs(request),
@@ -85,12 +99,17 @@ def infotext(
     }
     if not request.task.needs_model:
         became = None if size is None else f"{size[0]}x{size[1]}"
-        pairs = {"Size": became, **_post_pairs(request), "Version": pairs["Version"]}
+        faces = {"Face restoration": pairs["Face restoration"]}
+        pairs = {**faces, "Size": became, **_post_pairs(request), "Version": pairs["Version"]}
     lines = [words.prompt]
     if words.negative_prompt:
         lines.append(f"{NEGATIVE} {words.negative_prompt}")
     lines.append(", ".join(f"{key}: {_quoted(value)}" for key, value in pairs.items() if value is not None))
     return "\n".join(lines)
+
+
+def _interval(request: GenerationRequest) -> str:
+    return f"{_number(request.guidance_start)}-{_number(request.guidance_end)}"
 
 
 def _mask_pairs(request: GenerationRequest) -> dict[str, object]:
@@ -148,6 +167,11 @@ def _post_pairs(request: GenerationRequest) -> dict[str, object]:
         "Postprocess upscaler": None if upscale is None else _upscaler(upscale.upscaler),
         "Postprocess": (steps or None) if request.post != (upscale,) else None,
     }
+
+
+def _restorer(request: GenerationRequest) -> str | None:
+    """The last one, as A1111 names it."""
+    return next((step.restorer for step in reversed(request.post) if isinstance(step, RestoreFaces)), None)
 
 
 def _step(step: PostStep) -> str:

@@ -44,6 +44,11 @@ def preview_jpeg(
     matrix = np.array(latent_to_rgb, np.float32)
     rgb = np.einsum("chw,cr->hwr", latents, matrix[:-1]) + matrix[-1]
     pixels = np.nan_to_num((rgb / 2 + 0.5).clip(0, 1) * 255).astype(np.uint8)
+    return jpeg(pixels, hidden=hidden)
+
+
+def jpeg(pixels: npt.NDArray[np.uint8], *, hidden: bool = False) -> bytes:
+    """A JPEG, longest side 256 pixels, of RGB pixels [H, W, 3]. A `hidden` one only shows that something is drawn."""
     image = veiled(Image.fromarray(pixels)) if hidden else Image.fromarray(pixels)
     scale = PREVIEW_SIDE / max(image.size)
     size = (round(image.width * scale), round(image.height * scale))

@@ -12,13 +12,18 @@ from pathlib import Path
 
 from engine import config
 from engine.errors import EngineError
-from engine.models.adapter_folder import AdapterFolders
+from engine.models.adapter_folder import AdapterFolder
+from engine.models.collection import Folder
+from engine.models.controls import ControlFolder
 from engine.models.conversion import convert
+from engine.models.detection import Kind
 from engine.models.fault import Missing, NotAModel
 from engine.models.fetching import GB, Fetcher, Shown
-from engine.models.inventory import Inventory
+from engine.models.inventory import CONTROL, MODEL, UPSCALER, Inventory
+from engine.models.upscaler_folder import UpscalerFolder
 
 SAID_NO = 1
+KINDS = ("lora", "embedding", "vae", "face", CONTROL, UPSCALER)  # beside models
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,19 +31,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _arguments(arguments)
     try:
         settings = config.load(config.file(options.config), os.environ)
-        adapters = AdapterFolders.of(
-            loras=settings.loras_folder, embeddings=settings.embeddings_folder, vaes=settings.vaes_folder
-        )
-        return _do(options, Inventory(settings.models_folder, adapters))
+        return _do(options, Inventory(settings.models_folder, _beside(settings)))
     except EngineError as error:
         return _say(str(error), error.exit_code)
     except NotAModel as fault:
         code = os.EX_NOINPUT if isinstance(fault, Missing) else os.EX_DATAERR
         return _say(f"{options.what}: {fault}.", code)
     except FileExistsError as error:
-        return _say(f"{error}: there is a model of this name already.", os.EX_CANTCREAT)
+        return _say(f"{error}: there is something of this name already.", os.EX_CANTCREAT)
     except OSError as error:
         return _say(f"{error.filename or options.what}: {error.strerror}.", os.EX_IOERR)
+
+
+def _beside(settings: config.Settings) -> dict[str, Folder]:
+    """The folders beside that of the models, as --kind names what is in them."""
+    return {
+        "lora": AdapterFolder(settings.loras_folder, Kind.LORA),
+        "embedding": AdapterFolder(settings.embeddings_folder, Kind.EMBEDDING),
+        "vae": AdapterFolder(settings.vaes_folder, Kind.VAE),
+        "face": AdapterFolder(settings.faces_folder, Kind.FACE),
+        CONTROL: ControlFolder(settings.controls_folder),
+        UPSCALER: UpscalerFolder(settings.upscalers_folder),
+    }
 
 
 def _do(options: argparse.Namespace, inventory: Inventory) -> int:
@@ -46,19 +60,19 @@ def _do(options: argparse.Namespace, inventory: Inventory) -> int:
         case "list":
             _print(*inventory.table())
         case "add":
-            _print(inventory.add(Path(options.what)))
+            _print(inventory.add(Path(options.what), options.kind))
         case "fetch":
             _print(*_fetch(options, inventory.root))
         case "convert":
             made = convert(Path(options.what), environ=os.environ)
             _print(f"{made.name} is made. {options.what} is not needed any more.")
         case "check":
-            _print(*inventory.check(options.what))
+            _print(*inventory.check(options.what, options.kind))
         case "remove":
-            place = inventory.place(options.what)
+            place = inventory.place(options.what, options.kind)
             if not options.yes and not _agreed(place):
                 return _say("Nothing was removed.", SAID_NO)
-            inventory.remove(options.what)
+            inventory.remove(options.what, options.kind)
             _print(f"{options.what} is removed.")
     return 0
 
@@ -89,17 +103,19 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         (
             "list",
             "",
-            "All models and what may be meant as one, with family, size, digest, and what is wrong.",
+            "All models and what goes with them, with family, size, digest, and what is wrong.",
         ),
-        ("add", "FILE", "Verify a .safetensors and put it into the folder of its kind."),
+        ("add", "FILE", "Verify a .safetensors, or a control's folder, and put it where its kind belongs."),
         ("fetch", "MODEL", "Download OWNER/MODEL from the hub, or a .safetensors by its address."),
         ("convert", "FILE", "Make a .safetensors beside a .ckpt or .pth, without running what is in it."),
-        ("check", "NAME", "Read a model from beginning to end."),
-        ("remove", "NAME", "Remove a model's files."),
+        ("check", "NAME", "Read a model, or what goes with models, from beginning to end."),
+        ("remove", "NAME", "Remove its files."),
     ):
         command = commands.add_parser(name, help=says, description=says)
         if what:
             command.add_argument("what", metavar=what)
+        if name in ("add", "check", "remove"):
+            command.add_argument("--kind", default="", choices=(MODEL, *KINDS), help="what of this name")
         if name == "remove":
             command.add_argument("--yes", action="store_true", help="do not ask")
         if name == "fetch":

@@ -1,4 +1,4 @@
-"""The folders of what is added to a model: LoRAs, embeddings and VAEs. Names, never paths. No torch.
+"""The folders of what is added to a model: LoRAs, embeddings, VAEs, and face restorers. Names, never paths. No torch.
 
 An adapter is a file NAME.safetensors directly in the folder of its kind. Blocking: call from a thread.
 """
@@ -14,6 +14,7 @@ from engine.models.checkpoint import SUFFIX
 from engine.models.detection import Kind, detect
 from engine.models.fault import Missing, NotAModel, Unsafe, WrongKind
 from engine.models.header import read_header
+from engine.models.item import Item
 from engine.models.registry import NAME_PATTERN, PICKLES
 
 log = logging.getLogger(__name__)
@@ -31,22 +32,24 @@ class AdapterFolder:
 
     def names(self) -> tuple[str, ...]:
         """Those that can be used, by name. Why another one cannot is logged once."""
-        return tuple(name for name, _, fault in self.entries() if fault is None)
+        return tuple(item.name for item in self.items() if item.fault is None)
 
-    def entries(self) -> Iterator[tuple[str, Path, NotAModel | None]]:
-        """Name and file of each, with what speaks against it; a pickle keeps its whole name."""
+    def items(self) -> Iterator[Item]:
+        """All that may be meant as one; a pickle keeps its whole name."""
         for place in sorted(self.root.iterdir()) if self.root.is_dir() else ():
             if place.suffix in (SUFFIX, *MANY_PICKLES) and not place.name.startswith("."):
                 name = place.stem if place.suffix == SUFFIX else place.name
-                yield name, place, self._fault(name, place)
+                fault = self._fault(name, place)
+                weights = () if fault else (place,)
+                yield Item(name=name, kind=self.kind, place=place, weights=weights, fault=fault)
 
     def find(self, name: str) -> Path:
         """The file of an adapter. Raises NotAModel, also for whatever looks like a path."""
-        for known, place, fault in self.entries():
-            if known == name:
-                if fault is not None:
-                    raise fault
-                return place
+        for item in self.items():
+            if item.name == name:
+                if item.fault is not None:
+                    raise item.fault
+                return item.place
         raise Missing("it is not there")
 
     def _fault(self, name: str, place: Path) -> NotAModel | None:
@@ -94,29 +97,32 @@ class AdapterNames:
     loras: tuple[str, ...] = ()
     embeddings: tuple[str, ...] = ()
     vaes: tuple[str, ...] = ()
+    faces: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class AdapterFolders:
-    """The three folders of an engine."""
+    """The folders of an engine; it need not have one for faces."""
 
     loras: AdapterFolder
     embeddings: AdapterFolder
     vaes: AdapterFolder
+    faces: AdapterFolder | None = None
 
     @classmethod
-    def of(cls, *, loras: Path, embeddings: Path, vaes: Path) -> "AdapterFolders":
+    def of(cls, *, loras: Path, embeddings: Path, vaes: Path, faces: Path | None = None) -> "AdapterFolders":
         return cls(
             loras=AdapterFolder(loras, Kind.LORA),
             embeddings=AdapterFolder(embeddings, Kind.EMBEDDING),
             vaes=AdapterFolder(vaes, Kind.VAE),
+            faces=None if faces is None else AdapterFolder(faces, Kind.FACE),
         )
-
-    def by_kind(self) -> dict[Kind, AdapterFolder]:
-        return {folder.kind: folder for folder in (self.loras, self.embeddings, self.vaes)}
 
     def names(self) -> AdapterNames:
         """What can be used now."""
         return AdapterNames(
-            loras=self.loras.names(), embeddings=self.embeddings.names(), vaes=self.vaes.names()
+            loras=self.loras.names(),
+            embeddings=self.embeddings.names(),
+            vaes=self.vaes.names(),
+            faces=() if self.faces is None else self.faces.names(),
         )

@@ -94,7 +94,7 @@ class _Section(Generic[Item]):
 
     def names(self) -> list[str]:
         """Of all that is there, also of what turns out to be of no use."""
-        return [name for name, _, _ in self._folder.entries()] if self._folder else []
+        return [item.name for item in self._folder.items()] if self._folder else []
 
     def get(self, model: StableDiffusion, name: str, field: str, read: Callable[[Path], Item]) -> Item:
         """The adapter as `read` makes it for a model. Raises Refusal."""

@@ -42,7 +42,9 @@ class Checkpoint:
     def told(self) -> str:
         """What it predicts, for a table."""
         return {"v_prediction": "v", "epsilon": "noise"}[self.predicts] + (
-            " (assumed)" if self.told_by == "assumed" and self.found.family == "sd2" else ""
+            " (assumed)"
+            if self.told_by == "assumed" and self.found.family == "sd2" and not self.found.enlarges
+            else ""
         )
 
 

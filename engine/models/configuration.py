@@ -1,6 +1,7 @@
 """How the networks of a single-file checkpoint are built: its family's configuration, with the file's own sizes.
 
-The configurations in `configs/` are the public ones of Stable Diffusion 1.5, 2.1 and XL 1.0, in diffusers' words.
+The configurations in `configs/` are the public ones of Stable Diffusion 1.5, 2.1, the ×4 upscaler and XL 1.0, in
+diffusers' words.
 No torch.
 """
 
@@ -33,11 +34,11 @@ def configuration(header: Header, found: Found, prediction: Prediction) -> Confi
     """The parts "unet", "vae", "text_encoder", "tokenizer" and "scheduler", each a configuration of diffusers' class.
 
     SDXL has "text_encoder_2" and "tokenizer_2" too, and its refiner these alone; a file that estimates depth has
-    "depth_estimator".
+    "depth_estimator", and the ×4 upscaler "low_res_scheduler".
 
     Raises Corrupt where tensors are missing or do not go with each other. `found` must be drawable.
     """
-    name = f"{found.family}_refiner" if found.is_refiner else found.family
+    name = found.family + ("_refiner" if found.is_refiner else "_upscaler" if found.enlarges else "")
     config: Config = json.loads(files("engine.models").joinpath(f"configs/{name}.json").read_bytes())
     parts = text_parts(header, found)
     for part in parts:
@@ -46,7 +47,7 @@ def configuration(header: Header, found: Found, prediction: Prediction) -> Confi
     config["unet"] |= (
         _xl_sizes(header, found, config) if found.family == "sdxl" else _unet_sizes(header, found)
     )
-    config["vae"] |= _vae_sizes(header)
+    config["vae"] |= _vae_sizes(header, len(config["vae"]["block_out_channels"]))
     if config["unet"]["cross_attention_dim"] != sum(config[part.name]["hidden_size"] for part in parts):
         raise Corrupt("its text encoder does not go with its network")
     if found.in_channels == SEES_DEPTH and found.estimates_depth:
@@ -54,7 +55,7 @@ def configuration(header: Header, found: Found, prediction: Prediction) -> Confi
     config["scheduler"] |= {"prediction_type": prediction}
     if {V_KEY, ZERO_SNR_KEY} <= header.shapes.keys():
         config["scheduler"] |= {"rescale_betas_zero_snr": True}
-    if prediction == "v_prediction" and found.family == "sd2":
+    if prediction == "v_prediction" and found.family == "sd2" and not found.enlarges:
         config["unet"]["sample_size"] = V_SIDE
     return config
 
@@ -66,8 +67,8 @@ def prediction(
 
     The names and shapes of tensors cannot tell: SD 2.x "base" and 768-v have the same. In order: the model's card,
     the file's metadata, a marking tensor, the YAML file beside it that Stability's and A1111's code reads. Else it is
-    assumed: noise for SD 1.x, and for SD 2.x v, as diffusers does, unless "base" or "512" is in the name or it is shown
-    depth, which there is of the one kind alone.
+    assumed: noise for SD 1.x, and for SD 2.x v, as diffusers does, unless "base" or "512" is in the name. What is shown
+    depth and what enlarges there is of one kind each.
     """
     if card is not None:
         return card, "card"
@@ -75,7 +76,8 @@ def prediction(
         return noted, "file"
     if V_KEY in header.shapes:
         return "v_prediction", "file"
-    is_v = found.family == "sd2" and found.in_channels == 4 and not SMALL_NAME.search(path.stem)
+    is_large = found.family == "sd2" and found.in_channels == 4 and not SMALL_NAME.search(path.stem)
+    is_v = found.enlarges or is_large
     return "v_prediction" if is_v else "epsilon", "assumed"
 
 
@@ -101,14 +103,16 @@ def _meaning(word: str) -> Prediction | None:
 
 
 def _unet_sizes(header: Header, found: Found) -> Config:
-    first = f"{UNET}input_blocks.1.1."
+    first = f"{UNET}input_blocks.{4 if found.enlarges else 1}.1."  # that attends to the text
     widths = [header.width(f"{UNET}input_blocks.{n}.0.out_layers.3.weight", 0) for n in (1, 4, 7, 10)]
     sizes: Config = {
         "block_out_channels": widths,
         "cross_attention_dim": header.width(f"{first}transformer_blocks.0.attn2.to_k.weight", 1),
         "use_linear_projection": len(header.shapes.get(f"{first}proj_in.weight", ())) == 2,
     }
-    if found.family == "sd2":
+    if found.enlarges:
+        sizes["num_class_embeds"] = header.width(f"{UNET}label_emb.weight", 0)  # levels of noise
+    elif found.family == "sd2":
         sizes["attention_head_dim"] = [heads(width) for width in widths]
     return sizes
 
@@ -135,6 +139,6 @@ def _xl_sizes(header: Header, found: Found, config: Config) -> Config:
     }
 
 
-def _vae_sizes(header: Header) -> Config:
-    widths = [header.width(f"{VAE}encoder.down.{n}.block.0.conv1.weight", 0) for n in range(4)]
+def _vae_sizes(header: Header, levels: int) -> Config:
+    widths = [header.width(f"{VAE}encoder.down.{n}.block.0.conv1.weight", 0) for n in range(levels)]
     return {"block_out_channels": widths}

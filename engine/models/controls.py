@@ -6,6 +6,7 @@ its original layout, or an IP-Adapter, which needs the folder `image_encoder` be
 
 import logging
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from engine.models.control_file import controlnet_config, original_prefix
 from engine.models.detection import Kind, detect
 from engine.models.fault import NotAModel, WrongKind
 from engine.models.header import Header, read_header
+from engine.models.item import Item
 from engine.models.json_file import read_json
 from engine.wire import ControlInfo, ControlKind
 
@@ -23,6 +25,12 @@ log = logging.getLogger(__name__)
 SUFFIX = ".safetensors"
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._ -]{0,127}"
 IMAGE_ENCODER = "image_encoder"  # as in the repositories of IP-Adapters: OpenCLIP ViT-H for SD 1.5
+ENCODER_WEIGHTS = f"model{SUFFIX}"
+KINDS = {  # in words that follow "it is"
+    ControlKind.CONTROLNET: "a ControlNet",
+    ControlKind.T2I_ADAPTER: "a T2I-Adapter",
+    ControlKind.IP_ADAPTER: "an IP-Adapter",
+}
 FAMILIES = {768: "sd1", 1024: "sd2", 2048: "sdxl"}  # by the width of the text that the network attends to
 ADAPTERS = {  # T2I-Adapters attend to no text: by the widths of the network's blocks, and the adapter's type
     ("full_adapter", 320): "sd1",
@@ -43,17 +51,40 @@ class ControlPlace:
     variant: str = ""
     config: dict[str, Any] | None = None
 
+    @property
+    def weights(self) -> tuple[Path, ...]:
+        """The files that are read where it is used."""
+        if self.place.is_dir():
+            return (weights_file(self.place, self.variant),)
+        if self.info.kind is ControlKind.IP_ADAPTER:
+            return self.place, self.place.with_name(IMAGE_ENCODER) / ENCODER_WEIGHTS
+        return (self.place,)
+
+
+def weights_file(folder: Path, variant: str) -> Path:
+    """Where a folder in diffusers' layout has its weights, of a variant "" or "fp16"."""
+    return folder / (".".join(filter(None, (WEIGHTS, variant))) + SUFFIX)
+
 
 class ControlFolder:
     """The controls under `root`, looked up anew at each call: one may be added while the engine runs."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.root = root
         self._told: set[tuple[str, str]] = set()
 
     def infos(self) -> tuple[ControlInfo, ...]:
         """What can steer, by name; the log says once what cannot."""
         return tuple(place.info for _, place in sorted(self._found().items()))
+
+    def items(self) -> Iterator[Item]:
+        """All that may be meant as one; image encoders are not."""
+        for name, place, found in self._looked():
+            if isinstance(found, NotAModel):
+                yield Item(name=name, kind="a control", place=place, fault=found)
+            else:
+                kind, family = KINDS[found.info.kind], found.info.family
+                yield Item(name=name, kind=kind, place=place, family=family, weights=found.weights)
 
     def lookup(self, name: str) -> ControlPlace:
         """Raises Refusal unknown_control, also for whatever looks like a path."""
@@ -64,26 +95,36 @@ class ControlFolder:
 
     def _found(self) -> dict[str, ControlPlace]:
         found: dict[str, ControlPlace] = {}
-        for place in sorted(self._root.iterdir()) if self._root.is_dir() else ():
+        for name, _, place in self._looked():
+            if isinstance(place, NotAModel):
+                self._tell(name, str(place))
+            else:
+                found[name] = place
+        return found
+
+    def _looked(self) -> Iterator[tuple[str, Path, ControlPlace | NotAModel]]:
+        """Name and place of each, with what it is or what speaks against it."""
+        taken: set[str] = set()
+        for place in sorted(self.root.iterdir()) if self.root.is_dir() else ():
             is_file = place.suffix == SUFFIX and not place.is_dir()
             if place.name.startswith(".") or not (is_file or (place / "config.json").is_file()):
                 continue
             name = place.stem if is_file else place.name
-            try:
-                if name != IMAGE_ENCODER:
-                    found[name] = self._read(name, place, found)
-            except NotAModel as fault:
-                self._tell(name, str(fault))
-        return found
+            if name in taken:
+                yield place.name, place, WrongKind("another control has this name: rename one of them")
+            elif name != IMAGE_ENCODER:
+                taken.add(name)
+                yield name, place, self._read(name, place)
 
-    def _read(self, name: str, place: Path, found: dict[str, ControlPlace]) -> ControlPlace:
-        if not re.fullmatch(NAME_PATTERN, name):
-            raise WrongKind("its name has characters other than letters, digits, space, '.', '_' and '-'")
-        if name in found:
-            raise WrongKind("another control has this name: rename one of them")
-        if not place.resolve().is_relative_to(self._root.resolve()):
-            raise WrongKind("it is a link that leads out of the controls folder")
-        return _of_folder(name, place) if place.is_dir() else _of_file(name, place)
+    def _read(self, name: str, place: Path) -> ControlPlace | NotAModel:
+        try:
+            if not re.fullmatch(NAME_PATTERN, name):
+                raise WrongKind("its name has characters other than letters, digits, space, '.', '_' and '-'")
+            if not place.resolve().is_relative_to(self.root.resolve()):
+                raise WrongKind("it is a link that leads out of the controls folder")
+            return _of_folder(name, place) if place.is_dir() else _of_file(name, place)
+        except NotAModel as fault:
+            return fault
 
     def _tell(self, name: str, reason: str) -> None:
         """Log once: the folder is looked at again and again."""
@@ -108,7 +149,7 @@ def _of_folder(name: str, folder: Path) -> ControlPlace:
 def _variant(folder: Path) -> str:
     """The variant of the weights that is loaded, "" or "fp16". Raises NotAModel where there are none, or damaged."""
     for variant in VARIANTS:
-        file = folder / (".".join(filter(None, (WEIGHTS, variant))) + SUFFIX)
+        file = weights_file(folder, variant)
         if file.is_file():
             read_header(file)
             return variant
@@ -138,9 +179,9 @@ def _ip_family(header: Header) -> str:
 
 
 def _check_image_encoder(folder: Path) -> None:
-    if not (folder / "config.json").is_file() or not (folder / f"model{SUFFIX}").is_file():
+    if not (folder / "config.json").is_file() or not (folder / ENCODER_WEIGHTS).is_file():
         raise WrongKind(f"it needs its image encoder in the folder {IMAGE_ENCODER} beside it")
-    read_header(folder / f"model{SUFFIX}")
+    read_header(folder / ENCODER_WEIGHTS)
 
 
 def _family(width: object) -> str:

@@ -18,7 +18,7 @@ from engine.models.header import read_header
 from engine.models.publishing import publish
 
 TIMEOUT_S = 3600.0
-ADAPTERS = (Kind.LORA, Kind.EMBEDDING, Kind.VAE)
+ADAPTERS = (Kind.LORA, Kind.EMBEDDING, Kind.VAE, Kind.FACE)
 UPSCALER_SUFFIX = ".pth"  # by custom; spandrel tells when it is loaded whether it is one
 KEPT_ENVIRONMENT = (
     "PATH",

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from engine.models.fault import Corrupt, WrongKind
 from engine.models.header import Header
+from engine.models.layout import ENLARGES
 
 UNET = "model.diffusion_model."
 VAE = "first_stage_model."
@@ -25,7 +26,16 @@ EMBEDDING_NAMES = {"emb_params", "clip_l", "clip_g"}
 EMBEDDING_WIDTHS = {768, 1024, 1280}
 DRAWN = ("sd1", "sd2", "sdxl")
 TITLES = {"sd1": "Stable Diffusion 1.x", "sd2": "Stable Diffusion 2.x", "sdxl": "SDXL"}
-INPUTS = {4: "", 5: "", 7: "an upscaler", 8: "a model for editing", 9: ""}  # 5: depth; 9: inpainting
+INPUTS = {4: "", 5: "", ENLARGES: "an upscaler", 8: "a model for editing", 9: ""}  # 5: depth; 9: inpainting
+# As spandrel tells face restorers from all else: GFPGAN, RestoreFormer; and CodeFormer, which it does not read.
+GFPGAN = {"toRGB.0.weight", "stylegan_decoder.style_mlp.1.weight"}
+RESTOREFORMER = {
+    "quantize.embedding.weight",
+    "encoder.conv_in.weight",
+    "encoder.conv_out.weight",
+    "quant_conv.weight",
+}
+CODEFORMER = {"quantize.embedding.weight", "position_emb", "idx_pred_layer.1.weight"}
 EDM = ("edm_mean", "edm_vpred.sigma_max")  # marking tensors of Playground 2.5 and CosXL
 
 
@@ -38,6 +48,8 @@ class Kind(StrEnum):
     VAE = "a VAE"
     CONTROLNET = "a ControlNet"
     IP_ADAPTER = "an IP-Adapter"
+    FACE = "a face restorer"
+    CODEFORMER = "CodeFormer, whose licence forbids commercial use"
     PART = "one part of a folder in diffusers' layout"
     TRANSFORMER = "a model of a newer family (such as FLUX or Stable Diffusion 3)"
     UNKNOWN = "something else"
@@ -47,8 +59,8 @@ class Kind(StrEnum):
 class Found:
     """`family` is "sd1", "sd2", "sdxl" or, unknown, ""; it and the rest are a checkpoint's only.
 
-    `in_channels`: 4 draw from text; 9 inpaint; 5 take depth, which the file may also estimate. `lacks` names the
-    networks that are not in the file.
+    `in_channels`: 4 draw from text; 9 inpaint; 5 take depth, which the file may also estimate; 7 enlarge.
+    `lacks` names the networks that are not in the file.
     `is_refiner` is SDXL's second model, and `is_edm` an SDXL that was trained on another kind of noise.
     """
 
@@ -59,6 +71,11 @@ class Found:
     is_edm: bool = False
     estimates_depth: bool = False
     lacks: tuple[str, ...] = ()
+
+    @property
+    def enlarges(self) -> bool:
+        """Whether it is Stable Diffusion 2's ×4 upscaler, the only one of its kind."""
+        return self.family == "sd2" and self.in_channels == ENLARGES
 
 
 def detect(header: Header) -> Found:
@@ -74,6 +91,10 @@ def detect(header: Header) -> Found:
         return _checkpoint(header)
     if any(".double_blocks." in f".{name}" or ".joint_blocks." in f".{name}" for name in names):
         return Found(kind=Kind.TRANSFORMER)
+    if names >= GFPGAN or names >= RESTOREFORMER:
+        return Found(kind=Kind.FACE)
+    if names >= CODEFORMER:
+        return Found(kind=Kind.CODEFORMER)
     if _has(names, VAE) or {"encoder.conv_in.weight", "decoder.conv_in.weight"} <= names:
         return Found(kind=Kind.VAE)
     if _is_embedding(header):
@@ -93,7 +114,8 @@ def check_drawable(found: Found) -> None:
         title = TITLES.get(found.family, "of a family that Darkroom does not know")
         known = ", ".join(TITLES[family] for family in DRAWN)
         raise WrongKind(f"it is {title}, which cannot be drawn with: {known} can")
-    if what := INPUTS.get(found.in_channels, "a model with an unknown kind of input"):
+    what = INPUTS.get(found.in_channels, "a model with an unknown kind of input")
+    if what and not found.enlarges:
         raise WrongKind(f"it is {what} of {TITLES[found.family]}, which cannot be drawn with yet")
     if found.is_edm:
         raise WrongKind("it is an SDXL trained on EDM's noise, which cannot be drawn with yet")

@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from engine.models.fault import Corrupt
 from engine.models.notes import read_notes, write_notes
 
 CACHE_FILE = ".digests.json"
@@ -34,6 +35,19 @@ class Digests:
         if mark == _mark(path):  # not while somebody writes it
             self._note(path.name, [*mark, digest])
         return digest
+
+    def check(self, path: Path) -> str:
+        """The digest; reads the file in any case. Raises Corrupt where its bytes changed by themselves."""
+        known, mark = self.known(path), _mark(path)
+        if known is not None and known != sha256(path) and mark == _mark(path):
+            raise Corrupt("its bytes changed, though nobody wrote it: the disk may be failing")
+        return self.of(path)
+
+    def forget(self, name: str) -> None:
+        """Drop what is noted of a file that was removed."""
+        noted = read_notes(self._cache)
+        if noted.pop(name, None) is not None:
+            write_notes(self._cache, noted)
 
     def _note(self, name: str, entry: list[Any]) -> None:
         there = {path.name for path in self._cache.parent.iterdir()}

@@ -1,115 +1,138 @@
 """The models folder as an operator keeps it: what is in it, what comes in, what goes. No torch."""
 
 import os
-import shutil
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from engine.models.adapter_folder import AdapterFolder, AdapterFolders
+from engine.errors import EngineError
 from engine.models.card import card_file
 from engine.models.checkpoint import SUFFIX, read_checkpoint
+from engine.models.collection import Collection, Folder
 from engine.models.detection import Kind, detect
 from engine.models.digests import Digests
-from engine.models.fault import Corrupt, Missing, NotAModel, Unsafe, WrongKind
+from engine.models.fault import Missing, NotAModel, Unsafe, WrongKind
 from engine.models.header import read_header
+from engine.models.item import Item
 from engine.models.layout import read_layout
 from engine.models.own_pipeline import is_own_pipeline, read_own_pipeline, weights
-from engine.models.publishing import publish
+from engine.models.publishing import put_in, take_out
 from engine.models.quantised import GGUF
 from engine.models.registry import PICKLES, Entry, Registry, weight_files
 
 HEADINGS = ("NAME", "FAMILY", "KIND", "PREDICTS", "SIZE", "SHA-256", "USABLE")
 SHOWN_DIGITS = 10  # of a digest: as many as the infotext has
 FOLDER, FILE = "folder", "file"
+MODEL, CONTROL, UPSCALER = "model", "control", "upscaler"
+KINDS = {  # as a command names them, by what a file is
+    Kind.LORA: "lora",
+    Kind.EMBEDDING: "embedding",
+    Kind.VAE: "vae",
+    Kind.FACE: "face",
+    Kind.CONTROLNET: CONTROL,
+    Kind.IP_ADAPTER: CONTROL,
+}
+
+
+class Ambiguous(EngineError):
+    """More than one thing has a name. `str()` says how to tell which is meant."""
+
+    exit_code = os.EX_USAGE
+
+    def __init__(self, name: str, kinds: Sequence[str]) -> None:
+        listed, options = " and ".join(kinds), " or ".join(f"--kind {kind}" for kind in kinds)
+        super().__init__(f"{name} is the name of {listed}: say which with {options}.")
 
 
 class Inventory:
-    """Names are those that `table` shows; a path is never one. `adapters` are listed and added to only."""
+    """Names are those that `table` shows; a path is never one. `beside` are the other folders, by `--kind`.
 
-    def __init__(self, root: Path, adapters: AdapterFolders) -> None:
+    Two kinds may have the same name. What is meant is told by `kind`, where it must be.
+    """
+
+    def __init__(self, root: Path, beside: Mapping[str, Folder] | None = None) -> None:
         self.root = root
-        self._adapters = adapters.by_kind()
+        self._beside = {kind: Collection(folder) for kind, folder in (beside or {}).items()}
         self._digests = Digests(root)
 
     def table(self) -> list[str]:
         """A line for each model and each file that may be meant as one, under headings."""
         rows = [self._row(entry) for entry in Registry(self.root).entries()]
-        rows += [row for folder in self._adapters.values() for row in _adapter_rows(folder)]
+        rows += [_item_row(item) for collection in self._beside.values() for item in collection.items()]
         if not rows:
             return [f"There are no models in {self.root}: the engine draws with its demo."]
         return list(_aligned([HEADINGS, *rows]))
 
-    def add(self, file: Path) -> str:
+    def add(self, file: Path, kind: str = "") -> str:
         """Verify a file and link or copy it into the folder of its kind, whole or not at all; returns what it is now.
 
-        Raises NotAModel and FileExistsError.
+        An upscaler's file does not tell that it is one: `kind` has to. Raises NotAModel and FileExistsError.
         """
-        if file.is_dir():
-            raise WrongKind("it is a folder: move it into the models folder yourself")
-        if file.suffix in PICKLES:
-            raise Unsafe(f"it is a pickle: make a model of it with: darkroom models convert {file}")
-        if file.suffix != SUFFIX:
-            raise WrongKind(f"it does not end in {SUFFIX}")
-        if (folder := self._adapters.get(kind := detect(read_header(file)).kind)) is not None:
-            return self._add_adapter(file, folder, kind)
+        if not file.exists():
+            raise Missing("it is not there")
+        kind = _kind_of(file, kind)
+        if (collection := self._beside.get(kind)) is not None:
+            item = collection.add(file)
+            return f"{item.name} is {item.kind} now, in {collection.root}."
         read_checkpoint(file)
         if (self.root / file.stem).exists():
             raise FileExistsError(file.stem)
-        _put(file, self.root)
+        put_in(file, self.root)
         fault = self._entry(file.stem).fault
         if fault is not None:  # its name, for instance
-            (self.root / file.name).unlink()
+            take_out(self.root / file.name)
             raise fault
         return f"{file.stem} is a model now."
 
-    def _add_adapter(self, file: Path, folder: AdapterFolder, kind: Kind) -> str:
-        folder.check_name(file.stem)
-        _put(file, folder.root)
-        return f"{file.stem} is {kind} now, in {folder.root}."
+    def check(self, name: str, kind: str = "") -> list[str]:
+        """Read all of what has this name; returns what was found, in sentences.
 
-    def check(self, name: str) -> list[str]:
-        """Read all of a model's weights; returns what was found, in sentences.
-
-        Raises NotAModel, also where the bytes changed though neither size nor time did.
+        Raises NotAModel, also where the bytes changed though neither size nor time did, and Ambiguous.
         """
+        if (collection := self._collection(name, kind)) is not None:
+            return collection.check(name)
         entry = self._entry(name)
         if entry.fault is not None:
             raise entry.fault
         if entry.place.suffix == GGUF:
-            return [f"{name} is whole: {_size(entry.place)}.", f"SHA-256: {self._digests.read(entry.place)}"]
+            return [f"{name} is whole: {_size(entry.place)}.", f"SHA-256: {self._digests.check(entry.place)}"]
         if entry.checkpoint is None:
             count = len(self._weights(entry.place))
             return [f"{name} is whole: {count} files of weights, {_size(entry.place)}."]
-        known, digest = self._digests.known(entry.place), self._digests.read(entry.place)
-        if known not in (None, digest):
-            raise Corrupt("its bytes changed, though nobody wrote it: the disk may be failing")
         return [
             f"{name} is whole: {len(entry.checkpoint.header.shapes)} tensors, {_size(entry.place)}.",
-            f"SHA-256: {digest}",
+            f"SHA-256: {self._digests.check(entry.place)}",
             f"It predicts {entry.checkpoint.told}.",
         ]
 
-    def place(self, name: str) -> Path:
-        """The folder or file behind a name. Raises Missing."""
-        return self._entry(name).place
+    def place(self, name: str, kind: str = "") -> Path:
+        """The folder or file behind a name. Raises Missing and Ambiguous."""
+        collection = self._collection(name, kind)
+        return self._entry(name).place if collection is None else collection.item(name).place
 
-    def remove(self, name: str) -> None:
-        """Remove a model or a file that cannot be one, with its card. Raises Missing."""
-        place = self._entry(name).place
-        if place.is_dir() and not place.is_symlink():
-            with tempfile.TemporaryDirectory(dir=self.root, prefix=".removing-") as aside:
-                place.rename(Path(aside) / "model")  # gone at once, and never half
+    def remove(self, name: str, kind: str = "") -> None:
+        """Remove what has this name, usable or not, with its card and its digest. Raises Missing and Ambiguous."""
+        if (collection := self._collection(name, kind)) is not None:
+            collection.remove(name)
             return
+        place = self._entry(name).place
         if not place.is_dir():
             card_file(place).unlink(missing_ok=True)
-        place.unlink()
+        take_out(place)
+        self._digests.forget(place.name)
+
+    def _collection(self, name: str, kind: str) -> Collection | None:
+        """Where a name is, None among the models. Raises Missing and Ambiguous."""
+        names = {MODEL: [entry.name for entry in Registry(self.root).entries()]}
+        names |= {word: [item.name for item in each.items()] for word, each in self._beside.items()}
+        having = [word for word in names if name in names[word] and kind in ("", word)]
+        if not having:
+            raise Missing(f"there is no {kind or MODEL} of this name; darkroom models list has them all")
+        if len(having) > 1:
+            raise Ambiguous(name, having)
+        return self._beside.get(having[0])
 
     def _entry(self, name: str) -> Entry:
-        for entry in Registry(self.root).entries():
-            if entry.name == name:
-                return entry
-        raise Missing("there is no model of this name; darkroom models list has them all")
+        return next(entry for entry in Registry(self.root).entries() if entry.name == name)
 
     def _weights(self, folder: Path) -> list[Path]:
         """All files of weights of a folder. Raises NotAModel where one is not whole."""
@@ -140,27 +163,29 @@ class Inventory:
         )
 
 
-def _adapter_rows(folder: AdapterFolder) -> Iterator[tuple[str, ...]]:
-    for name, place, fault in folder.entries():
-        kind, usable = folder.kind.split()[-1], "yes" if fault is None else f"no: {fault}"
-        yield name, "-", kind, "-", _size(place), "-", usable
+def _item_row(item: Item) -> tuple[str, ...]:
+    kind, usable = item.kind.split()[-1], "yes" if item.fault is None else f"no: {item.fault}"
+    digest = Digests(item.weights[0].parent).known(item.weights[0]) if item.weights else None
+    shown = digest[:SHOWN_DIGITS] if digest else "-"
+    return item.name, item.family or "-", kind, "-", _size(item.place), shown, usable
 
 
-def _put(file: Path, folder: Path) -> None:
-    """Raises FileExistsError; a fault where it did not arrive whole."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".adding-") as aside:
-        copy = Path(aside) / file.name
-        _link_or_copy(file.resolve(), copy)
-        read_header(copy)
-        publish(copy, folder / file.name)
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # another disk, or one without links
-        shutil.copyfile(source, target)
+def _kind_of(file: Path, told: str) -> str:
+    """What a file is, unless it was `told`. Raises NotAModel where it can be none of them."""
+    if file.is_dir():
+        if told in ("", CONTROL) and (file / "config.json").is_file():
+            return CONTROL
+        raise WrongKind("it is a folder: move it into the models folder yourself")
+    if file.suffix in PICKLES:
+        raise Unsafe(f"it is a pickle: make a model of it with: darkroom models convert {file}")
+    if file.suffix != SUFFIX:
+        raise WrongKind(f"it does not end in {SUFFIX}")
+    found = detect(read_header(file)).kind
+    if not told and found is Kind.UNKNOWN:
+        raise WrongKind(
+            f"it holds no model of a family that Darkroom knows; an upscaler is added with --kind {UPSCALER}"
+        )
+    return told or KINDS.get(found, MODEL)
 
 
 def _size(place: Path) -> str:

@@ -29,6 +29,7 @@ from engine.models.single_file import load_parts
 from engine.models.vae import Vae
 from engine.prompts.encoding import PromptEncoder
 from engine.prompts.sdxl import AESTHETIC_SCORES, SdxlPromptEncoder
+from engine.wire import Seamless
 from engine.worker.device import Device
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class StableDiffusion:
     `hash` is the first ten hex digits of the SHA-256 of the UNet's weights, for infotext; of several
     shards, of their digests one after the other; of a single file, of all of it. `depth_estimator` comes with the
     models that are shown depth, and `low_res_config`, the noise schedule of the small picture, with the upscaler.
+    `tiling` says how pictures are drawn with it: see `with_tiling`.
     """
 
     name: str
@@ -60,6 +62,7 @@ class StableDiffusion:
     is_sdxl: bool = False
     depth_estimator: DepthEstimator | None = None
     low_res_config: dict[str, Any] | None = None
+    tiling: Seamless = Seamless.NONE
 
     @property
     def latent_to_rgb(self) -> Sequence[Sequence[float]] | None:
@@ -79,6 +82,10 @@ class StableDiffusion:
     def with_vae(self, vae: Vae | None) -> "StableDiffusion":
         """The same with another VAE, or for None with its own; the other networks are shared."""
         return self if vae is None else replace(self, vae=vae.network)
+
+    def with_tiling(self, axes: Seamless) -> "StableDiffusion":
+        """The same for pictures that are seamless along `axes`; all networks are shared."""
+        return self if axes is self.tiling else replace(self, tiling=axes)
 
     @property
     def vae_factor(self) -> int:
@@ -122,6 +129,7 @@ def _of_file(name: str, path: Path, device: Device) -> StableDiffusion:
         card=checkpoint.card,
         is_sdxl=checkpoint.layout.is_sdxl,
         depth_estimator=_midas(parts.depth_estimator, device),
+        low_res_config=checkpoint.config.get("low_res_scheduler"),
     )
 
 

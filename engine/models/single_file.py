@@ -128,5 +128,7 @@ def _is_used(name: str, config: Config) -> bool:
 
 def _filled(network: Any, tensors: Tensors) -> Any:
     """The network with these weights: all that it has, and no others."""
-    network.load_state_dict(tensors, strict=True, assign=True)
+    # A transposed view would be multiplied by another kernel: the last bits would not be those of the folder.
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    network.load_state_dict(contiguous, strict=True, assign=True)
     return network

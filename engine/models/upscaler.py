@@ -8,18 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from spandrel import ImageModelDescriptor, ModelLoader, ModelTiling, UnsupportedModelError
+from spandrel import ModelTiling
 
 from engine.errors import Refusal
 from engine.models.fault import NotAModel, WrongKind
-from engine.models.header import read_header
+from engine.models.network_file import Network, best_format, read_network
 from engine.worker.device import Device
 
 log = logging.getLogger(__name__)
 
-COLOURS = 3
+FACES = "FaceSR"  # as spandrel calls what restores them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +25,7 @@ class Upscaler:
     """A network on the device that makes a picture `scale` times as wide and high; 1 for one that only mends it."""
 
     name: str
-    network: ImageModelDescriptor[torch.nn.Module]
+    network: Network
     device: Device
 
     @property
@@ -52,44 +50,12 @@ class Upscaler:
 def load_upscaler(name: str, path: Path, device: Device) -> Upscaler:
     """Raises Refusal upscaler_broken where the file is damaged or holds no upscaler."""
     try:
-        network = _read(path)
+        network = read_network(path, "upscaler")
+        if network.purpose == FACES:
+            raise WrongKind("it restores faces: put it into the folder of those")
     except NotAModel as fault:
         raise Refusal("upscaler_broken", f"Upscaler '{name}' cannot be used: {fault}.") from None
-    network.to(device.place, _dtype(network, device)).eval()
+    network.to(device.place, best_format(network, device)).eval()
     network.model.requires_grad_(False)
     log.info("upscaler %s loaded: %s, ×%d", name, network.architecture.name, network.scale)
     return Upscaler(name=name, network=network, device=device)
-
-
-def _read(path: Path) -> ImageModelDescriptor[torch.nn.Module]:
-    """Raises NotAModel."""
-    read_header(path)
-    try:
-        network = ModelLoader().load_from_state_dict(load_file(path))
-    except UnsupportedModelError:
-        raise WrongKind("it is no upscaler of a kind that spandrel knows") from None
-    except (OSError, SafetensorError):
-        raise NotAModel("it cannot be read") from None
-    except Exception:  # whatever wrong shapes provoke in forty architectures
-        log.exception("%s could not be loaded", path.name)
-        raise WrongKind("its tensors do not fit together") from None
-    _check(network)
-    return network
-
-
-def _check(network: ImageModelDescriptor[torch.nn.Module]) -> None:
-    """That it makes a coloured picture of a coloured picture. Raises WrongKind."""
-    if not isinstance(network, ImageModelDescriptor):
-        raise WrongKind("it fills holes in pictures and is no upscaler")
-    if network.purpose == "FaceSR":
-        raise WrongKind("it restores faces, which Darkroom does not find in a picture yet")
-    if (network.input_channels, network.output_channels) != (COLOURS, COLOURS):
-        raise WrongKind(
-            f"it takes {network.input_channels} channels and gives {network.output_channels}, not {COLOURS}"
-        )
-
-
-def _dtype(network: ImageModelDescriptor[torch.nn.Module], device: Device) -> torch.dtype:
-    """The device's format where the network bears it."""
-    bears = {torch.float16: network.supports_half, torch.bfloat16: network.supports_bfloat16}
-    return device.dtype if bears.get(device.dtype, True) else torch.float32

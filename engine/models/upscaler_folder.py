@@ -2,14 +2,19 @@
 
 import logging
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from engine import upscalers
 from engine.models.checkpoint import SUFFIX
 from engine.models.detection import Kind, detect
 from engine.models.fault import NotAModel, Unsafe, WrongKind
 from engine.models.header import read_header
+from engine.models.item import Item
 from engine.models.registry import NAME_PATTERN, PICKLES
+
+AN_UPSCALER: Final = "an upscaler"
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +23,7 @@ class UpscalerFolder:
     """Looked up anew at each call: an upscaler may be added while the engine runs. The folder need not exist."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.root = root
         self._told: set[tuple[str, str]] = set()
 
     def names(self) -> tuple[str, ...]:
@@ -27,20 +32,33 @@ class UpscalerFolder:
         Whether it is one the worker finds out. The log says once what is not offered.
         """
         names = []
-        for path in sorted(self._root.iterdir()) if self._root.is_dir() else ():
-            if path.suffix not in (SUFFIX, *PICKLES) or path.name.startswith("."):
-                continue
-            try:
-                self._check(path)
-                names.append(path.stem)
-            except NotAModel as fault:
-                self._tell(path.name, str(fault))
+        for item in self.items():
+            if item.fault is None:
+                names.append(item.name)
+            else:
+                self._tell(item.place.name, str(item.fault))
         return tuple(names)
+
+    def items(self) -> Iterator[Item]:
+        """All that may be meant as one; a pickle keeps its whole name."""
+        for place in sorted(self.root.iterdir()) if self.root.is_dir() else ():
+            if place.suffix in (SUFFIX, *PICKLES) and not place.name.startswith("."):
+                name = place.stem if place.suffix == SUFFIX else place.name
+                fault = self._fault(place)
+                weights = () if fault else (place,)
+                yield Item(name=name, kind=AN_UPSCALER, place=place, weights=weights, fault=fault)
 
     def lookup(self, name: str) -> Path:
         """The file of an upscaler. Raises Refusal unknown_upscaler, also for whatever looks like a path."""
         upscalers.check(name, self.names(), field="upscaler")
-        return self._root / f"{name}{SUFFIX}"
+        return self.root / f"{name}{SUFFIX}"
+
+    def _fault(self, path: Path) -> NotAModel | None:
+        try:
+            self._check(path)
+        except NotAModel as fault:
+            return fault
+        return None
 
     def _check(self, path: Path) -> None:
         if path.suffix != SUFFIX:
@@ -49,10 +67,10 @@ class UpscalerFolder:
             raise WrongKind(
                 "its name is taken, or has characters other than letters, digits, space, '.', '_', '-'"
             )
-        if not path.resolve().is_relative_to(self._root.resolve()):
+        if not path.resolve().is_relative_to(self.root.resolve()):
             raise WrongKind("it is a link that leads out of the folder")
         if (kind := detect(read_header(path)).kind) is not Kind.UNKNOWN:
-            raise WrongKind(f"it is {kind}, not an upscaler")
+            raise WrongKind(f"it is {kind}, not {AN_UPSCALER}")
 
     def _tell(self, name: str, reason: str) -> None:
         if (name, reason) not in self._told:

@@ -10,6 +10,8 @@ from engine.prompts import composition, loras, schedules
 from engine.prompts.chunks import Chunk
 
 Size = tuple[int, int]  # width and height of a picture, in pixels
+Interval = tuple[float, float]  # of the steps, as fractions
+ALL_STEPS: Interval = (0.0, 1.0)
 
 
 class Reading(Protocol):
@@ -38,8 +40,8 @@ class Conditioning:
 
     `prompt` and `negative_prompt` are the texts, `weights` those of the parts that AND joins. The rows of a
     forward pass are the unconditional one (without guidance there is none) and one for each part. A
-    composition always has the unconditional row; where there is no guidance its scale is 1. `adapters` are what
-    the network computes with meanwhile; `encoder` knows them already.
+    composition always has the unconditional row; where there is no guidance its scale is 1. Guidance acts on the
+    steps within `interval`. `adapters` are what the network computes with meanwhile; `encoder` knows them already.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Conditioning:
         negative_prompt: str,
         *,
         guided: bool,
+        interval: Interval = ALL_STEPS,
         clip_skip: int = 1,
         adapters: Adapters | None = None,
     ) -> None:
@@ -60,6 +63,7 @@ class Conditioning:
         self._encoder = encoder
         self._clip_skip = clip_skip
         self._guided = guided
+        self._interval = interval
         self._conditional = [schedules.parse(part.text) for part in parts]
         self._unconditional = []
         if guided or len(parts) > 1:
@@ -67,10 +71,16 @@ class Conditioning:
         self._told: tuple[tuple[list[tuple[str, bool]], Size], dict[str, torch.Tensor]] | None = None
         self._newest: tuple[list[tuple[str, bool]], torch.Tensor] | None = None
 
-    @property
-    def rows(self) -> int:
-        """Rows of a forward pass, the same at every step."""
-        return len(self._unconditional) + len(self._conditional)
+    def rows(self, these: range, steps: int) -> int:
+        """Rows of the forward passes of these steps, from 1, of `steps`."""
+        always = self._interval == ALL_STEPS or not self._guided
+        contrasting = len(these) if always else sum(self._contrasts(step, steps) for step in these)
+        return len(these) * len(self._conditional) + contrasting * len(self._unconditional)
+
+    def guides(self, step: int, steps: int) -> bool:
+        """Whether guidance acts on step `step` of `steps`, from 1: on the whole of it, as diffusers counts."""
+        start, end = self._interval
+        return self._guided and (step - 1) / steps >= start and step / steps <= end
 
     @torch.inference_mode()
     def at(self, step: int, steps: int) -> torch.Tensor:
@@ -105,18 +115,26 @@ class Conditioning:
             self._told = (key, {name: torch.cat([row[name] for row in rows]) for name in rows[0]})
         return self._told[1]
 
+    def _contrasts(self, step: int, steps: int) -> bool:
+        """Whether a step has the unconditional row: what AND joins always needs it."""
+        return self.guides(step, steps) or len(self._conditional) > 1
+
     def _texts(self, step: int, steps: int) -> list[tuple[str, bool]]:
         """The text of each row at this step, and whether it is the unconditional one."""
-        return [(each.at(step, steps), True) for each in self._unconditional] + [
+        unconditional = self._unconditional if self._contrasts(step, steps) else []
+        return [(each.at(step, steps), True) for each in unconditional] + [
             (each.at(step, steps), False) for each in self._conditional
         ]
 
-    def combine(self, prediction: torch.Tensor, guidance_scale: float) -> torch.Tensor:
-        """The rows' predictions as one, [1, 4, h, w]: u + Σ weight × scale × (c - u)."""
-        if not self._unconditional:
+    def combine(self, prediction: torch.Tensor, guidance_scale: float, *, guides: bool) -> torch.Tensor:
+        """The predictions of a step's rows as one, [1, 4, h, w]: u + Σ weight × scale × (c - u).
+
+        The scale is 1 for a step that guidance does not act on.
+        """
+        if len(prediction) == 1:
             return prediction
-        unconditional, *conditional = prediction.chunk(self.rows)
-        scale = guidance_scale if self._guided else 1.0
+        unconditional, *conditional = prediction.chunk(len(prediction))
+        scale = guidance_scale if guides else 1.0
         combined = unconditional
         for weight, each in zip(self.weights, conditional, strict=True):
             combined = combined + weight * scale * (each - unconditional)

@@ -16,7 +16,7 @@ from engine.models import lora_layers
 from engine.models.adapters import Adapters, Key
 from engine.models.embedding import Embedding
 from engine.prompts.chunks import Chunk, Token, fill
-from engine.prompts.conditioning import Conditioning, Size
+from engine.prompts.conditioning import ALL_STEPS, Conditioning, Interval, Size
 from engine.prompts.emphasis import Span, sections
 from engine.prompts.inversion import split
 from engine.prompts.limits import MAX_CHUNKS
@@ -59,6 +59,7 @@ class PromptEncoder:
         negative_prompt: str,
         *,
         guided: bool,
+        interval: Interval = ALL_STEPS,
         clip_skip: int = 1,
         adapters: Adapters | None = None,
     ) -> Conditioning:
@@ -77,7 +78,13 @@ class PromptEncoder:
             self._vectors.tokens(embedding)
         adapted = _Adapted(self, adapters)
         return Conditioning(
-            adapted, prompt, negative_prompt, guided=guided, clip_skip=clip_skip, adapters=adapters
+            adapted,
+            prompt,
+            negative_prompt,
+            guided=guided,
+            interval=interval,
+            clip_skip=clip_skip,
+            adapters=adapters,
         )
 
     @property

@@ -57,4 +57,5 @@ def start_from_latents(
         generator=noise.generator,
         guidance_scale=request.guidance_scale,
         conditioning=conditioning,
+        seamless=model.tiling,
     )

@@ -68,6 +68,7 @@ def start_refinement(
         guidance_scale=image.guidance_scale,
         conditioning=condition(model, request, words),
         before=image.before + image.steps,
+        seamless=image.seamless,
     )
 
 

@@ -31,4 +31,5 @@ def start_text_to_image(
         guidance_scale=request.guidance_scale,
         conditioning=conditioning,
         hires=request.hires,
+        seamless=model.tiling,
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from engine.frames import Start
 from engine.models.loading import StableDiffusion
+from engine.models.restorer import Restorer
 from engine.models.upscaler import Upscaler
 from engine.postprocessing import drawn_size
 from engine.tasks.hires import second_pass
@@ -16,13 +17,15 @@ from engine.worker.drawing import Drawing, Plan
 from engine.worker.flight import ImageInFlight
 from engine.worker.picture import Developed, Picture
 from engine.worker.pieces import Piece, Pieces, Work
-from engine.worker.postprocessing import Pixels, Postprocessor, ticks_of_second_passes
+from engine.worker.postprocessing import Pixels, Postprocessor, no_restorer, ticks_of_second_passes
+from engine.worker.restoring import Room
 
 
 class Afterwards:
     """`pieces` is the work that waits for its turn.
 
-    `load` gives an upscaler by name and may raise Refusal; `aside` runs something in a thread. `wake` and `fail` as in
+    `load` gives an upscaler by name, `load_restorer` a face restorer, and both may raise Refusal; `aside` runs
+    something in a thread, `room` says what may be done where a face does not fit into memory. `wake` and `fail` as in
     Pieces. What comes out goes to `join`, an image for the step loop, or to `write`, a picture in its final pixels;
     `report` hears of a drawing that got on.
     """
@@ -31,15 +34,17 @@ class Afterwards:
         self,
         *,
         load: Callable[[str], Upscaler],
-        aside: Callable[[Callable[[], Pixels]], "Future[Pixels]"],
+        aside: Callable[[Callable[[], Any]], "Future[Any]"],
         wake: Callable[[Work], None],
         fail: Callable[[str, Exception], None],
         join: Callable[[Drawing, ImageInFlight], None],
         write: Callable[[Drawing, Developed, Pixels], None],
         report: Callable[[Drawing], None],
+        load_restorer: Callable[[str], Restorer] = no_restorer,
+        room: Room | None = None,
     ) -> None:
         self.pieces = Pieces(wake=wake, fail=fail)
-        self._postprocessor = Postprocessor(load=load, aside=aside)
+        self._postprocessor = Postprocessor(load=load, aside=aside, load_restorer=load_restorer, room=room)
         self._join = join
         self._write = write
         self._report = report
@@ -80,7 +85,7 @@ class Afterwards:
         if not drawing.request.post:
             self._write(drawing, image, pixels)
             return
-        work = self._postprocessor.processed(drawing.request, image.canvas, pixels)
+        work = self._postprocessor.processed(drawing.request, image.canvas, pixels, drawing.tell)
         self._add(drawing, work, functools.partial(self._write, drawing, image))
 
     def _begin_second_pass(self, drawing: Drawing, image: ImageInFlight) -> None:

@@ -21,6 +21,7 @@ from engine.worker.ladder import Work
 from engine.worker.notices import notices_of
 from engine.worker.picture import Picture
 from engine.worker.pipeline_loop import PipelineLoop
+from engine.worker.seamless import seamless
 from engine.worker.shelf import Loop
 from engine.worker.step_loop import StepLoop
 
@@ -56,11 +57,12 @@ class Beginner:
     def _in_steps(self, loop: StepLoop, command: Start, words: list[Words]) -> Beginning:
         request = command.request
         vae = None if request.vae is None else self.adapters.vae(loop.model, request.vae)
-        model = loop.model.with_vae(vae)
+        model = loop.model.with_vae(vae).with_tiling(request.tiling)
         size, work = (request.width, request.height), Work.TEXT if command.input is None else Work.VAE
         images = loop.room.run(size, work, lambda: self._started(model, command, words), vae=model.vae)
         leave_to_refiner(images, request.refiner)
-        steer(images, command, model=model, load=self.control)
+        with seamless(request.tiling):
+            steer(images, command, model=model, load=self.control)
         return Beginning(
             images=[*images],
             notices=notices_of(model, images),

@@ -28,7 +28,8 @@ class Plan:
 
 @dataclass(kw_only=True)
 class Drawing:
-    """A job between `start` and its last frame. `vae` is the request's, None for the model's own. `worked` pieces of
+    """A job between `start` and its last frame. `vae` is the request's, None for the model's own; with a
+    `decoder` the pictures are decoded by that. `worked` pieces of
     its plan are done. Times are the clock's seconds.
     """
 
@@ -39,6 +40,7 @@ class Drawing:
     model_hash: str = ""
     hashes: tuple[dict[str, str], ...] = ()  # of each image's adapters, for its infotext
     vae: Vae | None = None
+    decoder: Vae | None = None
     images: list[Picture] = field(default_factory=list)
     notices: tuple[str, ...] = ()
     jury: Jury = field(default_factory=Jury)
@@ -71,6 +73,10 @@ class Drawing:
     @property
     def complete(self) -> bool:
         return self.developed == self.request.candidates
+
+    def tell(self, *notices: str) -> None:
+        """The person is told so with the pictures, once."""
+        self.notices = tuple(dict.fromkeys((*self.notices, *notices)))
 
     def keep(self, result: list[ImageInfo] | str) -> None:
         """One more image was developed, and these pictures were written with it; or the input was described."""

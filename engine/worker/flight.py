@@ -10,7 +10,7 @@ import torch
 from engine.images.canvas import Canvas
 from engine.prompts.conditioning import Conditioning
 from engine.prompts.wildcards import Words
-from engine.wire import SIDE_MULTIPLE, Hires
+from engine.wire import SIDE_MULTIPLE, Hires, Seamless
 from engine.worker.held import Held
 from engine.worker.precision import Precision
 from engine.worker.steering import Steering
@@ -31,6 +31,7 @@ class ImageInFlight:
     the depth, or the small picture that is enlarged, whose noise level is `class_label`.
     With a `tiling` a pass takes one tile, and a step is taken once all have had theirs: what the network predicts for
     them is blended into one prediction (MultiDiffusion, Bar-Tal et al. 2023, arXiv 2302.08113).
+    With `seamless` axes the network sees the picture go on beyond an edge with the opposite one.
     `steering` are the pictures that steer it. `owner` and `joined` are for taking turns (`engine/worker/turns.py`).
     Where a refiner draws the last steps, `before` and `after` count those that are another model's. With `hires` it is
     the first of two passes.
@@ -54,6 +55,7 @@ class ImageInFlight:
     after: int = 0
     class_label: int | None = None
     tiling: Tiling | None = None
+    seamless: Seamless = Seamless.NONE
     owner: str = ""
     joined: int = 0
     position: int = 0
@@ -94,14 +96,16 @@ class ImageInFlight:
 
     @property
     def rows(self) -> int:
-        """Rows of a forward pass: two with guidance (unconditional, conditional), else one; AND adds more."""
-        return self.conditioning.rows
+        """Rows of the next pass: two with guidance (unconditional, conditional), else one; AND adds more."""
+        return len(self.embedding)
 
     @property
     def left(self) -> int:
         """What it still needs, in rows × steps."""
         tiles = 1 if self.tiling is None else len(self.tiling.corners)
-        return self.rows * ((self.steps - self.position) * tiles - len(self._tiles))
+        these = range(self.before + self.position + 1, self.before + self.steps + 1)
+        rows = self.conditioning.rows(these, self.all_steps)
+        return rows * tiles - self.rows * len(self._tiles)
 
     @property
     def unconditional_rows(self) -> int:
@@ -116,10 +120,11 @@ class ImageInFlight:
 
     @property
     def shape(self) -> tuple[Hashable, ...]:
-        """What a pass costs: latent size, conditioning length and width, precision, LoRAs and controls."""
+        """What a pass costs: latent size, conditioning length and width, precision, LoRAs and controls, its edges."""
         size = self.latents.shape[2:] if self.tiling is None else self.tiling.tile
         more = (int(self.precision), len(self.conditioning.adapters.for_unet), len(self.steered_by))
-        return (self.latents.shape[1], *size, *self.embedding.shape[1:], *more)
+        edges = () if self.seamless is Seamless.NONE else (str(self.seamless),)
+        return (self.latents.shape[1], *size, *self.embedding.shape[1:], *more, *edges)
 
     @property
     def key(self) -> tuple[Hashable, ...]:
@@ -138,7 +143,8 @@ class ImageInFlight:
 
     def advance(self, prediction: torch.Tensor) -> None:
         """Take this image's own scheduler step from the network's prediction, [rows, 4, h, w]."""
-        prediction = self.conditioning.combine(prediction, self.guidance_scale)
+        guides = self.conditioning.guides(self.before + self.position + 1, self.all_steps)
+        prediction = self.conditioning.combine(prediction, self.guidance_scale, guides=guides)
         if self.tiling is not None:
             self._tiles.append(prediction)
             if len(self._tiles) < len(self.tiling.corners):

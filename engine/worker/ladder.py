@@ -15,6 +15,7 @@ class Work(StrEnum):
     TEXT = "text"
     UNET = "unet"
     VAE = "vae"
+    FACE = "face"  # restoring one
 
 
 class Rung(StrEnum):

@@ -1,6 +1,7 @@
 """Between latents and pixels."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -9,9 +10,13 @@ from diffusers.image_processor import VaeImageProcessor
 from PIL import Image
 
 from engine.models.loading import StableDiffusion
+from engine.wire import Seamless
 from engine.worker.noise import Noise
 from engine.worker.precision import Precision, computing
+from engine.worker.seamless import cropped, seamless, wrapped
 from engine.worker.tiling import Tiling
+
+MARGIN = 16  # cells around the picture, which is farther than the autoencoder sees sharply
 
 
 class NotANumber(Exception):
@@ -31,7 +36,7 @@ def encode_pixels(model: StableDiffusion, pixels: torch.Tensor, noise: Noise) ->
     Sampled with the next draw of `noise`, as diffusers' `DiagonalGaussianDistribution.sample` does. Raises NotANumber.
     """
     taken = pixels.to(model.device.place, model.vae.dtype)
-    mean, deviation = _numbers(model, lambda: _posterior(model, taken))
+    mean, deviation = _around(model, taken, 1 / model.vae_factor, partial(_posterior, model))
     drawn = noise.draw(mean.shape, model.device.place, model.vae.dtype)
     shift, scale = _statistics(model, drawn.device)
     latents: torch.Tensor = ((mean + deviation * drawn).float() - shift) / scale
@@ -50,7 +55,8 @@ def decode_latents(
     scaled = (latents * scale + shift).to(model.vae.dtype)
 
     def decode(part: torch.Tensor) -> torch.Tensor:
-        return _numbers(model, lambda: model.vae.decode(part, return_dict=False))[0].float()
+        decoded = partial(model.vae.decode, return_dict=False)
+        return _around(model, part, model.vae_factor, decoded)[0].float()
 
     pixels = (decode(scaled) if tiling is None else tiling.mapped(scaled, decode, model.vae_factor))[0]
     unit = (pixels / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).cpu().numpy()
@@ -58,6 +64,27 @@ def decode_latents(
     if not rounded.any():  # nobody draws it, but half precision's NaN often ends as this
         raise NotANumber
     return rounded
+
+
+def _around(
+    model: StableDiffusion,
+    given: torch.Tensor,
+    factor: float,
+    compute: Callable[[torch.Tensor], tuple[torch.Tensor, ...]],
+) -> tuple[torch.Tensor, ...]:
+    """What the autoencoder makes of pixels or latents, `factor` times as large, over the edges that are seamless.
+
+    An autoencoder that works on parts of the picture would close each part in itself: it is given a wider picture.
+    """
+    axes = model.tiling
+    if axes is Seamless.NONE or not getattr(model.vae, "use_tiling", False):
+        with seamless(axes):
+            return _numbers(model, lambda: compute(given))
+    cells = min(MARGIN, *(side if factor > 1 else side // model.vae_factor for side in given.shape[-2:]))
+    margin = cells if factor > 1 else cells * model.vae_factor
+    wider = wrapped(given, axes, (margin,) * 4)
+    made = _numbers(model, lambda: compute(wider))
+    return tuple(cropped(each, axes, round(margin * factor)) for each in made)
 
 
 def _posterior(model: StableDiffusion, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -87,10 +114,8 @@ def _statistics(
     One number for all channels, or (some SDXL) a mean and a deviation for each, [1, 4, 1, 1].
     """
     config = model.vae.config
-    if config.latents_mean is None or config.latents_std is None:
+    known = (config.get("latents_mean"), config.get("latents_std"))  # a tiny autoencoder knows of neither
+    if None in known:
         return 0.0, 1 / config.scaling_factor
-    mean, deviation = (
-        torch.tensor(values, device=place).view(1, -1, 1, 1)
-        for values in (config.latents_mean, config.latents_std)
-    )
+    mean, deviation = (torch.tensor(values, device=place).view(1, -1, 1, 1) for values in known)
     return mean, deviation / config.scaling_factor

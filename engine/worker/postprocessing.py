@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +13,12 @@ from engine.errors import Refusal
 from engine.hires import drawn_steps
 from engine.images.canvas import Canvas
 from engine.images.filters import filtered
+from engine.models.restorer import Restorer
 from engine.models.upscaler import Upscaler
-from engine.postprocessing import size_after
-from engine.wire import MAX_RESULT_PIXELS, GenerationRequest, Resize, Upscale
+from engine.postprocessing import restorers_of, size_after
+from engine.wire import MAX_RESULT_PIXELS, GenerationRequest, Resize, RestoreFaces, Upscale
 from engine.worker.pieces import Piece
+from engine.worker.restoring import Room, in_thread, restored
 from engine.worker.tiles import enlarged, side_of, tiles
 
 Pixels = npt.NDArray[np.uint8]
@@ -32,17 +35,28 @@ def no_upscaler(name: str) -> Upscaler:
     raise Refusal("unknown_upscaler", f"There is no upscaler called '{name}'.", field="post")
 
 
+def no_restorer(name: str) -> Restorer:
+    """Where there is no folder of them."""
+    raise Refusal("unknown_restorer", f"There is no face restorer called '{name}'.", field="post")
+
+
 class Postprocessor:
-    """`load` gives an upscaler by name and may raise Refusal, `aside` runs something in a thread."""
+    """`load` gives an upscaler by name and `load_restorer` a face restorer; both may raise Refusal. `aside` runs
+    something in a thread, `room` says what may be done where a face does not fit into memory.
+    """
 
     def __init__(
         self,
         *,
         load: Callable[[str], Upscaler],
-        aside: Callable[[Callable[[], Pixels]], "Future[Pixels]"],
+        aside: Callable[[Callable[[], Any]], "Future[Any]"],
+        load_restorer: Callable[[str], Restorer] = no_restorer,
+        room: Room | None = None,
     ) -> None:
         self._upscaler = functools.lru_cache(maxsize=KEPT)(load)
+        self._restorer = functools.lru_cache(maxsize=1)(load_restorer)
         self._aside = aside
+        self._room = room or Room()
 
     def plan(self, request: GenerationRequest, size: Size) -> int:
         """How many pieces follow the steps for one picture, which has `size` before `post`.
@@ -51,6 +65,8 @@ class Postprocessor:
         """
         for name in upscalers.networks_of(request):
             self._upscaler(name)
+        for name in restorers_of(request):
+            self._restorer(name)
         pieces = 0
         if (hires := request.hires) is not None and hires.upscaler not in upscalers.LATENT_UPSCALERS:
             first = request.width, request.height
@@ -61,14 +77,32 @@ class Postprocessor:
             size = after
         return pieces
 
-    def processed(self, request: GenerationRequest, canvas: Canvas | None, pixels: Pixels) -> Pieces:
-        """What the steps of `post` make of a picture, [H, W, 3]; of a canvas' piece the whole picture first."""
+    def processed(
+        self,
+        request: GenerationRequest,
+        canvas: Canvas | None,
+        pixels: Pixels,
+        tell: Callable[[str], None],
+    ) -> Pieces:
+        """What the steps of `post` make of a picture, [H, W, 3]; of a canvas' piece the whole picture first.
+
+        `tell` hears what the person is told.
+        """
         if canvas is not None:
             pixels = yield from self._in_thread(functools.partial(canvas.finished, pixels))
         for step in request.post:
             if isinstance(step, Upscale):
                 size = size_after(step, (pixels.shape[1], pixels.shape[0]))
                 pixels = yield from self.enlarged(step.upscaler, pixels, size)
+            elif isinstance(step, RestoreFaces):
+                pixels = yield from restored(
+                    self._restorer(step.restorer),
+                    pixels,
+                    step.strength,
+                    aside=self._aside,
+                    room=self._room,
+                    tell=tell,
+                )
             else:
                 pixels = yield from self._in_thread(functools.partial(filtered, step, pixels))
                 yield 1.0
@@ -98,9 +132,8 @@ class Postprocessor:
         return 1 + sum(len(tiles(size, side_of(upscaler, size))) for size in passes)
 
     def _in_thread(self, work: Callable[[], Pixels]) -> Pieces:
-        future = self._aside(work)
-        yield future
-        return future.result()
+        pixels: Pixels = yield from in_thread(self._aside, work)
+        return pixels
 
 
 def ticks_of_second_passes(request: GenerationRequest) -> int:

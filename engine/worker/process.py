@@ -4,7 +4,6 @@ All work on the device happens on one thread, one small piece at a time: a tick,
 decode. Commands are obeyed between two pieces, so a cancel takes effect within one step.
 """
 
-import base64
 import logging
 import time
 from collections import deque
@@ -28,10 +27,10 @@ from engine.frames import (
     Stop,
 )
 from engine.images.finishing import Finisher
-from engine.images.previews import preview_jpeg
 from engine.models.adapter_folder import AdapterFolders
 from engine.models.adapter_library import AdapterLibrary
 from engine.models.control_loading import ControlNetwork
+from engine.models.restorer import Restorer
 from engine.models.upscaler import Upscaler
 from engine.prompts.wildcards import Lines, no_lines
 from engine.tasks.describe import Describer, describe_file
@@ -42,6 +41,7 @@ from engine.worker.beginning import Beginner
 from engine.worker.cap_book import CapBook
 from engine.worker.changeover import Changeover
 from engine.worker.control_shelf import no_control
+from engine.worker.decoders import KEY, Decoders, told
 from engine.worker.device import Device, free_memory, is_out_of_memory
 from engine.worker.drawing import Drawing
 from engine.worker.failures import meaning
@@ -51,7 +51,8 @@ from engine.worker.ladder import Work
 from engine.worker.picture import Developed, Picture
 from engine.worker.pieces import Resumed
 from engine.worker.policy import MemoryPolicy
-from engine.worker.postprocessing import Pixels, no_upscaler
+from engine.worker.postprocessing import Pixels, no_restorer, no_upscaler
+from engine.worker.restoring import Room
 from engine.worker.shelf import Loop, Model, Shelf
 from engine.worker.step_loop import StepLoop
 from engine.worker.writing import write_image
@@ -78,7 +79,8 @@ class Worker:
 
     `load` gives the networks of a model by name and may raise ModelBroken, `wildcards` the options of a file, `control`
     a network by which pictures steer, `jury` and `describer` whoever looks at a request's pictures, `adapters` the
-    folders of LoRAs, embeddings and VAEs, `load_upscaler` an upscaler by name; it may raise Refusal.
+    folders of LoRAs, embeddings and VAEs, `load_upscaler` an upscaler by name and `load_restorer` a face restorer; both
+    may raise Refusal. `decoders` says who makes pixels of latents where it is not the model's own autoencoder.
     """
 
     def __init__(
@@ -97,6 +99,8 @@ class Worker:
         control: Callable[[str], ControlNetwork] = no_control,
         adapters: AdapterFolders | None = None,
         load_upscaler: Callable[[str], Upscaler] = no_upscaler,
+        load_restorer: Callable[[str], Restorer] = no_restorer,
+        decoders: Decoders | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._policy = policy or MemoryPolicy()
@@ -109,6 +113,7 @@ class Worker:
         self._finisher = finisher
         self._beginner = Beginner(wildcards, AdapterLibrary(adapters), control)
         self._jury = jury
+        self._decoders = decoders or Decoders()
         self._describer = describer
         self._clock = clock
         self._shelf = Shelf(load=load, caps=caps, policy=self._policy)
@@ -123,6 +128,8 @@ class Worker:
             join=self._join,
             write=self._write,
             report=self._report,
+            load_restorer=load_restorer,
+            room=Room(rungs=self._policy.rungs, park=self._shelf.park),
         )
 
     def run(self) -> None:
@@ -214,7 +221,11 @@ class Worker:
         if not self._drawings:
             self._shelf.drop_changed()
         loop = self._loop_of(command.request.model, command.job)
+        decoder = self._decoders.of(loop.model, command.request)
         began = self._beginner.begin(loop, command)
+        hashes = began.hashes
+        if decoder is not None:
+            hashes = tuple(each | {KEY: decoder.name} for each in hashes)
         return Drawing(
             job_id=command.job,
             request=command.request,
@@ -223,8 +234,9 @@ class Worker:
             notices=began.notices,
             jury=jury,
             model_hash=loop.model.hash,
-            hashes=began.hashes,
+            hashes=hashes,
             vae=began.vae,
+            decoder=decoder,
             plan=self._after.plan(command.request, began.images[0]),
             clock=self._clock,
         )
@@ -282,7 +294,8 @@ class Worker:
         elif image.hires is not None:
             assert self._loop is not None
             drawing = self._drawings[image.job_id]
-            self._after.draw_again(self._loop.model.with_vae(drawing.vae), drawing, image)
+            model = self._loop.model.with_vae(drawing.vae).with_tiling(image.seamless)
+            self._after.draw_again(model, drawing, image)
         elif image.after:
             self._changeover.images.append(image)
         else:
@@ -294,20 +307,10 @@ class Worker:
             return
         preview = None
         if isinstance(image, ImageInFlight) and drawing.preview_due():
-            preview = self._preview(drawing, image)
+            assert self._loop is not None
+            hidden = drawing.request.safety.hides  # nobody has checked it yet
+            preview = self._decoders.preview(self._loop.model, image, hidden=hidden)
         self._send(Progress(job=drawing.job_id, step=drawing.step, steps=drawing.steps, preview=preview))
-
-    def _preview(self, drawing: Drawing, image: ImageInFlight) -> str | None:
-        """A base64 JPEG, hidden where a finished picture might be: nobody has checked it yet.
-
-        None for an upscaler, unless its card says what colours its latents have.
-        """
-        assert self._loop is not None
-        estimate = image.latents if image.estimate is None else image.estimate
-        if (matrix := self._loop.model.latent_to_rgb) is None:
-            return None
-        latents, hidden = estimate[0].float().cpu().numpy(), drawing.request.safety.hides
-        return base64.b64encode(preview_jpeg(latents, matrix, hidden=hidden)).decode()
 
     def _decode_one(self) -> None:
         """One picture at a time, so that a decode never holds up the others' steps for long."""
@@ -316,11 +319,13 @@ class Worker:
         image = self._undecoded.popleft()
         drawing = self._drawings[image.job_id]
         try:
-            pixels = self._loop.pixels(image, drawing.vae)
+            pixels = self._loop.pixels(image, drawing.decoder or drawing.vae)
         except Exception as error:
             self._fail_drawing(image.job_id, error)
         else:
-            drawing.notices = tuple(dict.fromkeys((*drawing.notices, *self._loop.notices(image))))
+            drawing.tell(*self._loop.notices(image))
+            if drawing.decoder is not None:
+                drawing.tell(told(drawing.decoder))
             self._after.process(drawing, image, pixels)
 
     def _change_over(self) -> None:

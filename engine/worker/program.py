@@ -18,21 +18,26 @@ import torch
 import transformers
 
 from engine import frames, memory
-from engine.errors import Misconfigured
+from engine.errors import Misconfigured, Refusal
 from engine.images import signing_key
 from engine.images.finishing import Finisher
-from engine.models.adapter_folder import AdapterFolders
+from engine.models.adapter_folder import AdapterFolder, AdapterFolders
 from engine.models.companions import Companions
 from engine.models.control_loading import ControlNetwork, load_control
 from engine.models.controls import ControlFolder
+from engine.models.detection import Kind
+from engine.models.fault import NotAModel
 from engine.models.pipeline_loading import LoadedPipeline, load_model
 from engine.models.registry import Registry
+from engine.models.restorer import Restorer, load_restorer
 from engine.models.stamp import Stamps
+from engine.models.tiny_decoder import TinyDecoders
 from engine.models.upscaler import Upscaler, load_upscaler
 from engine.models.upscaler_folder import UpscalerFolder
 from engine.prompts.wildcards import WildcardFolder
 from engine.worker.cap_book import CapBook, machine_of
 from engine.worker.control_shelf import ControlShelf
+from engine.worker.decoders import Decoders
 from engine.worker.device import Device, choose_device
 from engine.worker.device_memory import device_memory, host_memory, rungs_of
 from engine.worker.judges import Judges
@@ -85,6 +90,12 @@ def main() -> None:
         policy=_policy(options, device),
         control=ControlShelf(load=partial(_load_control, ControlFolder(options.controls), device)).get,
         adapters=AdapterFolders.of(loras=options.loras, embeddings=options.embeddings, vaes=options.vaes),
+        decoders=Decoders(
+            tiny=TinyDecoders(options.tiny, device),
+            previews=options.previews == "tiny",
+            pictures=options.decoder == "tiny",
+        ),
+        load_restorer=partial(_load_restorer, AdapterFolder(options.faces, Kind.FACE), device),
         load_upscaler=partial(_load_upscaler, UpscalerFolder(options.upscalers), device),
     ).run()
     out.flush()
@@ -102,6 +113,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--safety-checker", type=Path, required=True, help="folder of the safety checker")
     parser.add_argument("--controls", type=Path, required=True, help="folder of ControlNets and their like")
     parser.add_argument("--upscalers", type=Path, required=True, help="folder of upscalers")
+    parser.add_argument("--faces", type=Path, required=True, help="folder of face restorers")
+    parser.add_argument("--tiny", type=Path, required=True, help="folder of tiny autoencoders")
+    parser.add_argument("--previews", default="matrix", help="matrix, tiny")
+    parser.add_argument("--decoder", default="own", help="own, tiny")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
     parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: as many as cores")
@@ -170,3 +185,10 @@ def _load_control(folder: ControlFolder, device: Device, name: str) -> ControlNe
 
 def _load_upscaler(folder: UpscalerFolder, device: Device, name: str) -> Upscaler:
     return load_upscaler(name, folder.lookup(name), device)
+
+
+def _load_restorer(folder: AdapterFolder, device: Device, name: str) -> Restorer:
+    try:
+        return load_restorer(name, folder.find(name), device)
+    except NotAModel as fault:
+        raise Refusal("restorer_broken", f"Face restorer '{name}' cannot be used: {fault}.") from fault

@@ -94,6 +94,12 @@ class Shelf:
             log.info("model %s changed on the disk", name)
             self._drop(name)
 
+    def park(self) -> None:
+        """Move every model out of the device; the one at work comes back with its next step."""
+        for held in self._held.values():
+            if held.loop.on_device:
+                held.loop.park()
+
     def clear(self) -> None:
         """Forget every model. Only while nothing is drawn."""
         for name in list(self._held):

@@ -23,6 +23,7 @@ import torch
 from engine.models import lora_layers
 from engine.models.loading import StableDiffusion
 from engine.models.vae import Vae
+from engine.wire import Seamless
 from engine.worker.batching import BUCKETS, RowCap, choose
 from engine.worker.device import is_out_of_memory, wait_for
 from engine.worker.flight import ImageInFlight
@@ -33,6 +34,7 @@ from engine.worker.pixels import NotANumber, decode_latents
 from engine.worker.placement import Size, bytes_of
 from engine.worker.precision import Precision, computing
 from engine.worker.room import Room
+from engine.worker.seamless import seamless
 from engine.worker.speed import eager
 from engine.worker.steering import steered
 from engine.worker.turns import in_turn
@@ -103,7 +105,7 @@ class StepLoop:
 
     def pixels(self, image: ImageInFlight, vae: Vae | None = None) -> npt.NDArray[np.uint8]:
         """The finished picture, [H, W, 3], decoded by the model's own autoencoder or `vae`. Raises NotANumber."""
-        model = self.model.with_vae(vae)
+        model = self.model.with_vae(vae).with_tiling(image.seamless)
         decode = partial(decode_latents, model, image.latents, image.tiling)
         return self.room.run(self.size_of(image), Work.VAE, decode, vae=model.vae)
 
@@ -185,8 +187,11 @@ class StepLoop:
             "added_cond_kwargs": _added_rows(batch),
         }
         precision, most = batch[0].precision, self._cap.most(batch[0].shape) or len(timesteps)
-        unet = self.model.unet if precision is Precision.USUAL else eager(self.model.unet)
-        with computing(precision), steered(unet, batch, most, sample, timesteps, options) as (unet, options):
+        edges = batch[0].seamless
+        usual = precision is Precision.USUAL and edges is Seamless.NONE
+        unet = self.model.unet if usual else eager(self.model.unet)
+        steering = steered(unet, batch, most, sample, timesteps, options)
+        with seamless(edges), computing(precision), steering as (unet, options):
             prediction: torch.Tensor = in_passes(unet, most, sample, timesteps, **options)[0]
         return prediction.float()
 

@@ -55,7 +55,7 @@ def test_a_variation_is_drawn_once() -> None:
         ({"upscale": ""}, "upscale must be the name of an upscaler"),
         (
             {"steps": ("blur",)},
-            "post must begin with one of upscale, sharpen, denoise, colour, crop, resize; it was",
+            "post must begin with one of upscale, faces, sharpen, denoise, colour, crop, resize; it was",
         ),
         (
             {"steps": ("sharpen hard",)},

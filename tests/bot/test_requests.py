@@ -19,7 +19,7 @@ from bot.requests import (
     preset_sizes,
     variation,
 )
-from engine.wire import GenerationRequest, Limits, Refiner, Sampler, Schedule, Task
+from engine.wire import GenerationRequest, Limits, Refiner, Sampler, Schedule, Seamless, Task
 from tests.bot.samples import capabilities, model, request
 
 OFFERED = capabilities()
@@ -143,6 +143,13 @@ def test_an_unknown_name_is_answered_with_the_known_ones_the_likeliest_first() -
     )
     assert refusal(sampler="eulr").startswith("There is no sampler called 'eulr'. Known: Euler, Euler a, ")
     assert refusal(schedule="karas").startswith("There is no schedule called 'karas'. Known: Karras, ")
+
+
+def test_tiling_is_along_an_axis_or_both() -> None:
+    assert made(prompt="x").tiling is Seamless.NONE
+    assert made(prompt="x", tiling=" Both ").tiling is Seamless.BOTH
+    with pytest.raises(Refused, match="tiling must be one of none, x, y, both; it was 'z'"):
+        made(prompt="x", tiling="z")
 
 
 def test_a_vae_is_one_of_those_that_the_engine_has() -> None:

@@ -8,8 +8,6 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from engine.models.adapter_folder import AdapterFolders
-
 Tensors = dict[str, torch.Tensor]
 RANK, ALPHA = 4, 2.0
 TRAINED = ("attn", "ff", "mlp", "proj_")  # the layers that trainers adapt
@@ -72,8 +70,3 @@ def _pair(layer: Any, seed: int, name: str) -> tuple[torch.Tensor, torch.Tensor]
     down = torch.randn(RANK, *shape[1:], generator=generator) * 0.2
     up = torch.randn(shape[0], RANK, *[1] * (len(shape) - 2), generator=generator) * 0.2
     return down, up
-
-
-def no_adapters(root: Path) -> AdapterFolders:
-    """Folders that are not there."""
-    return AdapterFolders.of(loras=root / "no", embeddings=root / "no", vaes=root / "no")

@@ -50,12 +50,20 @@ def test_an_unknown_upscaler_is_named_with_its_field(name: str) -> None:
     assert refused(ask(hires={"scale": 2, "upscaler": "x5"})).body.field == "hires.upscaler"
 
 
+def test_an_unknown_face_restorer_is_named_with_its_field() -> None:
+    request = ask(post=[{"type": "faces", "restorer": "../GFPGAN"}])
+    refusal = refused(request)
+    assert (refusal.body.code, refusal.body.field) == ("unknown_restorer", "post.0.restorer")
+    assert refusal.body.message == "There is no face restorer called '../GFPGAN'. This engine has none."
+    validate(ask(post=[{"type": "faces", "restorer": "a"}]), capabilities(restorers=("a",)), has_image=False)
+
+
 @pytest.mark.parametrize(
     ("step", "message"),
     [
         (
             {"type": "blur"},
-            "post.0 must be one of upscale, sharpen, denoise, colour, crop, resize; it was 'blur'.",
+            "post.0 must be one of upscale, faces, sharpen, denoise, colour, crop, resize; it was 'blur'.",
         ),
         (
             {"type": "upscale", "upscaler": "x", "scale": 9},

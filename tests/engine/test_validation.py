@@ -48,3 +48,10 @@ def test_a_vae_that_the_engine_does_not_have_is_refused_with_those_it_has() -> N
     assert body.message == "There is no VAE called 'shrap'. Known: sharp, soft."
     with pytest.raises(Refusal, match="This engine has none"):
         validate(ask(vae="sharp"), capabilities(), has_image=False)
+
+
+def test_an_interval_of_guidance_without_any_step_is_refused() -> None:
+    with pytest.raises(Refusal) as refused:
+        validate(ask(guidance_start=0.5, guidance_end=0.5), capabilities(), has_image=False)
+    assert refused.value.body.field == "guidance_end"
+    assert refused.value.body.message == "guidance_end must be over guidance_start, which is 0.5; it was 0.5."

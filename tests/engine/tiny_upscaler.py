@@ -9,12 +9,12 @@ from diffusers import AutoencoderKL, DDIMScheduler, DDPMScheduler, UNet2DConditi
 from tests.engine.tiny_model import make_tiny_model
 
 _SEED = 1839
-_NOISE = {
+NOISE = {
     "beta_start": 0.0001,
     "beta_end": 0.02,
     "beta_schedule": "scaled_linear",
 }  # Stability's x4-upscaling.yaml
-_INDEX = {
+INDEX = {
     "_class_name": "StableDiffusionUpscalePipeline",
     "low_res_scheduler": ["diffusers", "DDPMScheduler"],
     "max_noise_level": 350,
@@ -56,7 +56,7 @@ def make_tiny_upscaler(folder: Path) -> None:
             scaling_factor=0.08333,
         ).save_pretrained(folder / "vae")
     DDIMScheduler(
-        **_NOISE, prediction_type="v_prediction", clip_sample=False, set_alpha_to_one=False, steps_offset=1
+        **NOISE, prediction_type="v_prediction", clip_sample=False, set_alpha_to_one=False, steps_offset=1
     ).save_pretrained(folder / "scheduler")
-    DDPMScheduler(**_NOISE).save_pretrained(folder / "low_res_scheduler")
-    (folder / "model_index.json").write_text(json.dumps(_INDEX))
+    DDPMScheduler(**NOISE).save_pretrained(folder / "low_res_scheduler")
+    (folder / "model_index.json").write_text(json.dumps(INDEX))

@@ -180,3 +180,10 @@ def test_what_a1111_would_take_for_the_prompt_is_the_prompt() -> None:
         "dull",
     )
     assert read.settings == {"Steps": "20", "Sampler": "Euler a", "Seed": "1", "Clip skip": "2"}
+
+
+def test_an_interval_of_guidance_is_named() -> None:
+    assert "CFG scale: 7, Guidance interval: 0.2-0.8, Seed" in text_of(
+        ask(guidance_start=0.2, guidance_end=0.8)
+    )
+    assert "interval" not in text_of(ask())

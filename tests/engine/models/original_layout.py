@@ -34,6 +34,7 @@ _RESNET = [("norm1", "in_layers.0"), ("conv1", "in_layers.2"), ("time_emb_proj",
 _RESNET += [("norm2", "out_layers.0"), ("conv2", "out_layers.3"), ("conv_shortcut", "skip_connection")]
 _ENDS = [("time_embedding.linear_1", "time_embed.0"), ("time_embedding.linear_2", "time_embed.2")]
 _ENDS += [("add_embedding.linear_1", "label_emb.0.0"), ("add_embedding.linear_2", "label_emb.0.2")]
+_ENDS += [("class_embedding", "label_emb")]
 _ENDS += [("conv_in", "input_blocks.0.0"), ("conv_norm_out", "out.0"), ("conv_out", "out.2")]
 _ATTENTION = [("group_norm", "norm"), ("to_out.0", "proj_out"), ("to_q", "q"), ("to_k", "k"), ("to_v", "v")]
 _OPENCLIP = [("layer_norm", "ln_"), ("mlp.fc1", "mlp.c_fc"), ("mlp.fc2", "mlp.c_proj"), ("self_attn", "attn")]
@@ -144,19 +145,19 @@ def _resnet(name: str) -> str:
 def original_vae(vae: Any) -> Tensors:
     original = {}
     for name, tensor in vae.state_dict().items():
-        old = _vae_name(name)
+        old = _vae_name(name, levels=len(vae.config.block_out_channels))
         wide = "attn_1" in old and old.endswith("weight") and tensor.dim() == 2
         original[f"first_stage_model.{old}"] = tensor[:, :, None, None] if wide else tensor
     return original
 
 
-def _vae_name(name: str) -> str:
+def _vae_name(name: str, levels: int) -> str:
     name = re.sub(r"mid_block\.resnets\.(\d)", lambda found: f"mid.block_{int(found[1]) + 1}", name)
     if "attentions" in name:
         name = name.replace("mid_block.attentions.0", "mid.attn_1")
         for new, old in _ATTENTION:
             name = name.replace(f".{new}.", f".{old}.")
-    name = re.sub(r"up_blocks\.(\d)", lambda found: f"up.{3 - int(found[1])}", name)
+    name = re.sub(r"up_blocks\.(\d)", lambda found: f"up.{levels - 1 - int(found[1])}", name)
     name = name.replace("down_blocks", "down").replace("resnets", "block").replace("samplers.0", "sample")
     return name.replace("conv_shortcut", "nin_shortcut").replace("conv_norm_out", "norm_out")
 

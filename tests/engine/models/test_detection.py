@@ -93,7 +93,7 @@ def test_any_header_is_something_and_at_worst_a_named_fault(shapes: headers.Shap
             {f"{UNET}.input_blocks.0.0.weight": (320, 4, 3, 3), LAYER: (320, 640)},
             "it is of a family that Darkroom does not know, which cannot be drawn with: Stable Diffusion 1.x,",
         ),
-        (headers.checkpoint("sd2", in_channels=7), "it is an upscaler of Stable Diffusion 2.x"),
+        (headers.checkpoint("sd1", in_channels=7), "it is an upscaler of Stable Diffusion 1.x"),
         (
             {name: it for name, it in headers.checkpoint("sd1").items() if name.startswith(UNET)},
             "it lacks its text encoder and its VAE: only whole checkpoints can be drawn with",

@@ -1,6 +1,8 @@
 """`darkroom models`: what an operator reads, and exit codes that a script can use."""
 
+import hashlib
 import io
+import json
 import os
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 from engine.models.__main__ import main
 from tests.engine.models import headers
 
+WEIGHTS = "diffusion_pytorch_model.safetensors"  # of folders in diffusers' layout
 Captured = pytest.CaptureFixture[str]
 
 
@@ -61,7 +64,7 @@ def test_a_checkpoint_is_added_whole_and_never_over_another(
     assert capsys.readouterr().out == "photo is a model now.\n"
     assert (root / "photo.safetensors").read_bytes() == source.read_bytes()
     assert main(["add", str(source)]) == os.EX_CANTCREAT
-    assert capsys.readouterr().err == "photo.safetensors: there is a model of this name already.\n"
+    assert capsys.readouterr().err == "photo.safetensors: there is something of this name already.\n"
     assert names(root) == {"photo.safetensors"}
 
 
@@ -158,3 +161,145 @@ def test_folders_and_broken_files_are_removed_too_and_a_name_is_never_a_path(
     assert main(["remove", "--yes", "old.ckpt"]) == 0
     assert names(root) == set()
     assert names(root.parent) == {"models", "secret.safetensors"}
+
+
+LORA: headers.Shapes = {"lora_unet_x.lora_up.weight": (4, 8)}
+BESIDE: dict[
+    str, tuple[str, str, headers.Shapes]
+] = {  # by --kind: the folder, the table's word, a file's tensors
+    "lora": ("loras", "LoRA", LORA),
+    "embedding": ("embeddings", "embedding", {"emb_params": (2, 768)}),
+    "vae": ("vaes", "VAE", {"first_stage_model.x": (2,)}),
+    "control": ("controlnets", "IP-Adapter", {"image_proj.x": (2,), "ip_adapter.1.to_k_ip.weight": (4, 768)}),
+    "upscaler": ("upscalers", "upscaler", {"conv_first.weight": (4, 3, 3, 3)}),
+}
+
+
+@pytest.fixture
+def beside(root: Path) -> Path:
+    """The folder of the other folders, with an image encoder for IP-Adapters."""
+    encoder = root.parent / "controlnets" / "image_encoder"
+    control_folder(encoder, weights="model.safetensors")
+    return root.parent
+
+
+def control_folder(folder: Path, *, weights: str = WEIGHTS, **config: object) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(config))
+    headers.write(folder / weights, {"conv_in.weight": (4,)})
+    return folder
+
+
+@pytest.mark.parametrize("kind", BESIDE)
+def test_what_goes_with_models_is_added_listed_checked_and_removed_by_its_name(
+    beside: Path, tmp_path: Path, capsys: Captured, kind: str
+) -> None:
+    folder, word, shapes = BESIDE[kind]
+    source = headers.write(tmp_path / "ink.safetensors", shapes)
+    assert main(["add", str(source), *(["--kind", kind] if kind == "upscaler" else [])]) == 0
+    assert f"ink is {'an' if word[0] in 'Ieu' else 'a'} {word} now" in capsys.readouterr().out
+    assert main(["check", "ink"]) == 0
+    first, *digests = capsys.readouterr().out.splitlines()
+    assert first.startswith("ink is whole: ")
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    assert digests[0] == f"SHA-256 of ink.safetensors: {digest}"
+    assert main(["list"]) == 0
+    (line,) = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+    assert (line[0], line[2], line[6], line[-1]) == ("ink", word, digest[:10], "yes")
+    assert main(["remove", "--yes", "ink"]) == 0
+    assert "ink" not in (beside / folder / ".digests.json").read_text()
+    assert names(beside / folder) <= {"image_encoder"}
+    assert main(["check", "ink"]) == os.EX_NOINPUT
+
+
+def test_folders_of_controls_come_and_go_as_files_do(beside: Path, tmp_path: Path, capsys: Captured) -> None:
+    net = control_folder(tmp_path / "canny", _class_name="ControlNetModel", cross_attention_dim=768)
+    channels = [320, 640, 1280, 1280]
+    adapter = control_folder(
+        tmp_path / "sketch", _class_name="T2IAdapter", adapter_type="full_adapter_xl", channels=channels
+    )
+    for folder, says in ((net, "a ControlNet for sd1"), (adapter, "a T2I-Adapter for sdxl")):
+        assert main(["add", str(folder)]) == 0
+        assert main(["check", folder.name]) == 0
+        assert f"{folder.name} is whole: {says}.\nSHA-256 of {WEIGHTS}: " in capsys.readouterr().out
+        assert main(["add", str(folder)]) == os.EX_CANTCREAT
+        assert main(["remove", "--yes", folder.name]) == 0
+    assert names(beside / "controlnets") == {"image_encoder"}
+    other = control_folder(tmp_path / "unet", _class_name="UNet2DConditionModel")
+    assert main(["add", str(other)]) == os.EX_DATAERR
+    assert "it is no ControlNetModel or T2IAdapter" in capsys.readouterr().err
+    assert names(beside / "controlnets") == {"image_encoder"}
+
+
+def test_what_is_wrong_with_what_goes_with_models_is_said_by_its_kind(beside: Path, capsys: Captured) -> None:
+    loras = beside / "loras"
+    loras.mkdir()
+    headers.write(loras / "cut.safetensors", LORA)
+    (loras / "cut.safetensors").write_bytes((loras / "cut.safetensors").read_bytes()[:-1])
+    (loras / "web.safetensors").write_bytes(b"<html><body></body></html>")
+    (loras / "old.pt").write_bytes(b"\x80\x02")
+    headers.write(loras / "word.safetensors", {"emb_params": (2, 768)})
+    for name, says in (
+        ("cut", "it ends 1 bytes too early"),
+        ("web", "it is a web page"),
+        ("old.pt", "it is a pickle"),
+        ("word", "it is an embedding, not a LoRA"),
+    ):
+        assert main(["check", name]) == os.EX_DATAERR
+        assert says in capsys.readouterr().err
+        assert main(["remove", "--yes", name]) == 0
+    assert names(loras) == set()
+
+
+def test_bytes_that_changed_by_themselves_are_told_each_time(beside: Path, capsys: Captured) -> None:
+    path = headers.write(beside / "ink.safetensors", LORA)
+    assert main(["add", str(path)]) == main(["check", "ink"]) == 0
+    kept = beside / "loras" / "ink.safetensors"
+    before = kept.stat()
+    with kept.open("r+b") as stream:
+        stream.seek(-1, os.SEEK_END)
+        stream.write(b"\x01")
+    os.utime(kept, ns=(before.st_atime_ns, before.st_mtime_ns))
+    for _ in range(2):
+        assert main(["check", "ink"]) == os.EX_DATAERR
+        assert "its bytes changed, though nobody wrote it" in capsys.readouterr().err
+
+
+def test_where_two_kinds_have_one_name_nothing_is_removed_before_it_is_told_which(
+    root: Path, beside: Path, capsys: Captured
+) -> None:
+    small(root / "ink.safetensors")
+    for folder in ("loras", "vaes"):
+        (beside / folder).mkdir()
+    headers.write(beside / "loras" / "ink.safetensors", LORA)
+    for command in (["check", "ink"], ["remove", "--yes", "ink"]):
+        assert main(command) == os.EX_USAGE
+        assert capsys.readouterr().err == (
+            "ink is the name of model and lora: say which with --kind model or --kind lora.\n"
+        )
+    assert main(["check", "ink", "--kind", "vae"]) == os.EX_NOINPUT
+    assert "there is no vae of this name" in capsys.readouterr().err
+    assert main(["remove", "--yes", "ink", "--kind", "lora"]) == 0
+    assert names(beside / "loras") == set()
+    assert main(["check", "ink"]) == 0
+
+
+def test_an_unusable_file_is_not_left_in_the_folder_of_the_kind_that_was_named(
+    beside: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    headers.write(tmp_path / "ink.safetensors", LORA)
+    headers.write(tmp_path / "x4.safetensors", {"conv_first.weight": (4, 3, 3, 3)})
+    for arguments, says in (
+        (["ink.safetensors", "--kind", "upscaler"], "it is a LoRA, not an upscaler"),
+        (["ink.safetensors", "--kind", "model"], "it is a LoRA, not a checkpoint"),
+        (["x4.safetensors"], "an upscaler is added with --kind upscaler"),
+        (["data", "--kind", "vae"], "it is a folder"),
+    ):
+        assert main(["add", *arguments]) == os.EX_DATAERR
+        assert says in capsys.readouterr().err
+    (beside / "controlnets" / "image_encoder" / "model.safetensors").unlink()
+    ip_adapter = headers.write(tmp_path / "style.safetensors", BESIDE["control"][2])
+    assert main(["add", str(ip_adapter)]) == os.EX_DATAERR
+    assert "it needs its image encoder" in capsys.readouterr().err
+    assert names(beside / "upscalers") == names(beside / "models") == set()
+    assert names(beside / "controlnets") == {"image_encoder"}

@@ -21,7 +21,6 @@ from engine.own_pipelines import check
 from engine.wire import Fill, GenerationRequest, Sampler, Schedule, Task
 from engine.worker.device import Device
 from engine.worker.stepped_call import SteppedCall
-from tests.engine.adapter_files import no_adapters
 from tests.engine.models import headers
 
 CPU = Device(place=torch.device("cpu"), dtype=torch.float32, reason="a test")
@@ -49,11 +48,7 @@ def test_a_folder_is_offered_with_its_own_sampler_and_sizes(tmp_path: Path) -> N
     (info,) = Registry(tmp_path).models()
     assert (info.family, info.tasks, info.own_pipeline) == ("sana", (Task.TXT2IMG,), True)
     assert (info.defaults.sampler, info.defaults.steps, info.side_multiple) == (Sampler.DPMPP_2M, 20, 32)
-    assert (
-        Inventory(tmp_path, no_adapters(tmp_path))
-        .check("model")[0]
-        .startswith("model is whole: 2 files of weights")
-    )
+    assert Inventory(tmp_path).check("model")[0].startswith("model is whole: 2 files of weights")
 
 
 def test_a_class_that_nobody_told_us_of_draws_from_words(tmp_path: Path) -> None:
@@ -170,6 +165,7 @@ def test_the_table_says_what_diffusers_can_do(kind: str) -> None:
         ({"schedule": Schedule.KARRAS}, "schedule", "model keeps its own schedule, automatic"),
         ({"variation_strength": 0.5, "variation_seed": 1}, "variation_strength", "must be 0 with model"),
         ({"fill": Fill.NOISE}, "fill", "fill must be one of original, fill with model; it was noise."),
+        ({"guidance_end": 0.5}, "guidance_end", "guidance_start must be 0 and guidance_end 1 with it."),
         ({"vae": "soft"}, "vae", "model keeps its own VAE; the request's was soft."),
     ],
 )

@@ -17,7 +17,6 @@ from engine.models.inventory import Inventory
 from engine.models.loading import ModelBroken
 from engine.models.pipeline_loading import LoadedPipeline, load_model
 from engine.models.registry import Registry
-from tests.engine.adapter_files import no_adapters
 from tests.engine.tiny_pipelines import make_tiny_pipeline
 from tests.engine.worker.equality import EXACT
 
@@ -87,7 +86,7 @@ def test_a_file_is_offered_as_its_card_says(root: Path) -> None:
     found = {entry.name: entry for entry in Registry(root).entries()}["small"]
     assert found.info is not None
     assert (found.info.title, found.info.family, found.info.own_pipeline) == ("Small", "flux", True)
-    assert Inventory(root, no_adapters(root)).check("small")[1].startswith("SHA-256: ")
+    assert Inventory(root).check("small")[1].startswith("SHA-256: ")
 
 
 def test_a_damaged_file_is_named(root: Path) -> None:

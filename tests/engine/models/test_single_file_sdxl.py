@@ -63,8 +63,8 @@ def redraw(model: StableDiffusion, task: Task) -> torch.Tensor:
         prompt="a hamster with a brush",
         width=64,
         height=64,
-        steps=4,
-        guidance_scale=5.0,
+        steps=2,  # a random network magnifies, step by step, the last bits that differ between kernels
+        guidance_scale=3.0,
         sampler=Sampler.EULER,
         seed=42,
         strength=0.8,

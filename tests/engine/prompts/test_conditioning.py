@@ -36,13 +36,13 @@ def test_a_schedule_may_change_the_length(prompts: PromptEncoder) -> None:
 
 def test_and_adds_a_row_for_each_part(prompts: PromptEncoder) -> None:
     conditioning = prompts.encode("a cat AND a dog :0.5", "rain", guided=True)
-    assert (conditioning.rows, conditioning.weights) == (3, (1.0, 0.5))
+    assert conditioning.weights == (1.0, 0.5)
     texts = ("rain", "a cat", "a dog")
     assert torch.equal(conditioning.at(1, 1), torch.cat([row(prompts, text) for text in texts]))
 
 
 def test_and_in_a_negative_prompt_is_a_word(prompts: PromptEncoder) -> None:
-    assert prompts.encode("a cat", "rain AND snow", guided=True).rows == 2
+    assert len(prompts.encode("a cat", "rain AND snow", guided=True).at(1, 1)) == 2
 
 
 def test_a_lora_tag_is_not_read(prompts: PromptEncoder) -> None:
@@ -54,9 +54,24 @@ def test_the_parts_of_a_composition_add_up(prompts: PromptEncoder, guided: bool,
     conditioning = prompts.encode("a AND b :0.5 AND c :-1", "", guided=guided)
     u, a, b, c = predictions = torch.randn(4, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     expected = u + scale * (a - u) + 0.5 * scale * (b - u) - scale * (c - u)
-    torch.testing.assert_close(conditioning.combine(predictions, 7.5)[0], expected)
+    torch.testing.assert_close(conditioning.combine(predictions, 7.5, guides=guided)[0], expected)
 
 
 def test_without_guidance_the_only_row_is_the_prediction(prompts: PromptEncoder) -> None:
     prediction = torch.ones(1, 4, 8, 8)
-    assert prompts.encode("a", "b", guided=False).combine(prediction, 1.0) is prediction
+    assert prompts.encode("a", "b", guided=False).combine(prediction, 1.0, guides=False) is prediction
+
+
+def test_steps_outside_the_interval_have_no_unconditional_row(prompts: PromptEncoder) -> None:
+    conditioning = prompts.encode("a cat", "rain", guided=True, interval=(0.2, 0.6))
+    guided = [step for step in range(1, 11) if conditioning.guides(step, 10)]
+    assert guided == [3, 4, 5, 6]
+    assert [len(conditioning.at(step, 10)) for step in range(1, 11)] == [1, 1, 2, 2, 2, 2, 1, 1, 1, 1]
+    assert conditioning.rows(range(1, 11), 10) == 14
+    assert torch.equal(conditioning.at(1, 10), row(prompts, "a cat"))
+
+
+def test_what_and_joins_has_it_always_and_adds_up_plainly_outside(prompts: PromptEncoder) -> None:
+    conditioning = prompts.encode("a AND b", "", guided=True, interval=(0.0, 0.5))
+    assert [len(conditioning.at(step, 2)) for step in (1, 2)] == [3, 3]
+    assert [conditioning.guides(step, 2) for step in (1, 2)] == [True, False]

@@ -129,7 +129,7 @@ def test_a_face_restorer_is_named_and_not_taken_for_an_upscaler(
     make_tiny_upscaler(tmp_path / "faces.safetensors")  # spandrel knows GFPGAN in its full 350 MB alone
     monkeypatch.setattr(ImageModelDescriptor, "purpose", property(lambda _: "FaceSR"))
     with pytest.raises(
-        Refusal, match="'faces' cannot be used: it restores faces, which Darkroom does not find"
+        Refusal, match="'faces' cannot be used: it restores faces: put it into the folder of those"
     ):
         load_upscaler("faces", tmp_path / "faces.safetensors", EXACT)
 

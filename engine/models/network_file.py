@@ -1,0 +1,50 @@
+"""A network for pictures in one file, of the kinds that spandrel tells apart by the names and shapes of its tensors.
+
+Only safetensors are read.
+"""
+
+import logging
+from pathlib import Path
+from typing import TypeAlias
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
+
+from engine.models.fault import NotAModel, WrongKind
+from engine.models.header import read_header
+from engine.worker.device import Device
+
+log = logging.getLogger(__name__)
+
+COLOURS = 3
+
+Network: TypeAlias = ImageModelDescriptor[torch.nn.Module]
+
+
+def read_network(path: Path, wanted: str) -> Network:
+    """A network that makes a coloured picture of a coloured picture. Raises NotAModel; `wanted` is for its words."""
+    read_header(path)
+    try:
+        network: Network = ModelLoader().load_from_state_dict(load_file(path))
+    except UnsupportedModelError:
+        raise WrongKind(f"it is no {wanted} of a kind that spandrel knows") from None
+    except (OSError, SafetensorError):
+        raise NotAModel("it cannot be read") from None
+    except Exception:  # whatever wrong shapes provoke in forty architectures
+        log.exception("%s could not be loaded", path.name)
+        raise WrongKind("its tensors do not fit together") from None
+    if not isinstance(network, ImageModelDescriptor):
+        raise WrongKind(f"it fills holes in pictures and is no {wanted}")
+    if (network.input_channels, network.output_channels) != (COLOURS, COLOURS):
+        raise WrongKind(
+            f"it takes {network.input_channels} channels and gives {network.output_channels}, not {COLOURS}"
+        )
+    return network
+
+
+def best_format(network: Network, device: Device) -> torch.dtype:
+    """The device's format where the network bears it."""
+    bears = {torch.float16: network.supports_half, torch.bfloat16: network.supports_bfloat16}
+    return device.dtype if bears.get(device.dtype, True) else torch.float32
