@@ -20,11 +20,12 @@ from engine.models.adapter_library import AdapterLibrary
 from engine.models.loading import StableDiffusion, load_stable_diffusion
 from engine.models.lora import read_lora
 from engine.prompts.wildcards import Words
-from engine.wire import GenerationRequest, Schedule
+from engine.wire import GenerationRequest, Schedule, Seamless
 from engine.worker.batching import RowCap
 from engine.worker.ladder import Rung, Work
 from engine.worker.policy import MemoryPolicy
 from engine.worker.room import Room
+from engine.worker.seamless import seamless
 from engine.worker.step_loop import StepLoop
 from tests.engine import adapter_files
 from tests.engine.adapter_files import Tensors
@@ -217,6 +218,19 @@ def test_kinds_mix_and_leave_nothing_behind(
     torch.testing.assert_close(layer(x), with_weights(layer, x, expected), atol=1e-4, rtol=0)
     wear(model, library, "")
     assert torch.equal(layer(x), before)
+
+
+@pytest.mark.parametrize("kind", ["loha", "locon"])
+def test_a_seamless_picture_is_seamless_with_a_lora_of_convolutions(
+    model: StableDiffusion, library: AdapterLibrary, folder: Path, kind: str
+) -> None:
+    name, layer = layers_of(model)["convolution"]
+    adapter_files.write(folder / "odd.safetensors", under(KINDS[kind](*layer.weight.shape)[0], name))
+    wear(model, library, "<lora:odd:1>")
+    x = seen_by(layer)
+    with seamless(Seamless.BOTH):
+        moved = layer(x.roll((2, 1), dims=(2, 3)))
+        torch.testing.assert_close(moved, layer(x).roll((2, 1), dims=(2, 3)), atol=1e-4, rtol=0)
 
 
 def whole_dora(pipeline: Any) -> Tensors:
