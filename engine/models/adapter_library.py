@@ -13,7 +13,7 @@ from engine.models.adapters import Adapters, WeightedLora
 from engine.models.embedding import Embedding, read_embedding
 from engine.models.fault import Missing, NotAModel, WrongKind
 from engine.models.loading import StableDiffusion
-from engine.models.lora import LoraWeights, read_lora
+from engine.models.lora import UNET, LoraWeights, read_lora
 from engine.models.vae import Vae, read_vae
 from engine.prompts import inversion, loras
 from engine.prompts.limits import MAX_LORAS
@@ -70,14 +70,10 @@ class AdapterLibrary:
 
     def _lora(self, model: StableDiffusion, name: str, field: str) -> LoraWeights:
         def read(path: Path) -> LoraWeights:
-            lora = read_lora(name, path, model.unet)
-            if lora.text_encoder and not model.prompts.takes_adapters:
-                raise WrongKind("it changes the text encoder, which cannot be done with SDXL yet")
-            return replace(
-                lora,
-                unet=lora_layers.fitted(model.unet, lora.unet),
-                text_encoder=lora_layers.fitted(model.prompts.text_encoder, lora.text_encoder),
-            )
+            networks = {UNET: model.unet, **model.prompts.text_encoders}
+            lora = read_lora(name, path, networks)
+            fitted = {part: lora_layers.fitted(networks[part], it) for part, it in lora.networks.items()}
+            return replace(lora, networks=fitted)
 
         return self._loras.get(model, name, field, read)
 

@@ -1,11 +1,10 @@
 """What an image is drawn with besides its model: LoRAs with their weights, and embeddings."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from engine.models.embedding import Embedding
-from engine.models.lora import LoraWeights
+from engine.models.lora import UNET, LoraWeights
 from engine.models.lora_layers import Weighted
 
 Key = tuple[tuple[str, float], ...]
@@ -19,6 +18,10 @@ class WeightedLora:
     text_encoder: float
     unet: float
 
+    def weight(self, network: str) -> float:
+        """All text encoders have the same."""
+        return self.unet if network == UNET else self.text_encoder
+
 
 @dataclass(frozen=True)
 class Adapters:
@@ -27,29 +30,30 @@ class Adapters:
     loras: tuple[WeightedLora, ...] = ()
     embeddings: tuple[Embedding, ...] = ()
 
-    @cached_property
-    def for_unet(self) -> list[Weighted]:
-        return [
-            (each.lora.key, each.lora.unet, each.unet) for each in self.loras if each.unet and each.lora.unet
-        ]
+    def of(self, network: str) -> list[Weighted]:
+        """What changes a network, by diffusers' name of it, and how much."""
+        weighted = (
+            (each.lora.key, each.lora.networks.get(network, {}), each.weight(network)) for each in self.loras
+        )
+        return [(key, layers, weight) for key, layers, weight in weighted if layers and weight]
 
     @cached_property
-    def for_text_encoder(self) -> list[Weighted]:
-        return [
-            (each.lora.key, each.lora.text_encoder, each.text_encoder)
-            for each in self.loras
-            if each.text_encoder and each.lora.text_encoder
-        ]
+    def for_unet(self) -> list[Weighted]:
+        return self.of(UNET)
 
     @cached_property
     def unet_key(self) -> Key:
         """Images can share a pass through the network only where this is equal."""
-        return _key(self.for_unet)
+        return tuple((key, weight) for key, _, weight in self.for_unet)
 
     @cached_property
     def text_key(self) -> Key:
         """The same text becomes the same embedding only where this is equal."""
-        return _key(self.for_text_encoder)
+        return tuple(
+            (each.lora.key, each.text_encoder)
+            for each in self.loras
+            if each.text_encoder and any(each.lora.networks.keys() - {UNET})
+        )
 
     def hashes(self) -> dict[str, str]:
         """For the infotext, under A1111's keys."""
@@ -60,7 +64,3 @@ class Adapters:
             for key, pairs in (("Lora hashes", loras), ("TI hashes", words))
             if pairs
         }
-
-
-def _key(loras: Sequence[Weighted]) -> Key:
-    return tuple((key, weight) for key, _, weight in loras)

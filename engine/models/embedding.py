@@ -5,6 +5,7 @@ A1111 writes them as `emb_params`, diffusers under the word itself, and those fo
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -35,18 +36,19 @@ class Embedding:
     def __len__(self) -> int:
         return len(next(iter(self.vectors.values())))
 
-    def of(self, encoder: str, width: int) -> torch.Tensor:
-        """The vectors for one text encoder. Raises Refusal embedding_incompatible."""
-        vectors = self.vectors.get(encoder)
-        if vectors is None or vectors.shape[1] != width:
+    def of(self, widths: Mapping[str, int]) -> dict[str, torch.Tensor]:
+        """The vectors for text encoders whose words are so wide. Raises Refusal embedding_incompatible."""
+        own = {encoder: each for encoder, each in self.vectors.items() if encoder in widths}
+        if {encoder: each.shape[1] for encoder, each in own.items()} != dict(widths):
             has = " and ".join(f"{each.shape[1]}" for each in self.vectors.values())
+            needed = " and ".join(map(str, widths.values()))
             raise Refusal(
                 "embedding_incompatible",
                 f"The embedding '{self.name}' does not go with this model: its vectors have {has} numbers, and"
-                f" the model's words have {width}.",
+                f" the model's words have {needed}.",
                 field="prompt",
             )
-        return vectors
+        return own
 
 
 def read_embedding(name: str, path: Path) -> Embedding:

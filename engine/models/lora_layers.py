@@ -1,30 +1,41 @@
-"""LoRAs inside a loaded network: beside its layers, by peft, and never mixed into their weights.
+"""LoRAs inside a loaded network: beside its layers, and never mixed into their weights.
 
-So switching is a matter of flags, nothing has to be undone, and a network without a LoRA computes what it always
-did, to the last bit. What a network has is kept on the network itself.
+Each layer's output is added to by a hook. So switching is a matter of hooks, nothing has to be undone, and a network
+without a LoRA computes what it always did, to the last bit. What a network has is kept on the network itself, as a
+module, so that it goes where the network goes.
 """
 
-import math
-import warnings
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+import copy
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import torch
-from peft import LoraConfig, inject_adapter_in_model
-from peft.tuners.tuners_utils import BaseTunerLayer
+from accelerate.utils import align_module_device
 
 from engine.models.fault import WrongKind
-from engine.models.lora import Pair
+from engine.models.lora_changes import Change, Decomposed
 
 MOST_INSIDE: Final = 8  # LoRAs that stay in a network after their pictures, for the next ones
 
-Weighted = tuple[str, Mapping[str, Pair], float]  # a LoRA's key, its pairs for this network, and its weight
+Weighted = tuple[
+    str, Mapping[str, Change], float
+]  # a LoRA's key, its changes of this network, and its weight
 
 
-def fitted(network: Any, pairs: Mapping[str, Pair]) -> Mapping[str, Pair]:
-    """The pairs in the shapes of the network's layers. Raises WrongKind where one does not go with its layer."""
-    return {layer: _fitted(_bare(network), layer, pair) for layer, pair in pairs.items()}
+def fitted(network: Any, changes: Mapping[str, Change]) -> Mapping[str, Change]:
+    """The changes by the names of the network's layers. Raises WrongKind where one does not go with its layer."""
+    network = _bare(network)
+    known = {name for name, _ in network.named_modules()}
+    named = {_name(known, layer): change for layer, change in changes.items()}
+    for layer, change in named.items():
+        try:
+            change.fit(network.get_submodule(layer))
+        except AttributeError:
+            raise WrongKind(f"the model has no layer {layer[:80]}") from None
+        except ValueError as error:
+            raise WrongKind(f"the model's layer {layer[:80]} {error}") from None
+    return named
 
 
 def apply(network: Any, loras: Sequence[Weighted], place: torch.device) -> None:
@@ -38,15 +49,19 @@ def apply(network: Any, loras: Sequence[Weighted], place: torch.device) -> None:
         return
     network.loras_applied = None  # unknown, should this fail half way
     with torch.inference_mode(False), torch.no_grad():  # parameters outlive the tick in which they are made
-        for name, pairs, _ in loras:
-            if name not in _inside(network):
-                _put_in(network, name, pairs, place)
-        idle = [name for name in _inside(network) if name not in dict(wanted)]
-        for name in idle[: max(0, len(_inside(network)) - MOST_INSIDE)]:
-            _take_out(network, name)
-        for layer in _layers(network):
-            _switch(layer, wanted)
+        for name, changes, _ in loras:
+            if name not in inside(network):
+                _put_in(network, name, changes, place)
+        idle = [name for name in inside(network) if name not in dict(wanted)]
+        for name in idle[: max(0, len(inside(network)) - MOST_INSIDE)]:
+            del network.loras[name]
+    _hook(network, wanted)
     network.loras_applied = wanted
+
+
+def inside(network: Any) -> list[str]:
+    """The keys of the LoRAs that a network has, at work or not."""
+    return list(getattr(network, "loras", {}))
 
 
 def _bare(network: Any) -> Any:
@@ -54,71 +69,59 @@ def _bare(network: Any) -> Any:
     return getattr(network, "network", network)
 
 
-def _fitted(network: Any, layer: str, pair: Pair) -> Pair:
-    """Trainers write 1 × 1 convolutions as matrices and the other way round."""
-    try:
-        module = network.get_submodule(layer)
-        weight = getattr(module, "base_layer", module).weight
-    except AttributeError:
-        raise WrongKind(f"the model has no layer {layer[:80]}") from None
-    down, up = (pair.rank, *weight.shape[1:]), (len(weight), pair.rank, *[1] * (weight.dim() - 2))
-    if pair.down.numel() != math.prod(down) or pair.up.numel() != math.prod(up):
-        raise WrongKind(f"the model's layer {layer[:80]} has another size")
-    return Pair(pair.down.reshape(down), pair.up.reshape(up))
+def _name(known: Collection[str], layer: str) -> str:
+    """transformers keeps the layers of a text encoder that projects one level deeper."""
+    deeper = f"text_model.{layer}"
+    return deeper if deeper in known else layer
 
 
-def _inside(network: Any) -> list[str]:
-    return list(getattr(network, "peft_config", {}))
-
-
-def _layers(network: Any) -> Iterator[BaseTunerLayer]:
-    return (module for module in network.modules() if isinstance(module, BaseTunerLayer))
-
-
-def _put_in(network: Any, name: str, pairs: Mapping[str, Pair], place: torch.device) -> None:
-    """Beside the layers, in the network's own precision. Nothing of it stays where it fails."""
-    dtype = network.dtype
+def _put_in(network: Any, name: str, changes: Mapping[str, Change], place: torch.device) -> None:
+    """In the network's own precision. Nothing of it stays where it fails."""
     if network.device.type != "meta":  # as it is while the weights are away (accelerate's offload)
         place = network.device
-    state = {f"{layer}.lora_A.weight": pair.down.to(place, dtype) for layer, pair in pairs.items()}
-    state |= {f"{layer}.lora_B.weight": pair.up.to(place, dtype) for layer, pair in pairs.items()}
-    usual = Counter(pair.rank for pair in pairs.values()).most_common(1)[0][0]
-    others = {f"^{layer}": pair.rank for layer, pair in pairs.items() if pair.rank != usual}
-    # An alpha as large as the rank is a scale of 1: the pairs are scaled already.
-    config = LoraConfig(
-        r=usual,
-        lora_alpha=usual,
-        rank_pattern=others,
-        alpha_pattern=others,
-        target_modules=list(pairs),
-    )
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Already found a `peft_config`")  # that is the point
-            inject_adapter_in_model(
-                config, network, adapter_name=name, low_cpu_mem_usage=True, state_dict=state
-            )
-        # peft's own function would send them after weights that are away, and lose them
-        network.load_state_dict(
-            {f"{half.removesuffix('.weight')}.{name}.weight": it for half, it in state.items()},
-            strict=False,
-            assign=True,
-        )
-    except BaseException:
-        _take_out(network, name)
-        raise
+    made = torch.nn.ModuleDict()
+    for layer, change in changes.items():
+        own = copy.deepcopy(change)
+        module = network.get_submodule(layer)
+        if isinstance(own, Decomposed):
+            with align_module_device(module):  # it may be away
+                own.settle(module.weight, module.bias)
+        made[_key(layer)] = own.to(place, network.dtype)
+    if not hasattr(network, "loras"):
+        network.loras = torch.nn.ModuleDict()
+    network.loras[name] = made
 
 
-def _take_out(network: Any, name: str) -> None:
-    for layer in _layers(network):
-        layer.delete_adapter(name)
-    getattr(network, "peft_config", {}).pop(name, None)
+def _hook(network: Any, wanted: Sequence[tuple[str, float]]) -> None:
+    for handle in getattr(network, "lora_hooks", ()):
+        handle.remove()
+    at_work: dict[str, list[tuple[Change, float]]] = defaultdict(list)
+    for name, weight in wanted:
+        for layer, change in network.loras[name].items():
+            at_work[_layer(layer)].append((change, weight))
+    network.lora_hooks = [
+        network.get_submodule(layer).register_forward_hook(_Adding(changes))
+        for layer, changes in at_work.items()
+    ]
 
 
-def _switch(layer: Any, wanted: Sequence[tuple[str, float]]) -> None:
-    if layer.disable_adapters == bool(wanted):
-        layer.enable_adapters(bool(wanted))
-    if wanted:
-        layer.set_adapter([name for name, _ in wanted], inference_mode=True)
-        for name, weight in wanted:
-            layer.set_scale(name, weight)
+class _Adding:
+    """A forward hook that adds to what a layer made, each change times its weight."""
+
+    def __init__(self, changes: Sequence[tuple[Change, float]]) -> None:
+        self._changes = changes
+
+    def __call__(self, layer: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> torch.Tensor:
+        changed = output
+        for change, weight in self._changes:
+            changed = changed + weight * change(inputs[0], output, layer.forward)
+        return changed
+
+
+def _key(layer: str) -> str:
+    """A layer's name as torch takes names of modules."""
+    return layer.replace(".", "/")
+
+
+def _layer(key: str) -> str:
+    return key.replace("/", ".")

@@ -21,10 +21,11 @@ from engine.prompts.emphasis import Span, sections
 from engine.prompts.inversion import split
 from engine.prompts.limits import MAX_CHUNKS
 from engine.prompts.recent import Recent
-from engine.prompts.vectors import FIRST, Vectors
+from engine.prompts.vectors import Vectors
 
 MEANINGFUL = 1e-5  # of the standard deviation; CLIP's means are a tenth of it
 CACHE_ENTRIES = 1024  # of readings, which are small
+TEXT_ENCODER = "text_encoder"  # as diffusers calls the only one, and SDXL's first
 CACHE_BYTES = 128 * 2**20  # of embeddings: a chunk's is 118 KB by CLIP-L in bfloat16, 315 KB by SDXL's two
 
 
@@ -38,18 +39,17 @@ class Reading:
 
 
 class PromptEncoder:
-    """One model's tokenizer and text encoder. `takes_adapters`: whether LoRAs and embeddings change how it reads."""
-
-    takes_adapters = True
+    """One model's tokenizer and text encoder. `text_encoders` are all that it has, by diffusers' names."""
 
     def __init__(
         self, *, tokenizer: Any, text_encoder: Any, device: torch.device, cache_bytes: int = CACHE_BYTES
     ) -> None:
         self._tokenizer = tokenizer
         self.text_encoder = text_encoder
+        self.text_encoders: Mapping[str, Any] = {TEXT_ENCODER: text_encoder}
         self._device = device
         self._length = int(tokenizer.model_max_length)  # 77: a chunk, its begin and its end
-        self._vectors = Vectors(text_encoder)
+        self._vectors = Vectors({"": text_encoder})
         self._readings: Recent[tuple[str, tuple[str, ...]], Reading] = Recent(CACHE_ENTRIES)
         self._embeddings: Recent[tuple[Chunk, int, Key], torch.Tensor] = Recent(cache_bytes, bytes_of)
 
@@ -75,9 +75,6 @@ class PromptEncoder:
             message = f"clip_skip must be at most {layers} with this model; it was {clip_skip}."
             raise Refusal("invalid_field", message, field="clip_skip")
         for embedding in adapters.embeddings:
-            if not self.takes_adapters:
-                message = f"The embedding '{embedding.name}' cannot be used: there are none for SDXL yet."
-                raise Refusal("embedding_incompatible", message, field="prompt")
             self._vectors.tokens(embedding)
         adapted = _Adapted(self, adapters)
         return Conditioning(
@@ -118,9 +115,17 @@ class PromptEncoder:
         padded = (*own, *(Chunk(),) * (chunks - len(own)))
         return torch.cat([self._embedding(chunk, clip_skip, adapters) for chunk in padded], dim=1)
 
-    def added(self, text: str, *, clip_skip: int, size: Size, unconditional: bool) -> dict[str, torch.Tensor]:
+    def added(
+        self,
+        text: str,
+        *,
+        clip_skip: int,
+        size: Size,
+        unconditional: bool,
+        adapters: Adapters | None = None,
+    ) -> dict[str, torch.Tensor]:
         """What the network is told beside a text's embedding, by diffusers' names, [1, …] each: nothing."""
-        del text, clip_skip, size, unconditional
+        del text, clip_skip, size, unconditional, adapters
         return {}
 
     def _embedding(self, chunk: Chunk, clip_skip: int, adapters: Adapters) -> torch.Tensor:
@@ -151,14 +156,12 @@ class PromptEncoder:
 
     @torch.inference_mode()
     def _run(self, chunk: Chunk, clip_skip: int, adapters: Adapters) -> torch.Tensor:
-        lora_layers.apply(self.text_encoder, adapters.for_text_encoder, self._device)
+        lora_layers.apply(self.text_encoder, adapters.of(TEXT_ENCODER), self._device)
         tokens = tokens_of(chunk, self._tokenizer).to(self._device)
         used = len(chunk.tokens) + 2
         uses_mask = getattr(self.text_encoder.config, "use_attention_mask", False)
         row = [[1] * used + [0] * (self._length - used)]
         mask = torch.tensor(row, device=self._device) if uses_mask else None
-        if max(chunk.tokens, default=0) < FIRST:
-            return emphasised(self._hidden(tokens, mask, clip_skip), chunk.weights)
         with self._vectors.shown(tokens) as known:
             return emphasised(self._hidden(known, mask, clip_skip), chunk.weights)
 
@@ -190,7 +193,9 @@ class _Adapted:
         )
 
     def added(self, text: str, *, clip_skip: int, size: Size, unconditional: bool) -> dict[str, torch.Tensor]:
-        return self.encoder.added(text, clip_skip=clip_skip, size=size, unconditional=unconditional)
+        return self.encoder.added(
+            text, clip_skip=clip_skip, size=size, unconditional=unconditional, adapters=self.adapters
+        )
 
 
 def bytes_of(embedding: torch.Tensor) -> int:
