@@ -56,6 +56,12 @@ class AdapterLibrary:
                 embeddings[name] = self._embeddings.get(model, name, field, partial(read_embedding, name))
         return Adapters(tuple(weighted.values()), tuple(embeddings.values()))
 
+    @property
+    def bytes(self) -> int:
+        """What the autoencoders take on the device."""
+        kept = [vae.network for vae in self._vaes.kept()]
+        return sum(each.numel() * each.element_size() for network in kept for each in network.parameters())
+
     def vae(self, model: StableDiffusion, name: str) -> Vae:
         """Raises Refusal unknown_vae, vae_incompatible, adapter_broken."""
         place = model.device.place
@@ -95,6 +101,10 @@ class _Section(Generic[Item]):
     def names(self) -> list[str]:
         """Of all that is there, also of what turns out to be of no use."""
         return [item.name for item in self._folder.items()] if self._folder else []
+
+    def kept(self) -> list[Item]:
+        """Those that are there without reading them again."""
+        return self._kept.values()
 
     def get(self, model: StableDiffusion, name: str, field: str, read: Callable[[Path], Item]) -> Item:
         """The adapter as `read` makes it for a model. Raises Refusal."""

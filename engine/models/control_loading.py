@@ -30,6 +30,11 @@ class ControlNetwork:
     network: Any
     device: Device
 
+    @property
+    def bytes(self) -> int:
+        """What its parameters take."""
+        return sum(each.numel() * each.element_size() for each in self.network.parameters())
+
 
 def load_control(place: ControlPlace, device: Device) -> ControlNetwork:
     """Raises Refusal control_broken where files are damaged or incomplete."""

@@ -25,6 +25,10 @@ class Recent(Generic[Key, Value]):
         self._weight = 0
         self._values: OrderedDict[Key, Value] = OrderedDict()
 
+    def values(self) -> list[Value]:
+        """Those that are kept now, the oldest first."""
+        return list(self._values.values())
+
     def get(self, key: Key, make: Callable[[], Value]) -> Value:
         """The value of a key, made where it is not there. What `make` raises is kept nowhere."""
         if key in self._values:

@@ -9,11 +9,13 @@ from PIL import Image
 from engine.hires import second_request
 from engine.models.loading import StableDiffusion
 from engine.tasks.image_to_image import start_from_latents, start_image_to_image
+from engine.tasks.steering import refitted
 from engine.upscalers import LATENT_UPSCALERS
 from engine.wire import GenerationRequest, Hires
 from engine.worker.flight import ImageInFlight
 from engine.worker.noise import Noise
 from engine.worker.pixels import decode_latents
+from engine.worker.seamless import seamless
 
 Enlarge = Callable[..., Generator[Any, None, Any]]
 
@@ -31,11 +33,18 @@ def second_pass(
     if (latent := LATENT_UPSCALERS.get(hires.upscaler)) is not None:
         size = second.height // model.vae_factor, second.width // model.vae_factor
         larger = enlarged_latents(image.latents, size, *latent)
-        return start_from_latents(*start, larger, Noise(second, image.index))
+        return _steered_as(image, start_from_latents(*start, larger, Noise(second, image.index)), second)
     pixels = decode_latents(model, image.latents)
     yield 1.0
     pixels = yield from enlarge(hires.upscaler, pixels, (second.width, second.height))
-    return start_image_to_image(*start, Image.fromarray(pixels))
+    return _steered_as(image, start_image_to_image(*start, Image.fromarray(pixels)), second)
+
+
+def _steered_as(first: ImageInFlight, image: ImageInFlight, request: GenerationRequest) -> ImageInFlight:
+    """As A1111's ControlNet extension: the second pass is steered by the same pictures, fitted to its size."""
+    with seamless(request.tiling):
+        image.steering = refitted(first.steering, (request.width, request.height))
+    return image
 
 
 def enlarged_latents(

@@ -1,6 +1,7 @@
 """The pictures that steer the images of a job, each read once by its network."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,15 @@ def steer(
         network = load(control.name)
         _check_fit(network, model)
         picture = framed(_opened(path), images[0])
-        steering.append(Steering(control=control, by=network, shown=_shown(network, control, picture, size)))
+        shown = _shown(network, control, picture, size)
+        steering.append(Steering(control=control, by=network, picture=picture, shown=shown))
     for image in images:
         image.steering = tuple(steering)
+
+
+def refitted(steering: Sequence[Steering], size: tuple[int, int]) -> tuple[Steering, ...]:
+    """The same pictures for an image of another `size` (width, height)."""
+    return tuple(replace(each, shown=_shown(each.by, each.control, each.picture, size)) for each in steering)
 
 
 def framed(picture: Image.Image, image: ImageInFlight) -> Image.Image:

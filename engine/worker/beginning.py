@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from engine import own_pipelines
 from engine.frames import Start
@@ -16,6 +17,7 @@ from engine.tasks.own_pipeline import pipeline_images, pipeline_notices
 from engine.tasks.refine import leave_to_refiner
 from engine.tasks.starting import start_images
 from engine.tasks.steering import steer
+from engine.wire import GenerationRequest
 from engine.worker.flight import ImageInFlight
 from engine.worker.ladder import Work
 from engine.worker.notices import notices_of
@@ -56,19 +58,24 @@ class Beginner:
 
     def _in_steps(self, loop: StepLoop, command: Start, words: list[Words]) -> Beginning:
         request = command.request
-        vae = None if request.vae is None else self.adapters.vae(loop.model, request.vae)
-        model = loop.model.with_vae(vae).with_tiling(request.tiling)
         size, work = (request.width, request.height), Work.TEXT if command.input is None else Work.VAE
+        vae = loop.room.run(size, Work.LOAD, lambda: self._vae(loop.model, request))
+        model = loop.model.with_vae(vae).with_tiling(request.tiling)
         images = loop.room.run(size, work, lambda: self._started(model, command, words), vae=model.vae)
         leave_to_refiner(images, request.refiner)
-        with seamless(request.tiling):
-            steer(images, command, model=model, load=self.control)
+        if request.controls:
+            with seamless(request.tiling):
+                steering = partial(steer, images, command, model=model, load=self.control)
+                loop.room.run(size, Work.CONTROL, steering)
         return Beginning(
             images=[*images],
             notices=notices_of(model, images),
             hashes=tuple(_hashes(image, vae) for image in images),
             vae=vae,
         )
+
+    def _vae(self, model: StableDiffusion, request: GenerationRequest) -> Vae | None:
+        return None if request.vae is None else self.adapters.vae(model, request.vae)
 
     def _started(self, model: StableDiffusion, command: Start, words: list[Words]) -> list[ImageInFlight]:
         """Wildcards may have put adapters in that the front has not seen."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from engine.errors import Refusal
 from engine.models.control_loading import ControlNetwork
 from engine.wire import MAX_CONTROLS
+from engine.worker.device import is_out_of_memory
 
 
 def no_control(name: str) -> ControlNetwork:
@@ -26,6 +27,16 @@ class ControlShelf:
         if name not in self._held:
             while len(self._held) >= self._keep:  # first: one more may not fit
                 self._held.popitem(last=False)
-            self._held[name] = self._load(name)
+            try:
+                self._held[name] = self._load(name)
+            except Exception as error:
+                if is_out_of_memory(error):  # a next try may have the memory of all others
+                    self._held.clear()
+                raise
         self._held.move_to_end(name)
         return self._held[name]
+
+    @property
+    def bytes(self) -> int:
+        """What the controls take on the device."""
+        return sum(control.bytes for control in self._held.values())

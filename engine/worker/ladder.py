@@ -16,6 +16,7 @@ class Work(StrEnum):
     UNET = "unet"
     VAE = "vae"
     FACE = "face"  # restoring one
+    CONTROL = "control"  # loading a network by which pictures steer, and what it makes of them
 
 
 class Rung(StrEnum):

@@ -24,6 +24,7 @@ class MemoryPolicy:
     """`device` is what the device gives; None: unknown, and nothing is planned. `cache` is in bytes of the host's
     memory, for models that are not in use. After `idle_s` seconds without work every model is dropped; None: never.
 
+    `beside` tell what else than models takes of the device's memory now, in bytes.
     `rungs` of the ladder may be used, and are `kept`. `stamp` of a model changes with its files; it may raise Refusal.
     """
 
@@ -34,14 +35,21 @@ class MemoryPolicy:
     kept: KeptRungs = field(default_factory=KeptRungs)
     stamp: Callable[[str], Hashable] = _unchanging
     clock: Callable[[], float] = time.monotonic
+    beside: list[Callable[[], int]] = field(default_factory=list)
     _shortages: deque[float] = field(default_factory=lambda: deque(maxlen=SHORTAGES))
 
     def plan(self, model: StableDiffusion, size: tuple[int, int]) -> memory.Plan:
         """How pictures of this size are begun."""
         if self.device is None or model.low_res_config is not None:  # upscalers work in tiles by themselves
             return memory.Plan()
-        found = memory.plan(weights_of(model), size[0] * size[1], self.device)
+        left = self.device.model_copy(update={"bytes": self.device.bytes - self.taken})
+        found = memory.plan(weights_of(model), size[0] * size[1], left)
         return memory.Plan(rungs=_only(found.rungs, self.rungs), rows=found.rows, needs=found.needs)
+
+    @property
+    def taken(self) -> int:
+        """Bytes of the device's memory that no model has, and that no plan may count on."""
+        return sum(bytes_() for bytes_ in self.beside)
 
     def exhausted(self) -> None:
         """Something ran out of memory."""

@@ -111,7 +111,9 @@ class Worker:
         self._inbox = inbox
         self._send = send
         self._finisher = finisher
-        self._beginner = Beginner(wildcards, AdapterLibrary(adapters), control)
+        library = AdapterLibrary(adapters)
+        self._policy.beside.append(lambda: library.bytes)
+        self._beginner = Beginner(wildcards, library, control)
         self._jury = jury
         self._decoders = decoders or Decoders()
         self._describer = describer

@@ -76,6 +76,9 @@ def main() -> None:
     threading.Thread(target=_beat, args=(send,), daemon=True, name="heartbeat").start()
     registry = Registry(options.models)
     companions = Companions(clip=options.clip, safety=options.safety_checker)
+    controls = ControlShelf(load=partial(_load_control, ControlFolder(options.controls), device))
+    policy = _policy(options, device)
+    policy.beside.append(lambda: controls.bytes)
     judges = Judges(companions=companions, place=registry.lookup)
     Worker(
         load=partial(_load, registry, replace(device, parked=True), options.speed),
@@ -87,8 +90,8 @@ def main() -> None:
         wildcards=WildcardFolder(options.wildcards).lines,
         jury=judges.jury,
         describer=judges.describer,
-        policy=_policy(options, device),
-        control=ControlShelf(load=partial(_load_control, ControlFolder(options.controls), device)).get,
+        policy=policy,
+        control=controls.get,
         adapters=AdapterFolders.of(loras=options.loras, embeddings=options.embeddings, vaes=options.vaes),
         decoders=Decoders(
             tiny=TinyDecoders(options.tiny, device),

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from engine.memory import Plan
 from engine.models.loading import StableDiffusion
 from engine.worker.device import free_memory, is_out_of_memory
 from engine.worker.ladder import NONE, Rung, Rungs, Work, next_rung, notice
@@ -24,17 +25,24 @@ class Room:
         self._policy = policy or MemoryPolicy()
         self._placement = Placement(model)
         self._taken: dict[Size, Rungs] = {}
+        self._plans: dict[tuple[Size, int], Plan] = {}
 
     def rungs(self, size: Size) -> Rungs:
         """What work for pictures of this size stands on."""
         if size not in self._taken:
-            kept = self._policy.kept.of(self._model.hash, size)
-            self._taken[size] = kept | self._policy.plan(self._model, size).rungs
-        return self._taken[size] | self._taken.get(ANY, NONE)
+            self._taken[size] = self._policy.kept.of(self._model.hash, size)
+        return self._plan(size).rungs | self._taken[size] | self._taken.get(ANY, NONE)
 
     def rows(self, size: Size) -> int | None:
         """Rows of one forward pass at this size, as planned; None: no plan."""
-        return self._policy.plan(self._model, size).rows
+        return self._plan(size).rows
+
+    def _plan(self, size: Size) -> Plan:
+        """Made anew whenever something else, such as a control, takes memory or gives it back."""
+        known = size, self._policy.taken
+        if known not in self._plans:
+            self._plans[known] = self._policy.plan(self._model, size)
+        return self._plans[known]
 
     def run(self, size: Size, work: Work, do: Callable[[], Result], *, vae: Any = None) -> Result:
         """What `do` returns, which may be run again, from the beginning, on a lower rung.
@@ -80,7 +88,7 @@ class Room:
         if rung is None:
             return False
         log.warning("%s did not fit into memory at %d × %d: %s from now on", work, *size, rung)
-        self._taken[size] = self._taken.get(size, NONE) | {rung}
+        self._taken[size] = self.rungs(size) | {rung}
         self._policy.kept.note(self._model.hash, size, self._taken[size])
         return True
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
+from PIL import Image
 
 from engine.models.control_loading import ControlNetwork
 from engine.wire import Control, ControlKind
@@ -22,7 +23,7 @@ Options = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Steering:
-    """One control of an image in flight.
+    """One control of an image in flight, of a `picture` that may be fitted again to another size.
 
     `shown` is what its network made of the picture. ControlNet: the pixels themselves, [1, 3, H, W] in [0, 1].
     T2I-Adapter: features, [1, c, h, w] for each block. IP-Adapter: tokens, [2, tokens, width], of none and of this.
@@ -30,6 +31,7 @@ class Steering:
 
     control: Control
     by: ControlNetwork
+    picture: Image.Image
     shown: tuple[torch.Tensor, ...]
 
     def steers(self, position: int, steps: int) -> bool:

@@ -29,6 +29,8 @@ from engine.worker.batching import RowCap
 from engine.worker.flight import ImageInFlight
 from engine.worker.postprocessing import Postprocessor, no_upscaler
 from engine.worker.step_loop import StepLoop
+from tests.engine.tiny_controls import make_controlnet
+from tests.engine.worker.steered import Steerer, pattern
 from tests.engine.worker.test_sdxl import Tiny
 
 Ask = Callable[..., GenerationRequest]
@@ -201,3 +203,23 @@ def test_sdxl_is_told_the_size_of_the_second_pass(tmp_path: Path, ask: Ask) -> N
     _, drawn = ours(tiny.model, request, [])
     assert drawn.shape == expected.shape == (128, 128, 3)
     assert np.abs(drawn - expected).max() <= 1e-4
+
+
+def test_the_second_pass_is_steered_by_the_same_pictures_in_its_own_size(
+    model: StableDiffusion, model_folder: Path, tmp_path: Path, ask: Ask
+) -> None:
+    make_controlnet(tmp_path / "edges", model_folder)
+    request = ask(controls=[{"name": "edges", "end": 0.5}], hires={"scale": 2, "upscaler": "latent"})
+    steerer, shown = Steerer(model, tmp_path), pattern(1, side=200)
+    (first,) = steerer.start(request, [shown])
+    assert request.hires is not None
+    second = _result(second_pass(model, request, request.hires, first, no_enlarging))
+    (expected,) = steerer.start(ask(width=128, height=128, controls=request.controls), [shown])
+    (ours,), (theirs,) = (image.steering[0].shown for image in (second, expected))
+    assert ours.shape == (1, 3, 128, 128)
+    assert torch.equal(ours, theirs)
+    assert [each.steers(position, 6) for each in second.steering for position in (0, 5)] == [True, False]
+
+
+def no_enlarging(*_: object) -> Any:
+    raise AssertionError("latents are enlarged without an upscaler")

@@ -17,10 +17,11 @@ from accelerate.hooks import AlignDevicesHook
 from diffusers import AutoencoderKL
 from diffusers.models.attention_processor import SlicedAttnProcessor
 
+from engine.memory import BESIDE, GB
 from engine.models.loading import StableDiffusion, load_stable_diffusion
 from engine.prompts.recent import Recent
 from engine.tasks.text_to_image import start_text_to_image
-from engine.wire import GenerationRequest
+from engine.wire import GenerationRequest, Memory
 from engine.worker.batching import RowCap
 from engine.worker.device import Device
 from engine.worker.kept_rungs import KeptRungs
@@ -281,3 +282,15 @@ def test_sdxl_has_two_text_encoders_that_move_too(ask: Ask, tmp_path: Path, rung
     assert np.abs(drawn.astype(int) - expected.astype(int)).max() <= 1
     text_encoders = networks_of(model)[:2]
     assert all(any(hasattr(each, "_hf_hook") for each in network.modules()) for network in text_encoders)
+
+
+def test_a_plan_leaves_room_for_what_lies_beside_the_model(card: Card) -> None:
+    beside: list[int] = []
+    needs = MemoryPolicy(device=Memory(bytes=GB, number=4)).plan(card.model, SIZE).needs
+    policy = MemoryPolicy(device=Memory(bytes=needs, number=4), beside=[lambda: sum(beside)])
+    room = Room(card.model, policy)
+    assert room.rungs(SIZE) == NONE
+    beside.append(needs - BESIDE)
+    assert room.rungs(SIZE) == {Rung.SEQUENTIAL, Rung.TILES}
+    beside.clear()
+    assert room.rungs(SIZE) == NONE
