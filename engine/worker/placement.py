@@ -20,8 +20,11 @@ Size = tuple[int, int]  # width and height of a picture, in pixels
 
 
 def networks_of(model: StableDiffusion) -> list[torch.nn.Module]:
-    """Every network that the model holds, in the order of their work: text encoders first."""
-    held = tree_leaves([vars(model.prompts), vars(model)])
+    """Every network that the model holds, in the order of their work: text encoders first.
+
+    Not what was compiled of one: a pass that must run it as it was would miss what is hooked to that.
+    """
+    held = map(eager, tree_leaves([vars(model.prompts), vars(model)]))
     found = {id(each): each for each in held if isinstance(each, torch.nn.Module)}
     return list(found.values())
 
@@ -95,6 +98,7 @@ class Placement:
         if place == self._place:
             return
         was, self._place = self._place, ""
+        eager(self._model.unet).comes_and_goes = place is not None
         networks = networks_of(self._model)
         for network, format_ in zip(networks, self._formats, strict=True):
             remove_hook_from_module(network, recurse=True)

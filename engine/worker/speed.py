@@ -73,7 +73,10 @@ class Bucketed(torch.nn.Module):
         return _cut(self._run(*padded), rows)
 
     def _run(self, sample: torch.Tensor, timestep: torch.Tensor, conditions: dict[str, Any]) -> Any:
-        if getattr(self.network, "loras_applied", None):  # they come and go: compiling would never end
+        changing = getattr(self.network, "loras_applied", None) or getattr(
+            self.network, "comes_and_goes", False
+        )
+        if changing:  # LoRAs, or weights moved in for each pass: compiling would never end
             return self.network(sample, timestep, **conditions)
         try:
             return self._compiled(sample, timestep, **conditions)

@@ -9,11 +9,15 @@ from typing import Any
 import pytest
 import torch
 
-from engine.models.loading import StableDiffusion
+from engine.models.loading import StableDiffusion, load_stable_diffusion
 from engine.tasks.text_to_image import start_text_to_image
 from engine.wire import GenerationRequest
 from engine.worker.batching import RowCap
-from engine.worker.speed import Bucketed, Speed, sped_up
+from engine.worker.device import Device
+from engine.worker.ladder import Rung
+from engine.worker.policy import MemoryPolicy
+from engine.worker.room import Room
+from engine.worker.speed import Bucketed, Speed, eager, sped_up
 from engine.worker.step_loop import StepLoop
 
 Ask = Callable[..., GenerationRequest]
@@ -31,8 +35,8 @@ class Counting:
         return self._unet(sample, *rest, **conditions)
 
 
-def latents(model: StableDiffusion, ask: Ask, count: int) -> torch.Tensor:
-    loop, images = StepLoop(model=model, cap=RowCap(fixed=16)), []
+def latents(model: StableDiffusion, ask: Ask, count: int, room: Room | None = None) -> torch.Tensor:
+    loop, images = StepLoop(model=model, cap=RowCap(fixed=16), room=room), []
     for seed in range(count):
         conditioning = model.prompts.encode("a hamster", "", guided=True)
         images.append(start_text_to_image(model, f"job {seed}", ask(seed=seed, steps=3), 0, conditioning))
@@ -109,3 +113,21 @@ def test_memory_that_is_short_is_not_the_caches_fault(tmp_path: Path) -> None:
     with pytest.raises(torch.OutOfMemoryError):
         Bucketed(None, network, tmp_path)(torch.ones(2, 4), torch.zeros(2))
     assert tmp_path.exists()
+
+
+def test_a_network_that_is_moved_for_each_pass_is_not_compiled_and_every_pass_finds_its_weights(
+    model_folder: Path, exact: Device, ask: Ask
+) -> None:
+    plain = load_stable_diffusion("tiny", model_folder, exact)
+    counting = Counting(plain.unet)
+    faster = replace(plain, unet=Bucketed(plain.unet, counting))
+    expected = latents(plain, ask, 1)
+    room = Room(faster, MemoryPolicy())
+    room._taken[64, 64] = frozenset({Rung.OFFLOAD})
+    drawn = latents(faster, ask, 1, room)
+    assert hasattr(eager(faster.unet), "_hf_hook")
+    assert counting.rows == []
+    torch.testing.assert_close(drawn, expected, atol=1e-5, rtol=0)
+    room._taken.clear()
+    latents(faster, ask, 1, room)
+    assert counting.rows == [2] * 3
