@@ -115,15 +115,3 @@ async def test_a_prompt_full_of_mentions_and_back_ticks_pings_nobody_and_breaks_
 async def test_discords_own_client_would_not_have_sent_it_either(alice: Person) -> None:
     with pytest.raises(NotPossible, match="steps"):
         await alice.slash("imagine", QUICK | {"steps": 100000})
-
-
-async def test_a_person_with_enough_waiting_is_asked_to_wait(alice: Person) -> None:
-    asked = [
-        await alice.slash("imagine", QUICK | {"steps": 150, "size": "512x512", "seed": n}) for n in range(31)
-    ]
-    refused = await alice.wait_message(asked[-1], is_final, timeout=DEADLINE_S)
-    assert "30" in refused["content"]
-    for each in asked[:-1]:
-        message = await alice.wait_message(each, timeout=DEADLINE_S)
-        if not is_final(message):
-            await alice.press(message, "Cancel")
