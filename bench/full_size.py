@@ -46,6 +46,7 @@ class Cost:
 
     family: str
     side: int
+    steps: int
     load_s: float
     draw_s: float
     network_s: float
@@ -56,13 +57,14 @@ class Cost:
 def main() -> int:
     options = _arguments()
     if options.family:
-        sys.stdout.write(json.dumps(vars(_measure(options.family, options.folder, options.stock))) + "\n")
+        cost = _measure(options.family, options.folder, options.steps, options.stock)
+        sys.stdout.write(json.dumps(vars(cost)) + "\n")
         return 0
-    for family in SIDES:
+    for family in options.only or SIDES:
         with tempfile.TemporaryDirectory() as folder:
             write_model(family, Path(folder) / family)
             for stock in (False, True) if family == "sd1" else (False,):
-                cost = _in_a_process(family, Path(folder) / family, stock=stock)
+                cost = _in_a_process(family, Path(folder) / family, options.steps, stock=stock)
                 sys.stdout.write(_sentence(cost, stock=stock))
                 sys.stdout.flush()
     return 0
@@ -70,6 +72,8 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.full_size", description=__doc__)
+    parser.add_argument("--only", choices=tuple(SIDES), nargs="*", help="of these families; else of all")
+    parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--family", choices=tuple(SIDES), help="draw with this one, in this process")
     parser.add_argument("--folder", type=Path, help="where its files are")
     parser.add_argument("--stock", action="store_true", help="with diffusers' pipeline in float32")
@@ -120,15 +124,16 @@ def _filled(network: Any) -> Any:
     return network
 
 
-def _in_a_process(family: str, folder: Path, *, stock: bool) -> Cost:
+def _in_a_process(family: str, folder: Path, steps: int, *, stock: bool) -> Cost:
     command = [sys.executable, "-m", "bench.full_size", "--family", family, "--folder", str(folder)]
+    command += ["--steps", str(steps)]
     told = subprocess.run(
         command + ["--stock"] * stock, check=True, capture_output=True, text=True, env=os.environ
     )
     return Cost(**json.loads(told.stdout.splitlines()[-1]))
 
 
-def _measure(family: str, folder: Path, stock: bool) -> Cost:
+def _measure(family: str, folder: Path, steps: int, stock: bool) -> Cost:
     torch.manual_seed(0)
     side = SIDES[family]
     request = GenerationRequest(
@@ -136,7 +141,7 @@ def _measure(family: str, folder: Path, stock: bool) -> Cost:
         prompt="a hamster with a brush",
         width=side,
         height=side,
-        steps=STEPS,
+        steps=steps,
         guidance_scale=7.5,
         sampler=Sampler.EULER,
         seed=1,
@@ -153,8 +158,8 @@ def _measure(family: str, folder: Path, stock: bool) -> Cost:
     drawn = time.perf_counter()
     peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e9
     network_s = watch.seconds
-    floor_s = 0.0 if stock else STEPS * _operations(model, request) / _speed(model.device)
-    return Cost(family, side, loaded - began, drawn - loaded, network_s, floor_s, peak)
+    floor_s = 0.0 if stock else steps * _operations(model, request) / _speed(model.device)
+    return Cost(family, side, steps, loaded - began, drawn - loaded, network_s, floor_s, peak)
 
 
 class _Watch:
@@ -199,8 +204,9 @@ def _sentence(cost: Cost, *, stock: bool) -> str:
         "" if stock else f", {cost.floor_s / cost.network_s:.0%} of the speed of its multiplications alone"
     )
     return (
-        f"{cost.family} at {cost.side} × {cost.side}, {STEPS} steps, {who}: loaded in {cost.load_s:.1f} s, drawn in"
-        f" {cost.draw_s:.1f} s, of which the network {cost.network_s:.1f} s{share}; peak memory {cost.peak_gb:.1f} GB\n"
+        f"{cost.family} at {cost.side} × {cost.side}, {cost.steps} steps, {who}: loaded in {cost.load_s:.1f} s,"
+        f" drawn in {cost.draw_s:.1f} s, of which the network {cost.network_s:.1f} s{share};"
+        f" peak memory {cost.peak_gb:.1f} GB\n"
     )
 
 

@@ -1,7 +1,7 @@
 """`python -m bench.serving`: many people before one device, ours beside what bots do today, in one run.
 
-On a CPU it takes some minutes with the demo model; with --gpu it draws with Stable Diffusion 1.5, 2.1 and XL at full
-size with random weights. The arms take turns, so that a machine that grows warm is unfair to nobody.
+On a CPU it takes some minutes with the demo model; `--model`, `--name` and `--side` take any other folder in diffusers'
+layout. The arms take turns, so that a machine that grows warm is unfair to nobody.
 """
 
 import argparse

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.worker.batching import SAMPLES, RowCap, Timing
 from engine.worker.device import Device
+from engine.worker.speed import Speed
 
 log = logging.getLogger(__name__)
 
@@ -92,10 +93,10 @@ class CapBook:
         return page.entries
 
 
-def machine_of(device: Device) -> str:
-    """What a measurement depends on, in words: the device, its driver, the threads, torch and the number format."""
+def machine_of(device: Device, speed: Speed = Speed.EXACT) -> str:
+    """What a measurement depends on, in words: device, driver, threads, torch, number format, and what is compiled."""
     if device.place.type == "cuda":
         name = f"{torch.cuda.get_device_name(device.place)}, CUDA {torch.version.cuda}"
     else:
         name = f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
-    return f"{name}, torch {torch.__version__}, {str(device.dtype).removeprefix('torch.')}"
+    return f"{name}, torch {torch.__version__}, {str(device.dtype).removeprefix('torch.')}, {speed}"

@@ -83,7 +83,7 @@ def main() -> None:
     Worker(
         load=partial(_load, registry, replace(device, parked=True), options.speed),
         device=device,
-        caps=CapBook(file=options.caps, machine=machine_of(device), fixed=options.max_rows),
+        caps=CapBook(file=options.caps, machine=machine_of(device, options.speed), fixed=options.max_rows),
         inbox=inbox,
         send=send,
         finisher=Finisher(version=version("darkroom"), watermark=options.watermark, key=key),

@@ -8,6 +8,7 @@ import torch
 
 from engine.worker.cap_book import CapBook, machine_of
 from engine.worker.device import Device
+from engine.worker.speed import Speed
 
 KEY = (4, 64, 64, 77, 768)
 CURVE = {2: 1.0, 4: 1.1, 8: 1.3, 16: 1.6}
@@ -85,5 +86,6 @@ def test_a_machine_is_told_by_what_changes_its_speed() -> None:
     device = Device(place=torch.device("cpu"), dtype=torch.bfloat16, reason="test")
     told = machine_of(device)
     assert f"torch {torch.__version__}" in told
-    assert told.endswith("bfloat16")
+    assert told.endswith("bfloat16, exact")
+    assert machine_of(device, Speed.BALANCED) != told
     assert f"{torch.get_num_threads()} threads" in told
