@@ -6,7 +6,7 @@ decode. Commands are obeyed between two pieces, so a cancel takes effect within 
 
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -120,6 +120,8 @@ class Worker:
         self._clock = clock
         self._shelf = Shelf(load=load, caps=caps, policy=self._policy)
         self._drawings: dict[str, Drawing] = {}
+        self._writing: Counter[str] = Counter()  # files of each job
+        self._last_words: dict[str, FromWorker] = {}
         self._undecoded: deque[Picture] = deque()
         self._changeover = Changeover()
         self._after = Afterwards(
@@ -250,6 +252,7 @@ class Worker:
         self._drawings[job_id] = Drawing(
             job_id=job_id, request=command.request, folder=command.folder, clock=self._clock
         )
+        self._writing[job_id] += 1
         future = self._writer.submit(describe_file, describer, command.input)
         future.add_done_callback(lambda done: self._inbox.put(Written(job_id, done)))
 
@@ -264,7 +267,7 @@ class Worker:
 
     def _cancel(self, job_id: str) -> None:
         if self._drop(job_id):
-            self._send(Cancelled(job=job_id))
+            self._say_last(job_id, Cancelled(job=job_id))
 
     def _drop(self, job_id: str) -> bool:
         if self._loop is not None:
@@ -357,10 +360,15 @@ class Worker:
         loop.join(refined, drawing.request.owner)
 
     def _write(self, drawing: Drawing, image: Developed, pixels: Pixels) -> None:
+        self._writing[image.job_id] += 1
         future = self._writer.submit(write_image, self._finisher, drawing, image, pixels)
         future.add_done_callback(lambda done: self._inbox.put(Written(image.job_id, done)))
 
     def _file_written(self, written: Written) -> None:
+        self._writing -= Counter([written.job_id])  # those that come to nothing are forgotten
+        if written.job_id in self._last_words:
+            self._say_last(written.job_id, self._last_words.pop(written.job_id))
+            return
         drawing = self._drawings.get(written.job_id)
         if drawing is None:  # cancelled or failed meanwhile
             return
@@ -387,4 +395,11 @@ class Worker:
             error.__traceback__ = None  # it would keep the memory alive
             free_memory(self._place)
         self._drop(job_id)
-        self._send(Failed(job=job_id, error=meaning(job_id, error)))
+        self._say_last(job_id, Failed(job=job_id, error=meaning(job_id, error)))
+
+    def _say_last(self, job_id: str, word: FromWorker) -> None:
+        """Once none of its files is being written: with the word its folder goes, and its id may come again."""
+        if self._writing[job_id]:
+            self._last_words[job_id] = word
+        else:
+            self._send(word)

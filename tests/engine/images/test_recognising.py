@@ -45,6 +45,12 @@ def test_a1111_in_every_format(data: bytes) -> None:
     assert found.settings["Lora hashes"] == "fur: 0123456789ab, hat: ba9876543210"
 
 
+def test_a_size_is_that_of_the_picture_and_no_other_key_that_ends_so() -> None:
+    text = "x\nSteps: 20, Mask Size: 1x1, Hires resize: 9x9, Size: 512x768, First pass size: 2x2, Seed: 1"
+    settings = recipe(files.png({"parameters": text})).settings
+    assert (settings["Size"], settings["Mask Size"], settings["Hires resize"]) == ("512x768", "1x1", "9x9")
+
+
 @pytest.mark.parametrize("kind", ["png", "jpeg"])
 def test_a1111_in_a_script_that_is_not_latin(kind: str) -> None:
     text = A1111.replace("hamster", "仓鼠 🐹")

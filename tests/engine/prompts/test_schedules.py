@@ -20,6 +20,8 @@ PUBLISHED = {
     "[(a:2):3]": [(3, ""), (10, "(a:2)")],
     "a [b : c : 1] d": [(1, "a b  d"), (10, "a  c  d")],
     "a[b:[c:d:2]:1]e": [(1, "abe"), (2, "ace"), (10, "ade")],
+    "[x:1]": [(1, ""), (10, "x")],  # a whole number is a step, one with a point a part of them all
+    "[x:1.0]": [(10, "")],
     "a [unbalanced": [(10, "a [unbalanced")],
     "a [b:.5] c": [(5, "a  c"), (10, "a b c")],
     "((a][:b:c [d:3]": [(3, "((a][:b:c "), (10, "((a][:b:c d")],

@@ -1,6 +1,7 @@
 """The worker as its front sees it: commands in, frames out, pictures in the job's folder."""
 
 import hashlib
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -213,6 +214,24 @@ def test_cancelling_one_job_does_not_change_the_picture_of_another(front: Front,
     assert isinstance(kept, Finished)
     assert kept.job == "kept"
     assert kept.images[0].sha256 == alone.images[0].sha256
+
+
+def test_a_cancel_between_the_last_step_and_the_file_is_obeyed_or_too_late_and_never_half(
+    front: Front, named: Ask
+) -> None:
+    front.start("job", named(steps=4, count=2))
+    while not (isinstance(frame := front.next(), Progress) and frame.step == frame.steps):
+        pass
+    front.inbox.put(Cancel(job="job"))
+    front.until(Cancelled, Finished)
+    shutil.rmtree(
+        front.folder / "job"
+    )  # as the front does with the last word, after which nothing may be written
+    front.start("job", named(steps=1, seed=9))
+    finished = front.until(Finished, Failed)
+    assert isinstance(finished, Finished)
+    assert [image.seed for image in finished.images] == [9]
+    assert [path.name for path in (front.folder / "job").iterdir()] == ["0.png"]
 
 
 def test_a_late_cancel_changes_nothing(front: Front, named: Ask) -> None:
