@@ -73,7 +73,7 @@ class Decoders:
     def _say(self, why: str) -> None:
         if why not in self._said:
             self._said.add(why)
-            log.warning("previews are the matrix': %s", why)
+            log.warning("previews are the matrix's: %s", why)
 
 
 def told(decoder: Vae) -> str:
