@@ -1,4 +1,4 @@
-"""Who may import whom. The two programs share engine/wire.py and nothing else."""
+"""Who may import whom. The two programs share engine/wire and nothing else."""
 
 import ast
 import subprocess
