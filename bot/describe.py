@@ -10,7 +10,7 @@ from bot.errors import Refused
 from bot.generate import own_engine
 from bot.given import Given
 from bot.jobs.ports import EngineAway
-from bot.requests import find_model
+from bot.menus import find_model
 from engine.wire import Cancelled, Failed, Finished, GenerationRequest, ModelInfo, Task
 
 
