@@ -4,6 +4,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +26,12 @@ def main() -> None:
     for side in SIDES:
         pixels = soft_colours(side)
         marked = watermark.embed(pixels, "DRKROM")
-        spent = {"watermark": best(lambda: watermark.embed(pixels, "DRKROM"))}  # noqa: B023  (called at once)
+        spent = {"watermark": best(partial(watermark.embed, pixels, "DRKROM"))}
         for kind in Format:
             about = Record(request=request(side, kind), seed=1, model_hash="0" * 10, version="0")
             content = encode(marked, "infotext", about)
-            spent[kind] = best(lambda: encode(marked, "infotext", about))  # noqa: B023
-            spent[f"sign {kind}"] = best(lambda: sign(content, MEDIA_TYPES[kind], key, "0"))  # noqa: B023
+            spent[kind] = best(partial(encode, marked, "infotext", about))
+            spent[f"sign {kind}"] = best(partial(sign, content, MEDIA_TYPES[kind], key, "0"))
         sys.stdout.write(
             f"{side} × {side}: {', '.join(f'{name} {ms:.1f} ms' for name, ms in spent.items())}\n"
         )

@@ -79,8 +79,9 @@ def _upstream(graph: Graph, start: Node) -> Iterator[Node]:
 def _nearest(graph: Graph, start: Node, names: Sequence[str]) -> str | int | float | None:
     for node in _upstream(graph, start):
         for name in names:
-            if isinstance(node.get(name), str | int | float):
-                return node[name]  # type: ignore[no-any-return]
+            value = node.get(name)
+            if isinstance(value, str | int | float):
+                return value
     return None
 
 

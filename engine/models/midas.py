@@ -4,7 +4,7 @@ The correspondence is that of transformers' converter for Intel's dpt-hybrid-mid
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 DPT_HYBRID: dict[str, Any] = {  # transformers' configuration of Intel's dpt-hybrid-midas
@@ -58,9 +58,13 @@ def dpt_tensors(tensors: Mapping[str, Any]) -> dict[str, Any]:
     return weights
 
 
+def _renumbered(new: str) -> Callable[[re.Match[str]], str]:
+    return lambda found: new.format(int(found[1]) - 1, 4 - int(found[1]))
+
+
 def _name(old: str) -> str:
     for pattern, new in _NUMBERED:
-        old = re.sub(pattern, lambda found, new=new: new.format(int(found[1]) - 1, 4 - int(found[1])), old)  # type: ignore[misc]
+        old = re.sub(pattern, _renumbered(new), old)
     for pattern, new in _RULES:
         old = re.sub(pattern, new, old)
     return old

@@ -3,24 +3,16 @@
 import asyncio
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from bot.launcher import Child, ChildGaveUp, Launcher
-
-DEADLINE_S = 20
+from tests.patience import DEADLINE_S, until
 
 
 def child(name: str, code: str, *arguments: str) -> Child:
     return Child(name=name, arguments=[sys.executable, "-c", code, *arguments])
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        while not condition():  # noqa: ASYNC110  (another process changes it)
-            await asyncio.sleep(0.01)
 
 
 async def test_a_child_that_dies_is_started_again(tmp_path: Path) -> None:

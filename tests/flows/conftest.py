@@ -1,7 +1,6 @@
 """Whole stories: the real bot and the real engine as processes of their own, and somebody at the playground."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from bot.launcher import Child
 from bot.playground.client import Person
 from bot.trial import Trial, start_trial
 from tests.page.browser import browser, open_page
+from tests.patience import until
 from tests.playground.judges import MATERIAL, Judges, judges
 
 __all__ = ["browser", "judges", "open_page"]
@@ -99,16 +99,9 @@ async def metric(trial: Trial, name: str, **labels: str) -> float:
     return float(lines[0].rpartition(" ")[2]) if lines else 0.0
 
 
-async def until(condition: Callable[[], Any], deadline_s: float = DEADLINE_S) -> None:
-    """Wait for something that another process brings about."""
-    async with asyncio.timeout(deadline_s):
-        while not condition():  # noqa: ASYNC110  (no event crosses from another process)
-            await asyncio.sleep(0.02)
-
-
 async def restarted(child: Child, pid: int) -> None:
     """Wait until another process than `pid` runs as this child."""
-    await until(lambda: child.process is not None and child.process.pid != pid)
+    await until(lambda: child.process is not None and child.process.pid != pid, within=DEADLINE_S)
 
 
 def drawing(message: dict[str, Any]) -> bool:

@@ -12,7 +12,8 @@ import pytest
 from bot.launcher import Child
 from bot.playground.client import Json, Person
 from bot.trial import Trial, is_final, is_posted, job_id
-from tests.flows.conftest import DEADLINE_S, QUICK, SLOW, drawing, metric, restarted, until
+from tests.flows.conftest import DEADLINE_S, QUICK, SLOW, drawing, metric, restarted
+from tests.patience import until
 
 pytestmark = pytest.mark.flow
 
@@ -51,7 +52,7 @@ async def test_the_engine_is_killed_while_it_draws_and_the_picture_arrives_once(
     before = workers(of=trial.engine)
     assert before
     kill(trial.engine)
-    await until(lambda: not before & processes().keys())  # no worker outlives its front
+    await until(lambda: not before & processes().keys(), within=DEADLINE_S)  # no worker outlives its front
     ended = await alice.wait_message(asked, is_final, timeout=DEADLINE_S)
     assert is_posted(ended), ended["content"]
     assert ended["id"] == message["id"]

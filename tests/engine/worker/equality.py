@@ -8,7 +8,7 @@ import numpy.typing as npt
 import torch
 
 from engine.models.loading import StableDiffusion
-from engine.wire import Sampler
+from engine.wire import GenerationRequest, Sampler
 from engine.worker.batching import RowCap
 from engine.worker.device import Device
 from engine.worker.flight import ImageInFlight
@@ -36,6 +36,15 @@ def plain_scheduler(sampler: Sampler, of: Any) -> Any:
     """Diffusers' scheduler for `sampler`, with the noise of the model's own scheduler `of`."""
     name, options = PLAIN_SCHEDULERS[sampler]
     return getattr(diffusers, name).from_config(of.config, **options)
+
+
+def told(request: GenerationRequest) -> dict[str, Any]:
+    """What a pipeline is told of a request beside its prompts and size, in diffusers' own words."""
+    return {
+        "num_inference_steps": request.steps,
+        "guidance_scale": request.guidance_scale,
+        "generator": torch.Generator("cpu").manual_seed(request.seed),
+    }
 
 
 def run(model: StableDiffusion, *images: ImageInFlight) -> int:

@@ -22,6 +22,7 @@ from engine.wire import GenerationRequest
 from engine.worker.batching import RowCap
 from engine.worker.flight import ImageInFlight
 from engine.worker.step_loop import StepLoop
+from tests.engine.worker.equality import told
 
 Reals = npt.NDArray[np.float32]
 
@@ -106,9 +107,7 @@ def by_pipeline(pipeline: Any, request: GenerationRequest, **options: Any) -> Re
         negative_prompt=request.negative_prompt,
         width=request.width,
         height=request.height,
-        num_inference_steps=request.steps,
-        guidance_scale=request.guidance_scale,
-        generator=torch.Generator("cpu").manual_seed(request.seed),
+        **told(request),
         output_type="np",
         **options,
     ).images[0]

@@ -25,6 +25,7 @@ from engine.worker.flight import ImageInFlight
 from engine.worker.step_loop import StepLoop
 from tests.engine.tiny_controls import make_controlnet
 from tests.engine.tiny_model import make_tiny_model
+from tests.engine.worker.equality import told
 from tests.engine.worker.steered import Reals, Steerer, pattern
 
 Ask = Callable[..., GenerationRequest]
@@ -78,9 +79,7 @@ def by_diffusers(
         negative_prompt=request.negative_prompt,
         width=request.width,
         height=request.height,
-        num_inference_steps=request.steps,
-        guidance_scale=request.guidance_scale,
-        generator=torch.Generator("cpu").manual_seed(request.seed),
+        **told(request),
         controlnet_conditioning_scale=[each.weight for each in controls] if several else controls[0].weight,
         control_guidance_start=[each.start for each in controls],
         control_guidance_end=[each.end for each in controls],

@@ -20,7 +20,7 @@ from engine.worker.device import Device
 from engine.worker.flight import ImageInFlight
 from engine.worker.pixels import NotANumber
 from tests.engine.tiny_depth_model import make_tiny_depth_model
-from tests.engine.worker.equality import Reals, drawn, plain_scheduler
+from tests.engine.worker.equality import Reals, drawn, plain_scheduler, told
 
 Ask = Callable[..., GenerationRequest]
 
@@ -81,9 +81,7 @@ def by_diffusers(
         image=picture,
         depth_map=None if depth is None else torch.from_numpy(np.array(depth, np.float32))[None],
         strength=request.strength,
-        num_inference_steps=request.steps,
-        guidance_scale=request.guidance_scale,
-        generator=torch.Generator("cpu").manual_seed(request.seed),
+        **told(request),
         output_type="np",
     ).images[0]
     return np.asarray(pixels)

@@ -21,7 +21,7 @@ from engine.worker.batching import RowCap
 from engine.worker.flight import ImageInFlight
 from engine.worker.pixels import decode_latents
 from engine.worker.step_loop import StepLoop
-from tests.engine.worker.equality import drawn
+from tests.engine.worker.equality import drawn, told
 
 Ask = Callable[..., GenerationRequest]
 Pixels = npt.NDArray[np.uint8]
@@ -107,9 +107,7 @@ def by_diffusers(parts: dict[str, Any], request: GenerationRequest, picture: Ima
     pixels = pipeline(
         prompt=request.prompt,
         negative_prompt=request.negative_prompt,
-        num_inference_steps=request.steps,
-        guidance_scale=request.guidance_scale,
-        generator=torch.Generator("cpu").manual_seed(request.seed),
+        **told(request),
         output_type="np",
         eta=0.3 if request.sampler is Sampler.TCD else 0.0,  # its authors' gamma
         **special,

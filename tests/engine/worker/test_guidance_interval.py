@@ -15,7 +15,7 @@ from engine.tasks.conditioning import condition
 from engine.tasks.text_to_image import start_text_to_image
 from engine.wire import GenerationRequest, Sampler, Schedule
 from engine.worker.flight import ImageInFlight
-from tests.engine.worker.equality import Reals, drawn, plain_scheduler, run
+from tests.engine.worker.equality import Reals, drawn, plain_scheduler, run, told
 
 Ask = Callable[..., GenerationRequest]
 
@@ -43,9 +43,7 @@ def by_pipeline(folder: Path, request: GenerationRequest) -> Reals:
         negative_prompt=request.negative_prompt,
         width=request.width,
         height=request.height,
-        num_inference_steps=request.steps,
-        guidance_scale=request.guidance_scale,
-        generator=torch.Generator("cpu").manual_seed(request.seed),
+        **told(request),
         output_type="np",
         callback_on_step_end=without_guidance,
         callback_on_step_end_tensor_inputs=["prompt_embeds"],

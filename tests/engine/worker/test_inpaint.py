@@ -18,7 +18,7 @@ from engine.wire import Fill, GenerationRequest, Sampler, Schedule, Task
 from engine.worker.device import Device
 from engine.worker.flight import ImageInFlight
 from tests.engine.tiny_model import make_tiny_model
-from tests.engine.worker.equality import PLAIN_SCHEDULERS, Reals, drawn, plain_scheduler
+from tests.engine.worker.equality import PLAIN_SCHEDULERS, Reals, drawn, plain_scheduler, told
 
 Ask = Callable[..., GenerationRequest]
 
@@ -71,9 +71,7 @@ def by_diffusers(
         width=request.width,
         height=request.height,
         strength=request.strength,
-        num_inference_steps=request.steps,
-        guidance_scale=request.guidance_scale,
-        generator=torch.Generator("cpu").manual_seed(request.seed),
+        **told(request),
         output_type="np",
         eta=0.3 if request.sampler is Sampler.TCD else 0.0,  # its authors' gamma
     ).images[0]

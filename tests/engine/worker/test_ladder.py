@@ -119,8 +119,7 @@ def draw(model: StableDiffusion, request: GenerationRequest, room: Room) -> tupl
     conditioning = model.prompts.encode(request.prompt, request.negative_prompt, guided=True)
     loop = StepLoop(model=model, cap=RowCap(), room=room)
     room.enter()
-    start = lambda: start_text_to_image(model, "job", request, 0, conditioning)  # noqa: E731
-    image = room.run(SIZE, Work.TEXT, start)
+    image = room.run(SIZE, Work.TEXT, lambda: start_text_to_image(model, "job", request, 0, conditioning))
     loop.join(image)
     while loop.images:
         for _, error in loop.tick().failed:

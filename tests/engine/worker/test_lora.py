@@ -28,6 +28,7 @@ from engine.worker.room import Room
 from engine.worker.speed import Bucketed
 from engine.worker.step_loop import StepLoop
 from tests.engine import adapter_files
+from tests.engine.worker.equality import told
 
 Ask = Callable[..., GenerationRequest]
 Weights = dict[str, tuple[float, float]]  # of the text encoder and of the network, by the LoRA's name
@@ -130,9 +131,7 @@ def latents_of(pipeline: Any, request: GenerationRequest) -> torch.Tensor:
         negative_prompt=request.negative_prompt,
         width=request.width,
         height=request.height,
-        num_inference_steps=request.steps,
-        guidance_scale=request.guidance_scale,
-        generator=torch.Generator("cpu").manual_seed(request.seed),
+        **told(request),
         output_type="latent",
     ).images
     assert isinstance(latents, torch.Tensor)

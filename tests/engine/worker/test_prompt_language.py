@@ -16,6 +16,7 @@ from engine.wire import GenerationRequest, Sampler, Schedule
 from engine.worker.batching import RowCap
 from engine.worker.flight import ImageInFlight
 from engine.worker.step_loop import StepLoop
+from tests.engine.worker.equality import told
 
 Ask = Callable[..., GenerationRequest]
 
@@ -63,9 +64,7 @@ def by_diffusers(pipeline: Any, request: GenerationRequest, **options: Any) -> t
     latents = pipeline(
         width=request.width,
         height=request.height,
-        num_inference_steps=request.steps,
-        guidance_scale=request.guidance_scale,
-        generator=torch.Generator("cpu").manual_seed(request.seed),
+        **told(request),
         output_type="latent",
         **options,
     ).images

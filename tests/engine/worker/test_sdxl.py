@@ -26,7 +26,7 @@ from engine.worker.batching import RowCap
 from engine.worker.flight import ImageInFlight
 from engine.worker.step_loop import StepLoop
 from tests.engine.tiny_sdxl import Kind, make_tiny_sdxl
-from tests.engine.worker.equality import EXACT, plain_scheduler
+from tests.engine.worker.equality import EXACT, plain_scheduler, told
 
 Ask = Callable[..., GenerationRequest]
 Reals = npt.NDArray[np.float32]
@@ -125,9 +125,7 @@ def by_diffusers(pipeline: Any, request: GenerationRequest, **special: Any) -> R
         # No negative prompt is None to diffusers, and the empty one to us.
         special |= {"prompt": request.prompt, "negative_prompt": request.negative_prompt or None}
     pixels = pipeline(
-        num_inference_steps=request.steps,
-        guidance_scale=request.guidance_scale,
-        generator=torch.Generator("cpu").manual_seed(request.seed),
+        **told(request),
         output_type="np",
         eta=0.3 if request.sampler is Sampler.TCD else 0.0,  # its authors' gamma
         **special,

@@ -17,7 +17,7 @@ from engine.worker.batching import RowCap
 from engine.worker.flight import ImageInFlight
 from engine.worker.step_loop import StepLoop
 from tests.engine.tiny_sdxl import make_tiny_sdxl
-from tests.engine.worker.equality import EXACT
+from tests.engine.worker.equality import EXACT, told
 
 Ask = Callable[..., GenerationRequest]
 Encoded = tuple[torch.Tensor, torch.Tensor]  # the tokens' embeddings and the pooled one
@@ -95,9 +95,7 @@ def by_diffusers(
         negative_pooled_prompt_embeds=negative[1],
         width=request.width,
         height=request.height,
-        num_inference_steps=request.steps,
-        guidance_scale=request.guidance_scale,
-        generator=torch.Generator("cpu").manual_seed(request.seed),
+        **told(request),
         output_type="latent",
         **options,
     ).images

@@ -19,7 +19,7 @@ from engine.worker.device import Device
 from engine.worker.flight import ImageInFlight
 from engine.worker.pixels import decode_latents
 from tests.engine.tiny_upscaler import make_tiny_upscaler
-from tests.engine.worker.equality import Reals, drawn, plain_scheduler, run
+from tests.engine.worker.equality import Reals, drawn, plain_scheduler, run, told
 from tests.engine.worker.test_process import DEADLINE_S, Front
 
 Ask = Callable[..., GenerationRequest]
@@ -78,9 +78,7 @@ def by_diffusers(parts: dict[str, Any], request: GenerationRequest, picture: Ima
         negative_prompt=request.negative_prompt,
         image=picture,
         noise_level=request.noise_level,
-        num_inference_steps=request.steps,
-        guidance_scale=request.guidance_scale,
-        generator=torch.Generator("cpu").manual_seed(request.seed),
+        **told(request),
         output_type="np",
     ).images[0]
     return np.asarray(pixels)
