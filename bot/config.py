@@ -134,7 +134,9 @@ def link_token(settings: Settings) -> str:
         return token
     path = settings.paths.data / "engine.token"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(
+            mode=0o700, parents=True, exist_ok=True
+        )  # where it is new: prompts will be in there
         if not path.exists():
             _create_whole(path, secrets.token_urlsafe(32))
         token = path.read_text().strip()

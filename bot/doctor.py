@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import shutil
 import sqlite3
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -38,7 +39,7 @@ async def examine(settings: Settings, config: Path | None) -> list[Finding]:
     findings = list(_here(settings))
     findings.append(await _engine_settings(config))
     findings.append(await asyncio.to_thread(_history, settings))
-    findings.append(await _engine(settings))
+    findings.append(await look_at_engine(settings))
     return findings
 
 
@@ -47,6 +48,7 @@ def _here(settings: Settings) -> Iterator[Finding]:
     yield Finding(what="Darkroom", ok=True, says=importlib.metadata.version("darkroom"))
     yield _sqlite()
     yield _try("data folder", lambda: _data_folder(settings.paths.data))
+    yield from open_to_others(settings.paths.data)
     yield _models(settings)
     yield _try("discord.token", lambda: f"set ({len(discord_token(settings))} characters, not shown)")
 
@@ -75,6 +77,13 @@ def _data_folder(data: Path) -> str:
     if free < FREE_BYTES:
         raise Misconfigured(f"{data} has {free / 1024**3:.1f} GiB free; pictures need at least 2.")
     return f"{data}, {free / 1024**3:.0f} GiB free"
+
+
+def open_to_others(data: Path) -> Iterator[Finding]:
+    """A finding where somebody else can read the history."""
+    if data.exists() and stat.S_IMODE(data.stat().st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
+        says = f"other users of this machine can look into {data}, which holds prompts: chmod 700 {data}"
+        yield Finding(what="data folder", ok=None, says=says)
 
 
 def _models(settings: Settings) -> Finding:
@@ -135,7 +144,8 @@ _UNDER_WAY = (
 )
 
 
-async def _engine(settings: Settings) -> Finding:
+async def look_at_engine(settings: Settings) -> Finding:
+    """Whether it answers, can draw, and how much it has to do."""
     if not settings.link.token.get_secret_value() and not (settings.paths.data / "engine.token").exists():
         return Finding(
             what="engine", ok=False, says="never started here: `darkroom run` or `darkroom engine`"
@@ -143,10 +153,16 @@ async def _engine(settings: Settings) -> Finding:
     try:
         token = link_token(settings)
         async with EngineClient(url=settings.link.url, token=token) as engine, asyncio.timeout(10):
-            capabilities = await engine.capabilities()
+            capabilities, readiness = await engine.capabilities(), await engine.readiness()
     except (EngineAway, TimeoutError):
         says = f"not running at {settings.link.url}: start it with `darkroom run` or `darkroom engine`"
         return Finding(what="engine", ok=False, says=says)
     except (EngineRefused, Misconfigured) as error:
         return Finding(what="engine", ok=False, says=str(error))
-    return Finding(what="engine", ok=True, says=f"at {settings.link.url}, drawing on {capabilities.device}")
+    jobs = f"jobs: {readiness.running} being drawn, {readiness.waiting} waiting"
+    if readiness.status != "ready":
+        says = f"at {settings.link.url}, cannot draw now: {readiness.reason} {jobs.capitalize()}."
+        return Finding(what="engine", ok=None, says=says)
+    models = ", ".join(model.name for model in capabilities.models)
+    says = f"at {settings.link.url}, draws on {capabilities.device} with {models}; {jobs}"
+    return Finding(what="engine", ok=True, says=says)

@@ -5,7 +5,6 @@ import json
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
@@ -14,9 +13,18 @@ from typing import Self
 import aiohttp
 from pydantic import ValidationError
 
+from bot.event_stream import LINE_LIMIT, EventParser, event_of, nonsense
 from bot.jobs.ports import EngineAway, EngineEvent, EngineFull, EngineRefused
 from bot.jobs.states import Job
-from engine.wire import EVENT, STARTING, TERMINAL, VERSION, Capabilities, ErrorBody, GenerationRequest
+from engine.wire import (
+    STARTING,
+    TERMINAL,
+    VERSION,
+    Capabilities,
+    ErrorBody,
+    GenerationRequest,
+    Readiness,
+)
 
 log = logging.getLogger(__name__)
 
@@ -29,18 +37,9 @@ FRESH_S = 30.0  # capabilities younger than this are not asked for again
 STARTING_S = 1.0  # those of an engine that is still starting
 PATIENCE_S = 1.5  # Discord wants autocompletion within 3 s: known capabilities are served stale after this
 RETRY_AFTER_S = 5.0  # where a full engine does not say when
-LINE_LIMIT = 1024 * 1024  # bytes; a preview is some tens of thousands
 REJOINS = 3  # broken streams in a row without an event between them
 
 _BROKEN = (aiohttp.ClientError, TimeoutError, ConnectionError)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ServerSentEvent:
-    """One event of a `text/event-stream`: its data, and its id where it has one."""
-
-    data: str
-    id: str | None = None
 
 
 class EngineClient:
@@ -127,7 +126,7 @@ class EngineClient:
                     while chunk := await response.content.readany():
                         for message in parser.feed(chunk):
                             broken, last_id = 0, message.id or last_id
-                            event = _event(message.data)
+                            event = event_of(message.data)
                             yield event
                             if isinstance(event, TERMINAL):
                                 return
@@ -144,6 +143,15 @@ class EngineClient:
         """DELETE: cancel the job, or acknowledge a finished one. Raises EngineAway, EngineRefused."""
         async with self._call("DELETE", f"/v1/jobs/{job_id}", within=ANSWER_S):
             pass
+
+    async def readiness(self) -> Readiness:
+        """Whether it can draw now, and how much it has to do. Raises EngineAway."""
+        timeout = aiohttp.ClientTimeout(total=ANSWER_S, sock_connect=CONNECT_S)
+        try:
+            async with self._session.get(f"{self.url}/readyz", timeout=timeout) as response:
+                return Readiness.model_validate_json(await response.content.read(LINE_LIMIT))
+        except (*_BROKEN, ValidationError) as error:
+            raise EngineAway("the engine did not say whether it can draw") from error
 
     async def capabilities(self) -> Capabilities:
         """What the engine offers, at most half a minute old while it answers.
@@ -218,47 +226,6 @@ class EngineClient:
         return session
 
 
-class EventParser:
-    """Bytes to events, by WHATWG's rules: https://html.spec.whatwg.org/#event-stream-interpretation
-
-    Comments, and fields other than `data` and `id`, are skipped.
-    """
-
-    def __init__(self) -> None:
-        self._rest = b""
-        self._data: list[str] = []
-        self._id: str | None = None
-
-    def feed(self, chunk: bytes) -> list[ServerSentEvent]:
-        """The events that these bytes complete. Raises EngineRefused for a line over 1 MiB."""
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        if any(len(line) > LINE_LIMIT for line in (*lines, self._rest)):
-            raise _nonsense("a line that does not end")
-        events = [self._line(line.removesuffix(b"\r").decode(errors="replace")) for line in lines]
-        return [event for event in events if event is not None]
-
-    def _line(self, line: str) -> ServerSentEvent | None:
-        name, _, value = line.partition(":")
-        value = value.removeprefix(" ")
-        if name == "data":
-            self._data.append(value)
-        elif name == "id":
-            self._id = value
-        elif not line and self._data:
-            event = ServerSentEvent(data="\n".join(self._data), id=self._id)
-            self._data = []
-            return event
-        return None
-
-
-def _event(data: str) -> EngineEvent:
-    try:
-        return EVENT.validate_json(data)
-    except ValidationError as error:
-        log.error("not an event: %s", error.errors(include_input=False, include_url=False))
-        raise _nonsense("an event that this bot does not know") from error
-
-
 def _capabilities(body: bytes) -> Capabilities:
     try:
         version = json.loads(body)["version"]
@@ -269,12 +236,7 @@ def _capabilities(body: bytes) -> Capabilities:
             raise EngineRefused(ErrorBody(code="version_mismatch", message=message))
         return Capabilities.model_validate_json(body)
     except (ValueError, KeyError, TypeError) as error:
-        raise _nonsense("capabilities that this bot does not know") from error
-
-
-def _nonsense(what: str) -> EngineRefused:
-    message = f"The engine sent {what}. Are the engine and the bot of the same version?"
-    return EngineRefused(ErrorBody(code="version_mismatch", message=message))
+        raise nonsense("capabilities that this bot does not know") from error
 
 
 async def _check(response: aiohttp.ClientResponse) -> None:

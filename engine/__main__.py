@@ -50,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = config.load(config.file(options.config), os.environ)
         if options.check:
             return 0
+        config.make_data_folder(settings)
         token = config.token_of(settings)
         set_up_logging(settings.log.level, secrets=[token])
         if (key := settings.signing_key_file) is not None:

@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from engine.models.companions import writes
+from engine.models.damage import note_damage
 from engine.models.loading import ModelBroken
 
 log = logging.getLogger(__name__)
@@ -90,6 +91,6 @@ def load_clip(folder: Path) -> Clip:
         network, preprocess = open_clip.create_model_from_pretrained(place)
         tokenizer = open_clip.get_tokenizer(place)
     except Exception as error:  # whatever a broken file provokes in three libraries
-        log.exception("the CLIP %s could not be loaded", folder.name)
+        note_damage(f"the CLIP {folder.name}", error)
         raise ModelBroken(f"The CLIP {folder.name!r} is damaged: it could not be loaded.") from error
     return Clip(network.eval().requires_grad_(False), preprocess, tokenizer, writes=writes(folder))

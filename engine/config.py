@@ -262,6 +262,15 @@ def load(path: Path | None, environ: Mapping[str, str]) -> Settings:
         raise Misconfigured(_sentence(error)) from None  # the original may hold a secret
 
 
+def make_data_folder(settings: Settings) -> None:
+    """Make `paths.data`, closed to other users: the bot's history in it holds prompts. Raises Misconfigured."""
+    data = settings.paths.data
+    try:
+        private_file.make_folder(data)
+    except OSError as error:
+        raise Misconfigured(f"The data folder {data} cannot be made: {error.strerror}.") from None
+
+
 def token_of(settings: Settings) -> str:
     """The bearer token: `link.token`, else the token file's, which is made (mode 0600) where it is missing.
 

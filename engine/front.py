@@ -9,20 +9,19 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable
 
 from engine import estimates, frames, wire
+from engine.admission import admitted
 from engine.catalogue import Catalogue
 from engine.errors import Refusal
-from engine.images.inputs import NO_CONTROLS, Inputs, decode_inputs
+from engine.images.inputs import InputFiles, Inputs, Sent
 from engine.job import EventLog, Job, fingerprint_of
 from engine.metrics import Metrics
 from engine.pace import Pace
 from engine.queue import FairQueue, Ticket
-from engine.spool import Result, Spool
+from engine.spool import Spool
 from engine.supervisor import Executor, ExecutorEvent
-from engine.validation import completed, validate
 
 log = logging.getLogger(__name__)
 
@@ -57,23 +56,16 @@ class Front:
         self._idle = asyncio.Event()
         self._closing = False
         self.metrics = Metrics(
-            waiting=lambda: len(self._queue), restarts=lambda: self._executor.health.restarts
+            waiting=lambda: len(self._queue),
+            running=lambda: len(self._running),
+            health=lambda: self._executor.health,
         )
 
     async def open(self) -> None:
         """Look for models, and for finished jobs that an earlier process left. Raises OSError."""
         await self._catalogue.refresh()
         for job_id, result in (await asyncio.to_thread(self._spool.recover)).items():
-            events = EventLog(last_id=result.event_id - 1)
-            events.add(result.finished)
-            self._jobs[job_id] = Job(
-                id=job_id,
-                request=result.request,
-                fingerprint=result.fingerprint,
-                folder=self._spool.folder(job_id),
-                log=events,
-                ended_at=result.ended_at,
-            )
+            self._jobs[job_id] = Job.recovered(job_id, result, folder=self._spool.folder(job_id))
 
     async def run(self) -> None:
         """Follow the executor and sweep the spool, until cancelled."""
@@ -81,14 +73,24 @@ class Front:
             tasks.create_task(self._follow(), name="executor's events")
             tasks.create_task(self._sweep_now_and_then(), name="sweep")
 
-    def not_ready(self) -> str | None:
-        """Why nothing can be drawn now, in a sentence; None where it can."""
+    def readiness(self) -> wire.Readiness:
+        """Whether pictures can be drawn now, and how many jobs there are."""
+        reason = self._not_ready()
+        return wire.Readiness(
+            status="not ready" if reason else "ready",
+            reason=reason,
+            running=len(self._running),
+            waiting=len(self._queue),
+        )
+
+    def _not_ready(self) -> str:
+        """Why nothing can be drawn now, in a sentence; empty where it can."""
         if self._closing:
             return "The engine is stopping."
         if not self._catalogue.capabilities().models:
             return "There is no model."
         health = self._executor.health
-        return None if health.ready else health.reason
+        return "" if health.ready else health.reason
 
     def job(self, job_id: str) -> Job:
         """Raises Refusal unknown_job."""
@@ -97,37 +99,18 @@ class Front:
         except KeyError:
             raise Refusal("unknown_job", "No job has this id.") from None
 
-    async def submit(
-        self,
-        job_id: str,
-        request: wire.GenerationRequest,
-        image: bytes | None,
-        mask: bytes | None = None,
-        depth: bytes | None = None,
-        controls: Mapping[int, bytes] = NO_CONTROLS,
-    ) -> tuple[Job, bool]:
+    async def submit(self, job_id: str, request: wire.GenerationRequest, sent: Sent) -> tuple[Job, bool]:
         """The job under this id, and whether it is new.
 
         The same request again attaches to it; only after a failure that may pass is it drawn anew.
-        Raises Refusal: shutting_down, conflict, queue_full, storage_full, and those of `validate` and
-        `decode_inputs`.
+        Raises Refusal: shutting_down, conflict, queue_full, storage_full, and those of `admitted`.
         """
-        fingerprint = await asyncio.to_thread(fingerprint_of, request, image, mask, depth, controls)
+        fingerprint = await asyncio.to_thread(fingerprint_of, request, sent)
         if (known := self._attachable(job_id, fingerprint)) is not None:
             return known, False
         self._check_room()
-        capabilities = self._catalogue.capabilities()
-        validate(
-            request,
-            capabilities,
-            has_image=image is not None,
-            has_mask=mask is not None,
-            has_depth=depth is not None,
-            controls=controls.keys(),
-        )
-        request = completed(request, capabilities)
         # Outside of the lock: others must be able to cancel while a large picture is decoded.
-        inputs = await asyncio.to_thread(decode_inputs, request, image, mask, depth, controls)
+        request, inputs = await admitted(request, sent, self._catalogue.capabilities())
         async with self._admission:
             if (known := self._attachable(job_id, fingerprint)) is not None:
                 return known, False
@@ -137,21 +120,23 @@ class Front:
                 request=request,
                 fingerprint=fingerprint,
                 folder=self._spool.folder(job_id),
-                input_path=await self._open_folder(job_id, inputs),
-                mask_path=self._spool.mask_path(job_id) if inputs.mask is not None else None,
-                depth_path=self._spool.depth_path(job_id) if inputs.depth is not None else None,
-                control_paths=self._spool.control_paths(job_id, len(inputs.controls)),
+                files=await self._open_folder(job_id, inputs),
                 given=inputs.size,
                 log=EventLog(last_id=failed.log.last_id if failed else 0),
                 added_at=self._clock(),
             )
             self._check_room()  # the engine may have begun to stop while the image was decoded
-            self._jobs[job_id] = job
-            model = request.model if request.task.needs_model else None
-            self._queue.add(Ticket(job_id=job_id, owner=request.owner, model=model, cost=job.cost))
-            self._announce()  # also where it is handed over at once: a stream begins with "queued"
-            self._hand_over()
+            self._add(job)
         return job, True
+
+    def _add(self, job: Job) -> None:
+        request = job.request
+        self._jobs[job.id] = job
+        model = request.model if request.task.needs_model else None
+        self._queue.add(Ticket(job_id=job.id, owner=request.owner, model=model, cost=job.cost))
+        log.info("job %s: accepted, %s", job.id, job.outline)
+        self._announce()  # also where it is handed over at once: a stream begins with "queued"
+        self._hand_over()
 
     async def release(self, job_id: str) -> None:
         """Cancel a job, or forget one that has ended. May run twice; unknown ids are fine."""
@@ -203,7 +188,6 @@ class Front:
             case frames.Finished():
                 await self._finish(job, event)
             case frames.Failed() if not job.cancel_requested:
-                log.warning("job %s failed: %s", job.id, event.error.code)
                 await self._end(job, wire.Failed(error=event.error))
             case _:
                 await self._end(job, wire.Cancelled())
@@ -232,15 +216,8 @@ class Front:
             notices=event.notices,
             description=event.description,
         )
-        result = Result(
-            request=job.request,
-            fingerprint=job.fingerprint,
-            event_id=job.log.last_id + 1,
-            ended_at=self._wall(),
-            finished=finished,
-        )
         try:
-            await asyncio.to_thread(self._spool.finish, job.id, result)
+            await asyncio.to_thread(self._spool.finish, job.id, job.result(finished, ended_at=self._wall()))
         except FileNotFoundError:
             log.exception("job %s finished without its images", job.id)
             error = Refusal("internal", "The engine lost the picture after drawing it.").body
@@ -257,12 +234,19 @@ class Front:
         if not isinstance(event, wire.Finished):
             await asyncio.to_thread(self._spool.remove, job.id)
         job.ended_at = self._wall()
+        self._note(job, event)
         job.log.add(event)
         self.metrics.jobs.labels(outcome=event.type).inc()
         self._running.pop(job.id, None)
         if not self._running:
             self._idle.set()
         self._hand_over()
+
+    def _note(self, job: Job, event: wire.Finished | wire.Failed | wire.Cancelled) -> None:
+        """The line of the log that an operator looks for. A failure's words may hold what a person typed."""
+        how = f"failed, {event.error.code}" if isinstance(event, wire.Failed) else event.type
+        level = logging.WARNING if isinstance(event, wire.Failed) and not self._closing else logging.INFO
+        log.log(level, "job %s: %s, after %.1f s", job.id, how, self._clock() - job.added_at)
 
     def _check_room(self) -> None:
         if self._closing:
@@ -283,11 +267,9 @@ class Front:
             raise Refusal("conflict", "The id belongs to a job with other content.")
         return known if known and not known.may_pass else None
 
-    async def _open_folder(self, job_id: str, inputs: Inputs) -> Path | None:
+    async def _open_folder(self, job_id: str, inputs: Inputs) -> InputFiles:
         try:
-            return await asyncio.to_thread(
-                self._spool.open, job_id, inputs.image, inputs.mask, inputs.depth, inputs.controls
-            )
+            return await asyncio.to_thread(self._spool.open, job_id, inputs)
         except OSError:
             log.exception("the spool could not be written")
             raise Refusal(
@@ -305,15 +287,8 @@ class Front:
             self._idle.clear()
             self._loaded = ticket.model or self._loaded
             self.metrics.wait.observe(self._clock() - job.added_at)
-            self._executor.start(
-                job.id,
-                job.request,
-                input_path=job.input_path,
-                mask_path=job.mask_path,
-                depth_path=job.depth_path,
-                control_paths=job.control_paths,
-                folder=job.folder,
-            )
+            log.info("job %s: handed to the worker, after %.1f s", job.id, self._clock() - job.added_at)
+            self._executor.start(job.id, job.request, folder=job.folder, files=job.files)
         self._announce()
 
     def _fits(self, ticket: Ticket) -> bool:

@@ -3,13 +3,13 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from engine.images.inputs import NO_CONTROLS
+from engine.images.inputs import InputFiles, Sent
 from engine.queue import cost_of
+from engine.spool import Result
 from engine.wire import TERMINAL, Event, Failed, Finished, GenerationRequest, WireModel
 
 E = TypeVar("E", bound=WireModel)
@@ -55,16 +55,13 @@ class EventLog:
 
 @dataclass(kw_only=True)
 class Job:
-    """`fingerprint` tells whether two PUTs ask for the same. The inputs are PNGs in `folder`."""
+    """`fingerprint` tells whether two PUTs ask for the same. `files` lie in `folder`."""
 
     id: str
     request: GenerationRequest
     fingerprint: str
     folder: Path
-    input_path: Path | None = None
-    mask_path: Path | None = None
-    depth_path: Path | None = None
-    control_paths: tuple[Path, ...] = ()
+    files: InputFiles = field(default_factory=InputFiles)
     given: tuple[int, int] | None = None  # (width, height) of the input image
     log: EventLog = field(default_factory=EventLog)
     cancel_requested: bool = False
@@ -75,6 +72,39 @@ class Job:
 
     def __post_init__(self) -> None:
         self.cost = cost_of(self.request, self.given)
+
+    @classmethod
+    def recovered(cls, job_id: str, result: Result, *, folder: Path) -> "Job":
+        """One that an earlier process finished."""
+        log = EventLog(last_id=result.event_id - 1)
+        log.add(result.finished)
+        return cls(
+            id=job_id,
+            request=result.request,
+            fingerprint=result.fingerprint,
+            folder=folder,
+            log=log,
+            ended_at=result.ended_at,
+        )
+
+    def result(self, finished: Finished, *, ended_at: float) -> Result:
+        """What a later process will recover it from. `finished` is the event that comes next."""
+        return Result(
+            request=self.request,
+            fingerprint=self.fingerprint,
+            event_id=self.log.last_id + 1,
+            ended_at=ended_at,
+            finished=finished,
+        )
+
+    @property
+    def outline(self) -> str:
+        """What is asked for, in a few words for the log; without a prompt."""
+        request = self.request
+        if not request.task.needs_model:
+            return f"{request.task}, {len(request.post)} steps"
+        size = f"{request.width} × {request.height}"
+        return f"{request.task} with {request.model}, {request.candidates} of {size}, {request.steps} steps"
 
     @property
     def finished(self) -> Finished | None:
@@ -91,22 +121,14 @@ class Job:
         return isinstance(self.log.terminal, Failed) and self.log.terminal.error.retryable
 
 
-def fingerprint_of(
-    request: GenerationRequest,
-    input_image: bytes | None,
-    mask: bytes | None = None,
-    depth: bytes | None = None,
-    controls: Mapping[int, bytes] = NO_CONTROLS,
-) -> str:
+def fingerprint_of(request: GenerationRequest, sent: Sent) -> str:
     """SHA-256, in hex, of the canonical JSON of the request and of the bytes of the pictures that came with it."""
     canonical = json.dumps(request.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-    whole = hashlib.sha256(canonical.encode() + b"\0" + (input_image or b""))
-    if mask is not None:
-        whole.update(
-            b"\0" + hashlib.sha256(mask).digest()
-        )  # of a fixed length: where it begins is no question
-    if depth is not None:
-        whole.update(b"\0depth" + hashlib.sha256(depth).digest())
-    for index in sorted(controls):
-        whole.update(b"\0%d" % index + hashlib.sha256(controls[index]).digest())
+    whole = hashlib.sha256(canonical.encode() + b"\0" + (sent.image or b""))
+    if sent.mask is not None:  # digests have a fixed length: where a picture begins is no question
+        whole.update(b"\0" + hashlib.sha256(sent.mask).digest())
+    if sent.depth is not None:
+        whole.update(b"\0depth" + hashlib.sha256(sent.depth).digest())
+    for index in sorted(sent.controls):
+        whole.update(b"\0%d" % index + hashlib.sha256(sent.controls[index]).digest())
     return whole.hexdigest()

@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Sequence
 
+FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"  # the bot's, beside which it stands
 REDACTED = "[redacted]"
 _TOKEN_SHAPES = re.compile(
     r"(?<=Bearer )[^\s'\"]+"
@@ -15,7 +16,7 @@ class RedactingFormatter(logging.Formatter):
     """Takes out the `secrets` it is given, and whatever looks like a token."""
 
     def __init__(self, secrets: Sequence[str]) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+        super().__init__(FORMAT)
         self._secrets = [secret for secret in secrets if secret]
 
     def format(self, record: logging.LogRecord) -> str:

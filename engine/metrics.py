@@ -1,21 +1,25 @@
 """What Prometheus may ask: counters and times, no names and no prompts."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+
+from engine.supervisor import Health
 
 _WAIT_BUCKETS = (0.1, 1, 5, 15, 60, 300, 900, 3600)
 _STEP_BUCKETS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
 
 
 class Metrics:
-    """The engine's own registry. `waiting` and `restarts` are asked at each scrape."""
+    """The engine's own registry. `waiting`, `running` (in jobs) and `health` are asked at each scrape."""
 
-    def __init__(self, *, waiting: Callable[[], int], restarts: Callable[[], int]) -> None:
+    def __init__(
+        self, *, waiting: Callable[[], int], running: Callable[[], int], health: Callable[[], Health]
+    ) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_Live(waiting, restarts))
+        self._registry.register(_Live(waiting, running, health))
         self.jobs = Counter("darkroom_jobs", "Jobs that ended, by how.", ["outcome"], registry=self._registry)
         self.wait = Histogram(
             "darkroom_wait_seconds",
@@ -36,12 +40,18 @@ class Metrics:
 
 
 class _Live(Collector):
-    def __init__(self, waiting: Callable[[], int], restarts: Callable[[], int]) -> None:
+    def __init__(
+        self, waiting: Callable[[], int], running: Callable[[], int], health: Callable[[], Health]
+    ) -> None:
         self._waiting = waiting
-        self._restarts = restarts
+        self._running = running
+        self._health = health
 
-    def collect(self) -> Iterable[Metric]:
+    def collect(self) -> Iterator[Metric]:
+        health = self._health()
         yield GaugeMetricFamily("darkroom_queue_jobs", "Jobs that wait.", value=self._waiting())
+        yield GaugeMetricFamily("darkroom_running_jobs", "Jobs that the worker has.", value=self._running())
+        yield GaugeMetricFamily("darkroom_worker_ready", "1 while the worker can draw.", value=health.ready)
         yield CounterMetricFamily(
-            "darkroom_worker_restarts", "Workers that died or were killed.", value=self._restarts()
+            "darkroom_worker_restarts", "Workers that died or were killed.", value=health.restarts
         )

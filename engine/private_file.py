@@ -9,9 +9,14 @@ from pathlib import Path
 ABANDONED_S = 60.0  # what a killed program left aside holds a secret too
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder for its owner alone; where it is there already it stays as it is. Raises OSError."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 def create(path: Path, text: str) -> None:
     """Make the file with mode 0600; where it is there already it stays as it is. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     for left in path.parent.glob(f"{path.name}.{16 * '[0-9a-f]'}"):
         with contextlib.suppress(FileNotFoundError):  # it was not abandoned: its program is just done with it
             if time.time() - left.stat().st_mtime > ABANDONED_S:

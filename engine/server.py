@@ -18,6 +18,7 @@ from engine.config import is_loopback
 from engine.errors import Refusal
 from engine.front import Front
 from engine.images.decoding import PARTS, check_size, control_part
+from engine.images.inputs import Sent
 from engine.job import Job
 from engine.validation import parse_request
 from engine.wire import JOB_ID_PATTERN, MAX_CONTROLS, MAX_INPUT_BYTES, Queued
@@ -71,10 +72,7 @@ class Routes:
         job, new = await self._front.submit(
             job_id,
             parse_request(parts["request"]),
-            parts.get("image"),
-            parts.get("mask"),
-            parts.get("depth"),
-            _controls(parts),
+            Sent(parts.get("image"), parts.get("mask"), parts.get("depth"), _controls(parts)),
         )
         newest = job.log.terminal or job.log.newest(Queued)
         return web.json_response(
@@ -130,9 +128,9 @@ class Routes:
         return web.json_response({"status": "ok"})
 
     async def get_ready(self, _: web.Request) -> web.Response:
-        if reason := self._front.not_ready():
-            return web.json_response({"status": "not ready", "reason": reason}, status=503)
-        return web.json_response({"status": "ready"})
+        readiness = self._front.readiness()
+        status = 200 if readiness.status == "ready" else 503
+        return web.json_response(text=readiness.model_dump_json(), status=status)
 
     async def get_metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=self._front.metrics.page(), headers={"Content-Type": CONTENT_TYPE_LATEST})

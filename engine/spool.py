@@ -11,11 +11,12 @@ from a thread.
 import os
 import re
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from engine.images.inputs import InputFiles, Inputs
 from engine.wire import JOB_ID_PATTERN, Finished, GenerationRequest, WireModel
 
 RESULT = "result.json"
@@ -45,44 +46,19 @@ class Spool:
             raise ValueError("not a job id")
         return self._root / job_id
 
-    def open(
-        self,
-        job_id: str,
-        input_png: bytes | None,
-        mask_png: bytes | None = None,
-        depth_png: bytes | None = None,
-        control_pngs: Sequence[bytes] = (),
-    ) -> Path | None:
-        """Make the job's folder, empty but for what was sent; returns the path of the input image.
-
-        Raises OSError.
-        """
+    def open(self, job_id: str, inputs: Inputs) -> InputFiles:
+        """Make the job's folder, empty but for the pictures that were sent. Raises OSError."""
         folder = self.folder(job_id)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        if mask_png is not None:
-            _write(self.mask_path(job_id), mask_png)
-        if depth_png is not None:
-            _write(self.depth_path(job_id), depth_png)
-        for path, control in zip(self.control_paths(job_id, len(control_pngs)), control_pngs, strict=True):
-            _write(path, control)
-        if input_png is None:
-            return None
-        path = folder / "input.png"
-        _write(path, input_png)
-        return path
-
-    def mask_path(self, job_id: str) -> Path:
-        """Where the mask of a job lies, if it has one."""
-        return self.folder(job_id) / "mask.png"
-
-    def depth_path(self, job_id: str) -> Path:
-        """Where the depth image of a job lies, if it has one."""
-        return self.folder(job_id) / "depth.png"
-
-    def control_paths(self, job_id: str, count: int) -> tuple[Path, ...]:
-        """Where the control pictures of a job lie, of which it has `count`."""
-        return tuple(self.folder(job_id) / f"control-{index}.png" for index in range(count))
+        return InputFiles(
+            image=_kept(folder / "input.png", inputs.image),
+            mask=_kept(folder / "mask.png", inputs.mask),
+            depth=_kept(folder / "depth.png", inputs.depth),
+            controls=tuple(
+                _write(folder / f"control-{index}.png", png) for index, png in enumerate(inputs.controls)
+            ),
+        )
 
     def finish(self, job_id: str, result: Result) -> None:
         """Commit a finished job. Raises FileNotFoundError where an image is missing or short, OSError."""
@@ -122,7 +98,11 @@ def _read(path: Path) -> Result | None:
         return None
 
 
-def _write(path: Path, content: bytes) -> None:
+def _kept(path: Path, content: bytes | None) -> Path | None:
+    return None if content is None else _write(path, content)
+
+
+def _write(path: Path, content: bytes) -> Path:
     aside = path.with_suffix(".part")
     with aside.open("wb") as file:
         file.write(content)
@@ -130,6 +110,7 @@ def _write(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
     aside.replace(path)
     _flush(path.parent)
+    return path
 
 
 def _flush(path: Path) -> None:

@@ -17,6 +17,7 @@ from typing import Protocol
 
 from engine import frames
 from engine.errors import Refusal
+from engine.images.inputs import InputFiles
 from engine.watch import Breaker, Watch
 from engine.wire import STARTING, GenerationRequest, Memory
 
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 STOP_S = 5.0  # a worker that was told to stop is killed after so long
 DRAIN_S = 1.0
 LOG_LINE_CHARS = 2000
+NO_FILES = InputFiles()
+STARTING_WORKER = "The worker is starting."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +56,8 @@ class Executor(Protocol):
         job_id: str,
         request: GenerationRequest,
         *,
-        input_path: Path | None,
         folder: Path,
-        mask_path: Path | None = None,
-        depth_path: Path | None = None,
-        control_paths: tuple[Path, ...] = (),
+        files: InputFiles = NO_FILES,
     ) -> None:
         """Draw into `folder`. Exactly one finished, failed or cancelled event follows, whatever happens."""
 
@@ -96,7 +96,7 @@ class LocalWorker:
         self._process: Process | None = None
         self._watch: Watch | None = None
         self._stopping = asyncio.Event()
-        self._health = Health(ready=False, device=STARTING, in_flight=1, reason="The worker is starting.")
+        self._health = Health(ready=False, device=STARTING, in_flight=1, reason=STARTING_WORKER)
 
     @property
     def health(self) -> Health:
@@ -112,11 +112,8 @@ class LocalWorker:
         job_id: str,
         request: GenerationRequest,
         *,
-        input_path: Path | None,
         folder: Path,
-        mask_path: Path | None = None,
-        depth_path: Path | None = None,
-        control_paths: tuple[Path, ...] = (),
+        files: InputFiles = NO_FILES,
     ) -> None:
         self._in_flight.add(job_id)
         if not self._health.ready or self._watch is None:
@@ -127,10 +124,10 @@ class LocalWorker:
             frames.Start(
                 job=job_id,
                 request=request,
-                input=input_path,
-                mask=mask_path,
-                depth=depth_path,
-                controls=control_paths,
+                input=files.image,
+                mask=files.mask,
+                depth=files.depth,
+                controls=files.controls,
                 folder=folder,
             )
         )
@@ -175,8 +172,10 @@ class LocalWorker:
         self._process = process
         self._watch = Watch(now=self._clock(), step_s=self._step_s, load_s=self._load_s)
         log.info("worker %d started", process.pid)
+        self._down(STARTING_WORKER)
         reading = asyncio.create_task(self._read(process), name="worker's frames")
         lines = asyncio.create_task(_log_lines(process), name="worker's log")
+        hung = False
         try:
             hung = await self._attend(process, reading)
         finally:
@@ -184,7 +183,8 @@ class LocalWorker:
             _kill(process)
             await process.wait()
             await _finish_reading(reading, lines)
-            log.info("worker %d ended with status %s", process.pid, process.returncode)
+            level = logging.INFO if self._stopping.is_set() else logging.WARNING
+            log.log(level, "worker %d ended (%s)", process.pid, self._ending(process, hung=hung))
             self._process, self._watch = None, None
         return "worker_hung" if hung else "worker_crashed"
 
@@ -264,6 +264,15 @@ class LocalWorker:
         while self._clock() - now < delay and not self._stopping.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), self._check_s)
+
+    def _ending(self, process: Process, *, hung: bool) -> str:
+        """How a worker ended, in words for the log."""
+        code = process.returncode or 0
+        if code >= 0:
+            return f"exit code {code}"
+        if code != -signal.SIGKILL or hung or self._stopping.is_set():
+            return signal.Signals(-code).name
+        return "SIGKILL: if nobody sent it, the machine's memory ran out, and the kernel's log says so"
 
     def _down(self, reason: str, *, restarts: int = 0) -> None:
         self._health = Health(

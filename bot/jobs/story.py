@@ -293,6 +293,7 @@ class Story:
             await self._move(JobState.QUEUED)
         if reason != self._reason and await self._show(Notice(job=self.job, reason=reason)):
             self._reason = reason
+            log.info("job %s: waits: %s", self.job.id, reason)
         self.latest = None
         self._tries += 1
         with suppress(TimeoutError):

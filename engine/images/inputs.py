@@ -1,9 +1,12 @@
-"""The pictures of one request, clean and fitting together. Blocking: call from a thread."""
+"""The pictures of one request: as they were sent, clean and fitting together, and as files.
+
+Decoding blocks: call it from a thread.
+"""
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from PIL import Image
 
@@ -13,8 +16,27 @@ from engine.images.decoding import control_part, decode_depth, decode_input, dec
 from engine.postprocessing import check_sizes
 from engine.wire import MAX_INPUT_PIXELS, GenerationRequest
 
-NO_CONTROLS: Mapping[int, bytes] = MappingProxyType({})
 SAME_SHAPE = 0.05  # by so much the proportions of a depth image may differ: estimators round the sides
+
+
+@dataclass(frozen=True)
+class Sent:
+    """The bytes that came with a request, from a stranger. `controls` are by their number in the request."""
+
+    image: bytes | None = None
+    mask: bytes | None = None
+    depth: bytes | None = None
+    controls: Mapping[int, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class InputFiles:
+    """Where the pictures of a job lie, as PNGs."""
+
+    image: Path | None = None
+    mask: Path | None = None
+    depth: Path | None = None
+    controls: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -32,30 +54,25 @@ class Inputs:
     size: tuple[int, int] | None = None
 
 
-def decode_inputs(
-    request: GenerationRequest,
-    image: bytes | None,
-    mask: bytes | None,
-    depth: bytes | None = None,
-    controls: Mapping[int, bytes] = NO_CONTROLS,
-) -> Inputs:
+def decode_inputs(request: GenerationRequest, sent: Sent) -> Inputs:
     """What was sent with a valid request. Raises Refusal: image_too_large, image_unreadable, mask_unreadable,
     depth_unreadable, control_unreadable, invalid_field for a mask or a depth image that does not fit, a canvas or a
     result that is too large, and the size of another picture.
     """
-    pictures = tuple(decode_input(controls[index], control_part(index)) for index in sorted(controls))
-    depths = None if depth is None else decode_depth(depth)
-    if image is None:
+    controls = tuple(decode_input(sent.controls[n], control_part(n)) for n in sorted(sent.controls))
+    depth = None if sent.depth is None else decode_depth(sent.depth)
+    if sent.image is None:
         check_sizes(request, None)
-        return Inputs(depth=depths, controls=pictures)
-    png = decode_input(image)
+        return Inputs(depth=depth, controls=controls)
+    png = decode_input(sent.image)
     size = _size(png)
     _check_canvas(request, size)
     upscaling.check_picture(request, size)
     check_sizes(request, size)
-    if depths is not None:
-        _check_shape(_size(depths), size)
-    return Inputs(png, None if mask is None else decode_mask(mask, size), depths, pictures, size)
+    if depth is not None:
+        _check_shape(_size(depth), size)
+    mask = None if sent.mask is None else decode_mask(sent.mask, size)
+    return Inputs(image=png, mask=mask, depth=depth, controls=controls, size=size)
 
 
 def _check_shape(depth: tuple[int, int], size: tuple[int, int]) -> None:

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from engine.errors import Refusal
 from engine.models.control_file import PREFIXES
 from engine.models.controls import IMAGE_ENCODER, ControlPlace
+from engine.models.damage import note_damage
 from engine.models.ip_adapter import IPAdapter, load_ip_adapter
 from engine.wire import ControlKind
 from engine.worker.device import Device
@@ -41,10 +42,8 @@ def load_control(place: ControlPlace, device: Device) -> ControlNetwork:
     name, began = place.info.name, time.monotonic()
     try:
         network = _placed(_network(place, device), device)
-    except torch.OutOfMemoryError:
-        raise
     except Exception as error:  # whatever a broken file provokes in three libraries
-        log.exception("control %s could not be loaded", name)
+        note_damage(f"control {name}", error)
         raise Refusal(
             "control_broken", f"The control {name} is damaged or incomplete.", field="controls"
         ) from error

@@ -10,7 +10,7 @@ from engine.models.checkpoint import SUFFIX, read_checkpoint
 from engine.models.collection import Collection, Folder
 from engine.models.detection import Kind, detect
 from engine.models.digests import Digests
-from engine.models.fault import Missing, NotAModel, Unsafe, WrongKind
+from engine.models.fault import Missing, Unsafe, WrongKind
 from engine.models.header import read_header
 from engine.models.item import Item
 from engine.models.layout import read_layout
@@ -135,19 +135,10 @@ class Inventory:
         return next(entry for entry in Registry(self.root).entries() if entry.name == name)
 
     def _weights(self, folder: Path) -> list[Path]:
-        """All files of weights of a folder. Raises NotAModel where one is not whole."""
+        """All files of weights of a usable folder."""
         if is_own_pipeline(folder):
             return weights(folder, read_own_pipeline(folder))
-        return [path for part in read_layout(folder).parts for path in self._check_part(folder, part)]
-
-    def _check_part(self, folder: Path, part: str) -> Sequence[Path]:
-        paths = weight_files(folder, part)[1]
-        for path in paths:
-            try:
-                read_header(path)
-            except NotAModel as fault:
-                raise type(fault)(f"its {part} cannot be used: {fault}") from None
-        return paths
+        return [path for part in read_layout(folder).parts for path in weight_files(folder, part)[1]]
 
     def _row(self, entry: Entry) -> tuple[str, ...]:
         is_file = entry.place.is_file()

@@ -20,6 +20,7 @@ from engine.images.previews import SDXL, STABLE_DIFFUSION
 from engine.models.card import Card, read_card
 from engine.models.checkpoint import read_checkpoint
 from engine.models.configuration import REFINER_TIME_IDS, TIME_IDS
+from engine.models.damage import note_damage
 from engine.models.depth_estimator import DepthEstimator
 from engine.models.digests import Digests
 from engine.models.fault import NotAModel
@@ -218,7 +219,7 @@ def _part(name: str, folder: Path, part: str, kind: Any, **options: Any) -> Any:
     try:
         return kind.from_pretrained(folder / part, local_files_only=True, **options)
     except Exception as error:  # whatever a broken file provokes in three libraries
-        log.exception("model %s: %s could not be loaded", name, part)
+        note_damage(f"model {name}: its {part}", error)
         raise ModelBroken(f"Model {name!r} is damaged: its {part} could not be loaded.") from error
 
 

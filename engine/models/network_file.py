@@ -12,6 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
 
+from engine.models.damage import note_damage
 from engine.models.fault import NotAModel, WrongKind
 from engine.models.header import read_header
 from engine.worker.device import Device
@@ -32,8 +33,8 @@ def read_network(path: Path, wanted: str) -> Network:
         raise WrongKind(f"it is no {wanted} of a kind that spandrel knows") from None
     except (OSError, SafetensorError):
         raise NotAModel("it cannot be read") from None
-    except Exception:  # whatever wrong shapes provoke in forty architectures
-        log.exception("%s could not be loaded", path.name)
+    except Exception as error:  # whatever wrong shapes provoke in forty architectures
+        note_damage(path.name, error)
         raise WrongKind("its tensors do not fit together") from None
     if not isinstance(network, ImageModelDescriptor):
         raise WrongKind(f"it fills holes in pictures and is no {wanted}")

@@ -13,6 +13,7 @@ import diffusers
 import torch
 
 from engine.models.card import Card, read_card
+from engine.models.damage import note_damage
 from engine.models.digests import Digests
 from engine.models.fault import NotAModel
 from engine.models.loading import ModelBroken, StableDiffusion, load_stable_diffusion
@@ -140,10 +141,8 @@ def _network(name: str, quantised: Quantised, device: Device) -> Any:
             dtype=device.dtype,
             local_files_only=True,
         )
-    except torch.OutOfMemoryError:
-        raise
     except Exception as error:  # whatever a broken file provokes
-        log.exception("model %s could not be loaded", name)
+        note_damage(f"model {name}", error)
         raise ModelBroken(
             f"Model {name!r} is damaged: its {quantised.network} could not be loaded."
         ) from error
@@ -167,10 +166,8 @@ def _load(name: str, folder: Path, index: OwnPipeline, device: Device, **given: 
             **given,
         )
         pipeline.to("cpu" if device.parked else device.place)
-    except torch.OutOfMemoryError:
-        raise
     except Exception as error:  # whatever a broken file provokes in three libraries
-        log.exception("model %s could not be loaded", name)
+        note_damage(f"model {name}", error)
         raise ModelBroken(f"Model {name!r} is damaged: its {index.kind} could not be loaded.") from error
     pipeline.set_progress_bar_config(disable=True)
     return pipeline

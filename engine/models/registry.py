@@ -8,6 +8,7 @@ Its card says more about it (`engine/models/card.py`). Blocking: call from a thr
 
 import logging
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,9 +127,15 @@ class Registry:
     def models(self) -> tuple[ModelInfo, ...]:
         """What can be drawn with, by name, those first that draw from words alone: the first is the default.
 
+        The log says once what is not usable; a `lookup`, of which the worker does many, leaves that to this.
+
         The demo is offered only as long as no other draws from words.
         """
-        found = self._found().values()
+        entries = self.entries()
+        for entry in entries:
+            if entry.fault is not None:
+                self._tell(entry.name, str(entry.fault))
+        found = self._usable(entries).values()
         if self._companions is None:
             return tuple(info for info, _ in found)
         return tuple(self._companions.complete(info, place) for info, place in found)
@@ -138,7 +145,7 @@ class Registry:
 
         Never another model in its place.
         """
-        found = self._found()
+        found = self._usable(self.entries())
         if name not in found:
             raise Refusal("unknown_model", f"There is no model called '{name}'.", field="model")
         return found[name][1]
@@ -158,14 +165,9 @@ class Registry:
                 entries[name] = self._entry(name, place)
         return tuple(entry for _, entry in sorted(entries.items()))
 
-    def _found(self) -> dict[str, tuple[ModelInfo, Path]]:
-        """Every usable model with its place, by name; the log says once what is not usable."""
-        usable: dict[str, tuple[ModelInfo, Path]] = {}
-        for entry in self.entries():
-            if entry.info is not None:
-                usable[entry.name] = entry.info, entry.place
-            elif entry.fault is not None:
-                self._tell(entry.name, str(entry.fault))
+    def _usable(self, entries: Sequence[Entry]) -> dict[str, tuple[ModelInfo, Path]]:
+        """Every usable model with its place, by name."""
+        usable = {entry.name: (entry.info, entry.place) for entry in entries if entry.info is not None}
         plain = {name: each for name, each in usable.items() if Task.TXT2IMG in each[0].tasks}
         return (plain or self._demo_alone()) | usable
 

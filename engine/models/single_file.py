@@ -24,6 +24,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 
 from engine.models.checkpoint import Checkpoint
 from engine.models.configuration import Config
+from engine.models.damage import note_damage
 from engine.models.detection import DEPTH, UNET, VAE
 from engine.models.fault import Corrupt
 from engine.models.midas import dpt_tensors
@@ -79,7 +80,7 @@ def _part(name: str, load: Callable[[], Any]) -> Any:
     try:
         return load()
     except Exception as error:  # whatever a broken file provokes in three libraries
-        log.exception("a checkpoint's %s could not be loaded", name)
+        note_damage(f"a checkpoint's {name}", error)
         raise Corrupt(f"its {name} is damaged or incomplete") from error
 
 

@@ -15,18 +15,18 @@ def weights_of_file(header: Header) -> Weights:
     return Weights(text=_numbers(header, "") - unet - vae, unet=unet, vae=vae)
 
 
-def weights_of_folder(files: dict[str, list[Path]]) -> Weights | None:
-    """Of the files of each part's folder; None where one is damaged, which is told when it is loaded."""
-    try:
-        return _weights_of_parts(files)
-    except NotAModel:
-        return None
-
-
-def _weights_of_parts(files: dict[str, list[Path]]) -> Weights:
-    counted = {part: sum(_numbers(read_header(file), "") for file in of) for part, of in files.items()}
+def weights_of_folder(files: dict[str, list[Path]]) -> Weights:
+    """Of the files of each part's folder. Raises NotAModel where one is damaged."""
+    counted = {part: sum(_numbers(_header(part, file), "") for file in of) for part, of in files.items()}
     text = sum(count for part, count in counted.items() if part.startswith("text_encoder"))
     return Weights(text=text, unet=counted.get("unet", 0), vae=counted.get("vae", 0))
+
+
+def _header(part: str, file: Path) -> Header:
+    try:
+        return read_header(file)
+    except NotAModel as fault:
+        raise type(fault)(f"its {part} cannot be used: {fault}") from None
 
 
 def _numbers(header: Header, prefix: str) -> int:

@@ -84,6 +84,15 @@ class ScheduleInfo(WireModel):
     label: str
 
 
+class Readiness(WireModel):
+    """What `/readyz` answers: whether pictures can be drawn now, else the `reason`; and how many jobs there are."""
+
+    status: Literal["ready", "not ready"]
+    reason: str = ""
+    running: int
+    waiting: int
+
+
 STARTING = "starting"  # the device, while the worker has not said what it is
 
 

@@ -64,10 +64,11 @@ def is_out_of_memory(error: BaseException) -> bool:
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     said = str(error) if isinstance(error, RuntimeError) else ""
-    return any(words in said for words in _OUT_OF_MEMORY)
+    return said == _ONEDNN or any(words in said for words in _OUT_OF_MEMORY)
 
 
 _OUT_OF_MEMORY = ("MPS backend out of memory", "DefaultCPUAllocator: can't allocate memory")
+_ONEDNN = "could not create a primitive"  # all that it says where a convolution gets no memory
 
 
 def _best_device() -> str:

@@ -155,6 +155,11 @@ def test_a_link_token_in_the_settings_is_used_as_it_is() -> None:
     assert not Path("data").exists()
 
 
+def test_the_data_folder_is_made_for_its_owner_alone() -> None:
+    link_token(load(None))
+    assert stat.S_IMODE(Path("data").stat().st_mode) == 0o700
+
+
 def test_an_empty_token_file_is_told_by_name() -> None:
     Path("data").mkdir()
     Path("data/engine.token").touch()

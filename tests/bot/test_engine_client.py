@@ -9,10 +9,12 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from bot.engine_client import EngineClient, EventParser, ServerSentEvent
+from bot.engine_client import EngineClient
+from bot.event_stream import EventParser, ServerSentEvent
 from bot.jobs.ports import EngineAway, EngineFull, EngineRefused
 from bot.jobs.states import Conversation, Job, JobState
 from engine.wire import Cancelled, Capabilities, GenerationRequest, Progress, Queued, Sampler
+from tests.patience import Clock
 
 TOKEN = "secret"
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -106,14 +108,6 @@ async def front() -> AsyncIterator[Front]:
     front.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     yield front
     await runner.cleanup()
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -6,13 +6,15 @@ from engine import frames
 from engine.catalogue import Catalogue
 from engine.errors import CODES
 from engine.front import Front
+from engine.metrics import Metrics
 from engine.models.registry import Registry
 from engine.queue import FairQueue
 from engine.server import create_app
 from engine.spool import Spool
-from engine.supervisor import LocalWorker
+from engine.supervisor import Health, LocalWorker
 from engine.wire import Cancelled, Failed, Finished, Loading, Progress, Queued, WireModel
 
+OPERATING = (Path(__file__).parents[2] / "docs" / "operating.md").read_text("utf-8")
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
 
 
@@ -61,3 +63,12 @@ def test_the_table_of_calls_is_that_of_the_server(tmp_path: Path) -> None:
         if route.resource is not None and route.method != "HEAD"
     }
     assert set(rows("call")) == served
+
+
+def test_the_operators_table_of_metrics_is_the_page() -> None:
+    health = Health(ready=True, device="cpu", in_flight=1)
+    page = Metrics(waiting=lambda: 0, running=lambda: 0, health=lambda: health).page().decode()
+    counted = re.findall(r"^# TYPE (\w+) ", page, re.MULTILINE)
+    assert set(re.findall(r"`(darkroom_\w+)`", OPERATING)) == {
+        name for name in counted if not name.endswith("_created")
+    }

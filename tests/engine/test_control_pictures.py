@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from engine import wire
+from engine.images.inputs import Sent
 from engine.job import fingerprint_of
-from engine.spool import Spool
 from tests.engine.front_process import REQUEST, Engine, picture, running
 from tests.engine.models.headers import write
 
@@ -62,11 +62,8 @@ async def test_control_pictures_reach_the_worker_as_clean_pngs_in_their_order(en
     status, _ = await put(engine, controls, picture("red"), picture("blue", (24, 40)), prompt="slow")
     assert status == 202
     await engine.until("job", "progress")
-    spool = Spool(engine.folder / "spool", keep_s=1, clock=lambda: 0)
-    with (
-        Image.open(spool.control_paths("job", 2)[0]) as first,
-        Image.open(spool.control_paths("job", 2)[1]) as second,
-    ):
+    folder = engine.folder / "spool" / "job"
+    with Image.open(folder / "control-0.png") as first, Image.open(folder / "control-1.png") as second:
         assert (first.size, first.mode, first.getpixel((0, 0))) == ((32, 32), "RGB", (255, 0, 0))
         assert (second.size, second.getpixel((0, 0))) == ((24, 40), (0, 0, 255))
 
@@ -191,6 +188,6 @@ async def test_a_part_of_an_unknown_name_is_refused(engine: Engine) -> None:
 def test_the_fingerprint_tells_control_pictures_apart_also_by_their_place() -> None:
     request = wire.GenerationRequest.model_validate(REQUEST)
     sent: list[dict[int, bytes]] = [{}, {0: b"a"}, {0: b"b"}, {1: b"a"}, {0: b"a", 1: b"b"}]
-    prints = {fingerprint_of(request, None, None, None, controls) for controls in sent}
-    prints |= {fingerprint_of(request, b"a"), fingerprint_of(request, None, b"a")}
+    prints = {fingerprint_of(request, Sent(controls=controls)) for controls in sent}
+    prints |= {fingerprint_of(request, Sent(b"a")), fingerprint_of(request, Sent(mask=b"a"))}
     assert len(prints) == 7

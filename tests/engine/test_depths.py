@@ -9,7 +9,7 @@ from PIL import Image
 
 from engine.errors import Refusal
 from engine.images.decoding import decode_depth
-from engine.images.inputs import decode_inputs
+from engine.images.inputs import Sent, decode_inputs
 from engine.queue import cost_of
 from engine.samplers import sampler_menu, schedule_menu
 from engine.validation import validate
@@ -167,11 +167,11 @@ def test_a_depth_image_becomes_grey_of_any_size_and_sixteen_bits_are_scaled() ->
 
 def test_a_depth_image_may_be_smaller_but_not_of_another_shape() -> None:
     request = ask("depth", Task.DEPTH2IMG, strength=0.5)
-    inputs = decode_inputs(request, png((512, 384)), None, png((256, 192)))
+    inputs = decode_inputs(request, Sent(png((512, 384)), depth=png((256, 192))))
     assert inputs.depth is not None
-    assert decode_inputs(request, None, None, png((64, 32))).image is None
+    assert decode_inputs(request, Sent(depth=png((64, 32)))).image is None
     with pytest.raises(Refusal) as caught:
-        decode_inputs(request, png((512, 384)), None, png((384, 384)))
+        decode_inputs(request, Sent(png((512, 384)), depth=png((384, 384))))
     assert caught.value.body.message == (
         "The depth image must have the proportions of the input image, 512 × 384; it was 384 × 384."
     )
@@ -223,13 +223,13 @@ def test_what_is_upscaled_has_the_size_that_the_request_says(
 ) -> None:
     request = ask("x4", Task.UPSCALE, width=size[0], height=size[1])
     with pytest.raises(Refusal) as caught:
-        decode_inputs(request, png(picture), None)
+        decode_inputs(request, Sent(png(picture)))
     assert (caught.value.body.field, caught.value.body.message) == (field, message)
 
 
 def test_the_largest_and_an_odd_picture_are_taken_for_upscaling() -> None:
-    decode_inputs(ask("x4", Task.UPSCALE, width=1024, height=1024), png((1024, 1024)), None)
-    decode_inputs(ask("x4", Task.UPSCALE, width=136, height=64), png((133, 9)), None)
+    decode_inputs(ask("x4", Task.UPSCALE, width=1024, height=1024), Sent(png((1024, 1024))))
+    decode_inputs(ask("x4", Task.UPSCALE, width=136, height=64), Sent(png((133, 9))))
 
 
 async def test_a_depth_image_alone_reaches_the_worker_and_counts_as_content(tmp_path: Path) -> None:

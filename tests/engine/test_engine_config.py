@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.__main__ import main, worker_argv, worker_environ
-from engine.config import Settings, load, token_of
+from engine.config import Settings, load, make_data_folder, token_of
 from engine.errors import Misconfigured
 from engine.log import RedactingFormatter
 
@@ -136,6 +136,12 @@ def test_the_token_file_is_made_once_and_only_for_us(tmp_path: Path) -> None:
     assert len(tokens.pop()) >= 43
     assert stat.S_IMODE(settings.token_file.stat().st_mode) == 0o600
     assert list(settings.token_file.parent.iterdir()) == [settings.token_file]
+
+
+def test_the_data_folder_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+    settings = load(None, {"DARKROOM_PATHS__DATA": str(tmp_path / "data"), "DARKROOM_LINK__TOKEN": "t"})
+    make_data_folder(settings)
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
 
 
 def test_the_token_of_the_settings_goes_before_the_file(tmp_path: Path) -> None:

@@ -193,6 +193,9 @@ async def test_the_log_holds_neither_prompt_nor_token(engine: Engine) -> None:
     await engine.put("bad", prompt="unspeakable" * 1000)
     code, log = await engine.stop()
     assert code == 0
+    assert "job job: accepted, txt2img with " in log
+    assert "job job: handed to the worker, after " in log
+    assert "job job: finished, after " in log
     assert "drawing job" in log  # the worker's own log
     assert "unspeakable" not in log
     assert TOKEN not in log

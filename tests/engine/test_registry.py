@@ -25,7 +25,7 @@ def make_model(
     network = {"sample_size": 64, "cross_attention_dim": 768, "in_channels": 4, **(unet or {})}
     for part, stem in WEIGHTS.items():
         (folder / part).mkdir(exist_ok=True)
-        (folder / part / f"{stem}.safetensors").touch()
+        headers.write(folder / part / f"{stem}.safetensors", {})
     (folder / "model_index.json").write_text(json.dumps({"_class_name": pipeline}))
     (folder / "unet" / "config.json").write_text(json.dumps(network))
     (folder / "vae" / "config.json").write_text(json.dumps({"block_out_channels": [1, 2, 3, 4]}))

@@ -12,6 +12,7 @@ from PIL import Image
 from engine import wire
 from engine.catalogue import Catalogue
 from engine.front import Front
+from engine.images.inputs import Sent
 from engine.models.registry import Registry
 from engine.queue import FairQueue
 from engine.server import create_app
@@ -141,7 +142,7 @@ async def test_a_waiting_stream_has_a_heartbeat(tmp_path: Path) -> None:
         queue=FairQueue(capacity=9),
     )
     await front.open()
-    await front.submit("job", wire.GenerationRequest.model_validate(REQUEST), None)
+    await front.submit("job", wire.GenerationRequest.model_validate(REQUEST), Sent())
     app = create_app(front, catalogue, token=TOKEN, hosts=(), heartbeat_s=0.01)
     async with TestClient(TestServer(app), headers={"Authorization": f"Bearer {TOKEN}"}) as client:
         async with client.get("/v1/jobs/job/events") as response:
@@ -486,6 +487,8 @@ async def test_metrics_count_jobs_and_name_nobody(engine: Engine) -> None:
         page = await response.text()
     assert 'darkroom_jobs_total{outcome="finished"} 1.0' in page
     assert "darkroom_queue_jobs 0.0" in page
+    assert "darkroom_running_jobs 0.0" in page
+    assert "darkroom_worker_ready 1.0" in page
     assert "darkroom_worker_restarts_total 0.0" in page
     assert "darkroom_wait_seconds_count 1.0" in page
     assert "alice" not in page

@@ -2,21 +2,15 @@ from pathlib import Path
 
 import pytest
 
+from engine.images.inputs import Inputs
 from engine.spool import Result, Spool
 from engine.wire import Finished, GenerationRequest, ImageInfo, Sampler
+from tests.patience import Clock
 
 DAY_S = 24 * 3600.0
 REQUEST = GenerationRequest(
     model="m", prompt="p", width=64, height=64, steps=1, guidance_scale=7, sampler=Sampler.EULER, seed=1
 )
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -38,7 +32,7 @@ def result_of(size: int, *, ended_at: float = 1000.0) -> Result:
 
 
 def finish(spool: Spool, job_id: str) -> Result:
-    spool.open(job_id, None)
+    spool.open(job_id, Inputs())
     (spool.folder(job_id) / "0.png").write_bytes(b"picture")
     result = result_of(7)
     spool.finish(job_id, result)
@@ -47,39 +41,42 @@ def finish(spool: Spool, job_id: str) -> Result:
 
 def test_a_finished_job_is_found_again_and_an_unfinished_one_is_removed(spool: Spool) -> None:
     result = finish(spool, "done")
-    spool.open("undone", b"input")
+    spool.open("undone", Inputs(b"input"))
     assert spool.recover() == {"done": result}
     assert (spool.folder("done") / "0.png").read_bytes() == b"picture"
     assert not spool.folder("undone").exists()
 
 
 def test_the_input_image_lies_in_the_folder(spool: Spool) -> None:
-    path = spool.open("job", b"input")
+    path = spool.open("job", Inputs(b"input")).image
     assert path is not None
     assert path.read_bytes() == b"input"
     assert path.parent == spool.folder("job")
 
 
 def test_the_mask_lies_beside_it(spool: Spool) -> None:
-    spool.open("job", b"input", b"mask")
-    assert spool.mask_path("job").read_bytes() == b"mask"
+    mask = spool.open("job", Inputs(b"input", b"mask")).mask
+    assert mask is not None
+    assert mask.read_bytes() == b"mask"
     assert sorted(path.name for path in spool.folder("job").iterdir()) == ["input.png", "mask.png"]
 
 
 def test_a_depth_image_lies_there_also_alone(spool: Spool) -> None:
-    assert spool.open("job", None, depth_png=b"depth") is None
-    assert spool.depth_path("job").read_bytes() == b"depth"
+    files = spool.open("job", Inputs(depth=b"depth"))
+    assert files.image is None
+    assert files.depth is not None
+    assert files.depth.read_bytes() == b"depth"
 
 
 def test_opening_a_job_again_leaves_nothing_of_the_first_try(spool: Spool) -> None:
     finish(spool, "job")
-    assert spool.open("job", None) is None
+    assert spool.open("job", Inputs()).image is None
     assert list(spool.folder("job").iterdir()) == []
 
 
 @pytest.mark.parametrize("content", [None, b"pic"])
 def test_a_job_is_not_finished_without_its_whole_image(spool: Spool, content: bytes | None) -> None:
-    spool.open("job", None)
+    spool.open("job", Inputs())
     if content is not None:
         (spool.folder("job") / "0.png").write_bytes(content)
     with pytest.raises(FileNotFoundError):

@@ -1,4 +1,5 @@
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -12,20 +13,10 @@ from engine import frames
 from engine.supervisor import ExecutorEvent, LocalWorker
 from engine.watch import HEARTBEAT_LIMIT_S, OPEN_S, Breaker, Watch
 from engine.wire import GenerationRequest, Sampler
-from tests.patience import DEADLINE_S
+from tests.patience import DEADLINE_S, Clock, until
 
 WORKER = Path(__file__).with_name("scripted_worker.py")
 STEP_S, LOAD_S = 300.0, 600.0
-
-
-class Clock:
-    """Time stands still until a test moves it."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Stage:
@@ -47,7 +38,7 @@ class Stage:
     def start(self, job_id: str, prompt: str) -> None:
         folder = self.folder / job_id
         folder.mkdir()
-        self.worker.start(job_id, request(prompt), input_path=None, folder=folder)
+        self.worker.start(job_id, request(prompt), folder=folder)
 
 
 def request(prompt: str) -> GenerationRequest:
@@ -90,9 +81,7 @@ def clock() -> Clock:
 
 async def restarts(worker: LocalWorker, count: int) -> None:
     """Wait until the worker died `count` times."""
-    async with asyncio.timeout(DEADLINE_S):
-        while worker.health.restarts < count:  # noqa: ASYNC110  # a crash without jobs has no event
-            await asyncio.sleep(0.005)
+    await until(lambda: worker.health.restarts >= count)
 
 
 async def test_a_job_goes_to_the_worker_and_its_events_come_back(tmp_path: Path, clock: Clock) -> None:
@@ -138,6 +127,25 @@ async def test_a_killed_worker_loses_its_jobs_retryably_and_is_replaced(tmp_path
         assert stage.worker.pid != first
         stage.start("three", "a hamster")
         await stage.until(frames.Finished)
+
+
+async def test_a_worker_that_was_killed_says_by_whom_and_the_next_one_that_it_starts(
+    tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with staged(tmp_path, clock, [sys.executable, "-c", "import sys; sys.stdin.read()"]) as stage:
+        await until(lambda: stage.worker.pid)
+        first = stage.worker.pid
+        assert first is not None
+        with caplog.at_level(logging.INFO):
+            os.kill(first, signal.SIGKILL)
+            await restarts(stage.worker, 1)
+        assert (
+            f"worker {first} ended (SIGKILL: if nobody sent it, the machine's memory ran out" in caplog.text
+        )
+        assert stage.worker.health.reason == "The worker died; the next one starts in 1 s."
+        clock.now += 1.1
+        await until(lambda: stage.worker.pid not in (None, first))
+        assert stage.worker.health.reason == "The worker is starting."
 
 
 @pytest.mark.parametrize("prompt", ["crash", "garbage slow"])

@@ -1,4 +1,5 @@
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -117,12 +118,16 @@ async def test_while_the_engine_is_away_the_place_is_kept_and_said_once(desk: De
         assert (await desk.ended(job)).state is JobState.POSTED
 
 
-async def test_what_a_full_engine_refuses_is_offered_again(desk: Desk) -> None:
+async def test_what_a_full_engine_refuses_is_offered_again(
+    desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     desk.engine.full = True
     async with desk.running() as dispatcher:
         job = await dispatcher.submit(desk.conversation(), request())
         await until(offers(desk, 3))
         assert desk.chat.shown("waiting") == [reasons.ENGINE_FULL]
+        assert caplog.messages.count(f"job {job.id}: waits: {reasons.ENGINE_FULL}") == 1
         desk.engine.full = False
         ended = await desk.ended(job)
     assert (ended.state, ended.attempt, ended.crashes) == (JobState.POSTED, 0, 0)

@@ -23,8 +23,13 @@ def test_a_folder_and_a_file_are_counted_without_being_loaded(tmp_path: Path, fa
     assert models["file"].text >= loaded.text  # it may hold layers that are left out
 
 
-def test_a_damaged_folder_is_offered_without_a_count(tmp_path: Path) -> None:
+def test_a_torn_folder_is_not_offered_and_the_log_says_which_file(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     make_pair(tmp_path / "folder", "sd1", "epsilon")
-    next((tmp_path / "folder" / "vae").glob("*.safetensors")).write_bytes(b"")
-    (model,) = Registry(tmp_path).models()
-    assert model.weights is None
+    weights = next((tmp_path / "folder" / "vae").glob("*.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:-3])
+    assert [model.name for model in Registry(tmp_path).models()] == ["demo"]
+    assert caplog.messages == [
+        "model folder is not offered: its vae cannot be used: it ends 3 bytes too early: copy or download it again"
+    ]

@@ -35,6 +35,8 @@ def test_a_device_that_is_not_there_is_named() -> None:
 def test_memory_that_is_short_is_told_from_other_errors() -> None:
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
     assert is_out_of_memory(MemoryError())
+    assert is_out_of_memory(RuntimeError("could not create a primitive"))
+    assert not is_out_of_memory(RuntimeError("could not create a primitive descriptor for a convolution"))
     assert not is_out_of_memory(RuntimeError("a shape is wrong"))
     with pytest.raises(RuntimeError) as short:
         torch.empty(2**55, dtype=torch.uint8)
