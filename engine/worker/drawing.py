@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 
 from engine.frames import Finished
 from engine.hires import drawn_steps
@@ -50,6 +51,7 @@ class Drawing:
     developed: int = 0  # of the images: looked at, and written if they are to be
     description: str | None = None
     selection: Selection = field(init=False)
+    judging: Lock = field(init=False, default_factory=Lock)  # its pictures are finished in several threads
     began: float = field(init=False)
     _reported: float | None = None
     _previewed: float = field(init=False)

@@ -6,7 +6,7 @@ decode. Commands are obeyed between two pieces, so a cancel takes effect within 
 
 import logging
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ from engine.models.upscaler import Upscaler
 from engine.prompts.wildcards import Lines, no_lines
 from engine.tasks.describe import Describer, describe_file
 from engine.tasks.refine import start_refinement
-from engine.wire import GenerationRequest, ImageInfo, Task
+from engine.wire import GenerationRequest, Task
 from engine.worker.afterwards import Afterwards
 from engine.worker.beginning import Beginner
 from engine.worker.cap_book import CapBook
@@ -45,6 +45,7 @@ from engine.worker.decoders import KEY, Decoders, told
 from engine.worker.device import Device, free_memory, is_out_of_memory
 from engine.worker.drawing import Drawing
 from engine.worker.failures import meaning
+from engine.worker.files import THREADS, THREADS_ELSEWHERE, Files, Written
 from engine.worker.flight import ImageInFlight
 from engine.worker.judges import Jury, no_describer, no_jury
 from engine.worker.ladder import Work
@@ -64,14 +65,15 @@ IN_FLIGHT_ELSEWHERE = 4
 
 
 @dataclass(frozen=True)
-class Written:
-    """A picture is judged and the files that followed are complete, or a picture is described; or it failed."""
+class Previewed:
+    """A thread has made a preview of an unfinished picture, a base64 JPEG; or it failed."""
 
-    job_id: str
-    result: "Future[list[ImageInfo]] | Future[str]"
+    drawing: Drawing
+    preview: Future[str]
 
 
-Inbox = SimpleQueue[Start | Cancel | Stop | Written | Resumed]
+Message = Start | Cancel | Stop | Written | Previewed | Resumed
+Inbox = SimpleQueue[Message]
 
 
 class Worker:
@@ -120,13 +122,13 @@ class Worker:
         self._clock = clock
         self._shelf = Shelf(load=load, caps=caps, policy=self._policy)
         self._drawings: dict[str, Drawing] = {}
-        self._writing: Counter[str] = Counter()  # files of each job
-        self._last_words: dict[str, FromWorker] = {}
+        threads = THREADS.get(device.place.type, THREADS_ELSEWHERE)
+        self._files = Files(threads=threads, tell=inbox.put, send=send)
         self._undecoded: deque[Picture] = deque()
         self._changeover = Changeover()
         self._after = Afterwards(
             load=load_upscaler,
-            aside=lambda work: self._writer.submit(work),
+            aside=lambda work: self._aside.submit(work),
             wake=lambda work: inbox.put(Resumed(work)),
             fail=self._fail_drawing,
             join=self._join,
@@ -139,7 +141,7 @@ class Worker:
     def run(self) -> None:
         """Work until `stop`. Raises what makes the device unusable, such as a sticky CUDA error."""
         self._send(self._ready)
-        with ThreadPoolExecutor(1, "files") as self._writer:
+        with self._files, ThreadPoolExecutor(1, "aside") as self._aside:
             while self._obey():
                 self._tick()
                 self._decode_one()
@@ -161,6 +163,8 @@ class Worker:
                     self._cancel(job_id)
                 case Written() as written:
                     self._file_written(written)
+                case Previewed() as previewed:
+                    self._show(previewed)
                 case Resumed(work=work):
                     self._after.pieces.resume(work)
                 case Stop():
@@ -171,10 +175,10 @@ class Worker:
         """Use an idle moment to learn what larger ticks cost; False where there is nothing left to learn."""
         if self._loop is not None and self._loop.probe():
             return True
-        self._writer.submit(self._caps.save)
+        self._aside.submit(self._caps.save)
         return False
 
-    def _next(self) -> Start | Cancel | Stop | Written | Resumed:
+    def _next(self) -> Message:
         """The next command. Where none comes for long, or memory was short again and again, the models are put away."""
         if not self._drawings:
             if self._policy.worn_out:
@@ -252,9 +256,7 @@ class Worker:
         self._drawings[job_id] = Drawing(
             job_id=job_id, request=command.request, folder=command.folder, clock=self._clock
         )
-        self._writing[job_id] += 1
-        future = self._writer.submit(describe_file, describer, command.input)
-        future.add_done_callback(lambda done: self._inbox.put(Written(job_id, done)))
+        self._files.write(job_id, partial(describe_file, describer, command.input))
 
     def _loop_of(self, model: str, job_id: str) -> Loop:
         if not self._shelf.holds(model):
@@ -267,7 +269,7 @@ class Worker:
 
     def _cancel(self, job_id: str) -> None:
         if self._drop(job_id):
-            self._say_last(job_id, Cancelled(job=job_id))
+            self._files.say_last(job_id, Cancelled(job=job_id))
 
     def _drop(self, job_id: str) -> bool:
         if self._loop is not None:
@@ -307,14 +309,27 @@ class Worker:
             self._undecoded.append(image)
 
     def _report(self, drawing: Drawing, image: Picture | None = None) -> None:
-        """Say how far a drawing is, where it is time to; with a preview of `image`."""
+        """Say how far a drawing is, where it is time to; a preview of `image` follows once a thread has made it."""
         if not drawing.report_due():
             return
-        preview = None
+        self._send_progress(drawing)
         if isinstance(image, ImageInFlight) and drawing.preview_due():
             assert self._loop is not None
             hidden = drawing.request.safety.hides  # nobody has checked it yet
-            preview = self._decoders.preview(self._loop.model, image, hidden=hidden)
+            make = self._decoders.preview(self._loop.model, image, hidden=hidden)
+            if make is not None:
+                made = self._aside.submit(make)
+                made.add_done_callback(lambda done: self._inbox.put(Previewed(drawing, done)))
+
+    def _show(self, previewed: Previewed) -> None:
+        """A preview that comes after its job's end is of no use, and one that failed costs nobody a picture."""
+        drawing = previewed.drawing
+        if (error := previewed.preview.exception()) is not None:
+            log.error("no preview of job %s", drawing.job_id, exc_info=error)
+        elif self._drawings.get(drawing.job_id) is drawing:
+            self._send_progress(drawing, previewed.preview.result())
+
+    def _send_progress(self, drawing: Drawing, preview: str | None = None) -> None:
         self._send(Progress(job=drawing.job_id, step=drawing.step, steps=drawing.steps, preview=preview))
 
     def _decode_one(self) -> None:
@@ -360,17 +375,11 @@ class Worker:
         loop.join(refined, drawing.request.owner)
 
     def _write(self, drawing: Drawing, image: Developed, pixels: Pixels) -> None:
-        self._writing[image.job_id] += 1
-        future = self._writer.submit(write_image, self._finisher, drawing, image, pixels)
-        future.add_done_callback(lambda done: self._inbox.put(Written(image.job_id, done)))
+        self._files.write(image.job_id, partial(write_image, self._finisher, drawing, image, pixels))
 
     def _file_written(self, written: Written) -> None:
-        self._writing -= Counter([written.job_id])  # those that come to nothing are forgotten
-        if written.job_id in self._last_words:
-            self._say_last(written.job_id, self._last_words.pop(written.job_id))
-            return
         drawing = self._drawings.get(written.job_id)
-        if drawing is None:  # cancelled or failed meanwhile
+        if not self._files.written(written.job_id) or drawing is None:  # cancelled or failed meanwhile
             return
         if (error := written.result.exception()) is not None:
             self._fail_drawing(written.job_id, error)
@@ -395,11 +404,4 @@ class Worker:
             error.__traceback__ = None  # it would keep the memory alive
             free_memory(self._place)
         self._drop(job_id)
-        self._say_last(job_id, Failed(job=job_id, error=meaning(job_id, error)))
-
-    def _say_last(self, job_id: str, word: FromWorker) -> None:
-        """Once none of its files is being written: with the word its folder goes, and its id may come again."""
-        if self._writing[job_id]:
-            self._last_words[job_id] = word
-        else:
-            self._send(word)
+        self._files.say_last(job_id, Failed(job=job_id, error=meaning(job_id, error)))

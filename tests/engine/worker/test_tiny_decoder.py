@@ -142,9 +142,9 @@ def test_previews_are_the_tiny_decoders_where_it_is_there_and_else_the_matrix(
     flying.estimate = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(3))
 
     def shown(decoders: Decoders, *, hidden: bool = False) -> Image.Image:
-        preview = decoders.preview(model, flying, hidden=hidden)
-        assert preview is not None
-        return Image.open(io.BytesIO(base64.b64decode(preview)))
+        draw = decoders.preview(model, flying, hidden=hidden)
+        assert draw is not None
+        return Image.open(io.BytesIO(base64.b64decode(draw())))
 
     matrix = shown(Decoders())
     small = shown(Decoders(tiny=tiny, previews=True))
