@@ -7,7 +7,7 @@ decode. Commands are obeyed between two pieces, so a cancel takes effect within 
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -51,8 +51,9 @@ from engine.worker.judges import Jury, no_describer, no_jury
 from engine.worker.ladder import Work
 from engine.worker.picture import Developed, Picture
 from engine.worker.pieces import Resumed
+from engine.worker.pixels import Pixels
 from engine.worker.policy import MemoryPolicy
-from engine.worker.postprocessing import Pixels, no_restorer, no_upscaler
+from engine.worker.postprocessing import no_restorer, no_upscaler
 from engine.worker.restoring import Room
 from engine.worker.shelf import Loop, Model, Shelf
 from engine.worker.step_loop import StepLoop
@@ -124,7 +125,7 @@ class Worker:
         self._drawings: dict[str, Drawing] = {}
         threads = THREADS.get(device.place.type, THREADS_ELSEWHERE)
         self._files = Files(threads=threads, tell=inbox.put, send=send)
-        self._undecoded: deque[Picture] = deque()
+        self._undecoded: deque[tuple[Picture, Generator[None, None, Pixels]]] = deque()
         self._changeover = Changeover()
         self._after = Afterwards(
             load=load_upscaler,
@@ -274,7 +275,7 @@ class Worker:
     def _drop(self, job_id: str) -> bool:
         if self._loop is not None:
             self._loop.leave(job_id)
-        self._undecoded = deque(image for image in self._undecoded if image.job_id != job_id)
+        self._undecoded = deque(each for each in self._undecoded if each[0].job_id != job_id)
         self._after.pieces.leave(job_id)
         waited = self._changeover.leave(job_id)
         return self._drawings.pop(job_id, None) is not None or waited
@@ -296,17 +297,16 @@ class Worker:
 
     def _go_on(self, image: Picture) -> None:
         """What comes after an image's last step."""
-        if not isinstance(image, ImageInFlight):
-            self._undecoded.append(image)
-        elif image.hires is not None:
-            assert self._loop is not None
-            drawing = self._drawings[image.job_id]
+        assert self._loop is not None
+        drawing = self._drawings[image.job_id]
+        if isinstance(image, ImageInFlight) and image.hires is not None:
             model = self._loop.model.with_vae(drawing.vae).with_tiling(image.seamless)
             self._after.draw_again(model, drawing, image)
-        elif image.after:
+        elif isinstance(image, ImageInFlight) and image.after:
             self._changeover.images.append(image)
         else:
-            self._undecoded.append(image)
+            decoder = drawing.decoder or drawing.vae
+            self._undecoded.append((image, self._loop.decode(image, decoder)))
 
     def _report(self, drawing: Drawing, image: Picture | None = None) -> None:
         """Say how far a drawing is, where it is time to; a preview of `image` follows once a thread has made it."""
@@ -333,20 +333,26 @@ class Worker:
         self._send(Progress(job=drawing.job_id, step=drawing.step, steps=drawing.steps, preview=preview))
 
     def _decode_one(self) -> None:
-        """One picture at a time, so that a decode never holds up the others' steps for long."""
+        """One picture, or a tile of it, at a time, so that a decode never holds up the others' steps for long."""
         if not self._undecoded or self._loop is None:
             return
-        image = self._undecoded.popleft()
-        drawing = self._drawings[image.job_id]
+        image, decoding = self._undecoded[0]
         try:
-            pixels = self._loop.pixels(image, drawing.decoder or drawing.vae)
+            next(decoding)
+        except StopIteration as end:
+            self._undecoded.popleft()
+            self._decoded(image, end.value)
         except Exception as error:
+            self._undecoded.popleft()
             self._fail_drawing(image.job_id, error)
-        else:
-            drawing.tell(*self._loop.notices(image))
-            if drawing.decoder is not None:
-                drawing.tell(told(drawing.decoder))
-            self._after.process(drawing, image, pixels)
+
+    def _decoded(self, image: Picture, pixels: Pixels) -> None:
+        assert self._loop is not None
+        drawing = self._drawings[image.job_id]
+        drawing.tell(*self._loop.notices(image))
+        if drawing.decoder is not None:
+            drawing.tell(told(drawing.decoder))
+        self._after.process(drawing, image, pixels)
 
     def _change_over(self) -> None:
         """Once nothing is left to draw: pictures go on with their refiner, or the jobs that waited begin."""
