@@ -6,7 +6,6 @@ from pathlib import Path
 from threading import Lock
 
 from engine.frames import Finished
-from engine.hires import drawn_steps
 from engine.models.vae import Vae
 from engine.wire import GenerationRequest, ImageInfo
 from engine.worker.judges import Jury
@@ -90,8 +89,7 @@ class Drawing:
 
     def begin_second_pass(self, image: Picture) -> None:
         """An image goes on as `image`."""
-        assert self.request.hires is not None
-        self.plan.steps -= drawn_steps(self.request, self.request.hires)
+        self.plan.steps -= image.steps
         self.images.append(image)
 
     def report_due(self) -> bool:

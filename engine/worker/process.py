@@ -9,9 +9,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
+from typing import Any
 
 import torch
 
@@ -21,7 +21,6 @@ from engine.frames import (
     Failed,
     FromWorker,
     Loading,
-    Progress,
     Ready,
     Start,
     Stop,
@@ -54,6 +53,7 @@ from engine.worker.pieces import Resumed
 from engine.worker.pixels import Pixels
 from engine.worker.policy import MemoryPolicy
 from engine.worker.postprocessing import no_restorer, no_upscaler
+from engine.worker.reporting import Previewed, Reporter
 from engine.worker.restoring import Room
 from engine.worker.shelf import Loop, Model, Shelf
 from engine.worker.step_loop import StepLoop
@@ -63,14 +63,6 @@ log = logging.getLogger(__name__)
 
 IN_FLIGHT = {"cuda": 8}  # images taken at a time; more would only wait here, where fairness does not reach
 IN_FLIGHT_ELSEWHERE = 4
-
-
-@dataclass(frozen=True)
-class Previewed:
-    """A thread has made a preview of an unfinished picture, a base64 JPEG; or it failed."""
-
-    drawing: Drawing
-    preview: Future[str]
 
 
 Message = Start | Cancel | Stop | Written | Previewed | Resumed
@@ -119,6 +111,7 @@ class Worker:
         self._beginner = Beginner(wildcards, library, control)
         self._jury = jury
         self._decoders = decoders or Decoders()
+        self._reporter = Reporter(send=send, decoders=self._decoders, aside=self._in_thread, tell=inbox.put)
         self._describer = describer
         self._clock = clock
         self._shelf = Shelf(load=load, caps=caps, policy=self._policy)
@@ -129,12 +122,12 @@ class Worker:
         self._changeover = Changeover()
         self._after = Afterwards(
             load=load_upscaler,
-            aside=lambda work: self._aside.submit(work),
+            aside=self._in_thread,
             wake=lambda work: inbox.put(Resumed(work)),
             fail=self._fail_drawing,
             join=self._join,
             write=self._write,
-            report=self._report,
+            report=self._reporter.report,
             load_restorer=load_restorer,
             room=Room(rungs=self._policy.rungs, park=self._shelf.park),
         )
@@ -150,6 +143,9 @@ class Worker:
                 self._after.pieces.do_one()
             self._caps.save()
 
+    def _in_thread(self, work: Callable[[], Any]) -> Future[Any]:
+        return self._aside.submit(work)
+
     # -- commands ---------------------------------------------------------------------------------
 
     def _obey(self) -> bool:
@@ -164,8 +160,9 @@ class Worker:
                     self._cancel(job_id)
                 case Written() as written:
                     self._file_written(written)
-                case Previewed() as previewed:
-                    self._show(previewed)
+                case Previewed(drawing=drawing) as previewed:
+                    if self._drawings.get(drawing.job_id) is drawing:  # its job may be another by now
+                        self._reporter.show(previewed)
                 case Resumed(work=work):
                     self._after.pieces.resume(work)
                 case Stop():
@@ -308,29 +305,13 @@ class Worker:
             decoder = drawing.decoder or drawing.vae
             self._undecoded.append((image, self._loop.decode(image, decoder)))
 
-    def _report(self, drawing: Drawing, image: Picture | None = None) -> None:
-        """Say how far a drawing is, where it is time to; a preview of `image` follows once a thread has made it."""
-        if not drawing.report_due():
-            return
-        self._send_progress(drawing)
-        if isinstance(image, ImageInFlight) and drawing.preview_due():
+    def _report(self, drawing: Drawing, image: Picture) -> None:
+        """After a step of `image`."""
+        if isinstance(image, ImageInFlight):
             assert self._loop is not None
-            hidden = drawing.request.safety.hides  # nobody has checked it yet
-            make = self._decoders.preview(self._loop.model, image, hidden=hidden)
-            if make is not None:
-                made = self._aside.submit(make)
-                made.add_done_callback(lambda done: self._inbox.put(Previewed(drawing, done)))
-
-    def _show(self, previewed: Previewed) -> None:
-        """A preview that comes after its job's end is of no use, and one that failed costs nobody a picture."""
-        drawing = previewed.drawing
-        if (error := previewed.preview.exception()) is not None:
-            log.error("no preview of job %s", drawing.job_id, exc_info=error)
-        elif self._drawings.get(drawing.job_id) is drawing:
-            self._send_progress(drawing, previewed.preview.result())
-
-    def _send_progress(self, drawing: Drawing, preview: str | None = None) -> None:
-        self._send(Progress(job=drawing.job_id, step=drawing.step, steps=drawing.steps, preview=preview))
+            self._reporter.report_with(drawing, self._loop.model, image)
+        else:
+            self._reporter.report(drawing)
 
     def _decode_one(self) -> None:
         """One picture, or a tile of it, at a time, so that a decode never holds up the others' steps for long."""
