@@ -53,6 +53,8 @@ class Header:
 def read_header(path: Path) -> Header:
     """Raises Missing, Corrupt, Truncated, Unsafe or WrongKind where the file is no whole safetensors."""
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited on for ever
+            raise WrongKind("it is no file")
         with path.open("rb") as stream:
             size = path.stat().st_size
             fields = _parse(_header_bytes(stream, size))

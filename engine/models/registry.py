@@ -31,6 +31,7 @@ from engine.models.layout import (
     read_layout,
 )
 from engine.models.own_pipeline import OwnPipeline, is_own_pipeline, read_own_pipeline
+from engine.models.place import check_place, has
 from engine.models.quantised import GGUF, read_quantised
 from engine.models.weights import weights_of_file, weights_of_folder
 from engine.wire import (
@@ -148,7 +149,7 @@ class Registry:
         entries: dict[str, Entry] = {}
         for place in sorted(self._root.iterdir()) if self._root.is_dir() else ():
             is_file = place.suffix in (SUFFIX, GGUF, *PICKLES) and not place.is_dir()
-            if place.name.startswith(".") or not (is_file or (place / "model_index.json").is_file()):
+            if place.name.startswith(".") or not (is_file or has(place, "model_index.json")):
                 continue
             name = place.stem if is_file and place.suffix in (SUFFIX, GGUF) else place.name
             if name in entries:
@@ -198,11 +199,10 @@ class Registry:
             return Entry(name=name, place=place, fault=fault)
 
     def _check_place(self, name: str, place: Path) -> None:
-        """Raises WrongKind where the name or place is not one that we take."""
+        """Raises NotAModel where the name or place is not one that we take."""
         if not re.fullmatch(NAME_PATTERN, name):
             raise WrongKind("its name has characters other than letters, digits, space, '.', '_' and '-'")
-        if not place.resolve().is_relative_to(self._root.resolve()):
-            raise WrongKind("it is a link that leads out of the models folder")
+        check_place(place, self._root)
 
 
 def _info(name: str, checkpoint: Checkpoint) -> ModelInfo:

@@ -44,8 +44,11 @@ class WildcardFolder:
 
     def lines(self, name: str) -> tuple[str, ...]:
         """The options of a file, none where it cannot be read. `name` has letters, digits, - and _ alone."""
+        path = self._folder / f"{name}.txt"
+        if not path.is_file():  # a pipe would be waited on for ever
+            return ()
         try:
-            with (self._folder / f"{name}.txt").open(encoding="utf-8", errors="replace") as file:
+            with path.open(encoding="utf-8", errors="replace") as file:
                 stripped = [line.strip() for line in file.read(MAX_FILE_CHARS).splitlines()]
         except OSError:
             return ()
