@@ -83,7 +83,7 @@ def _opened(data: bytes, part: Part) -> Image.Image:
     check_size(len(data), part)
     if not data:
         raise _unreadable(part, "is empty.")
-    return ImageOps.exif_transpose(_load(data, part))
+    return _upright(_load(data, part))
 
 
 def _load(data: bytes, part: Part) -> Image.Image:
@@ -99,6 +99,14 @@ def _load(data: bytes, part: Part) -> Image.Image:
     except Exception:
         raise _unreadable(part, "is damaged or cut off.") from None
     return image
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """As the camera was held; as it lies where the Exif is damaged, or does not say."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # Pillow raises SyntaxError, struct.error, TypeError and more for odd fields
+        return image
 
 
 def _check_header(image: Image.Image, part: Part) -> None:

@@ -5,7 +5,6 @@ diffusers reads these for some transformers (`GGUFQuantizationConfig`).
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from engine.models.card import Card, read_card
 from engine.models.fault import Missing, WrongKind

