@@ -126,7 +126,9 @@ def _check_header(image: Image.Image, part: Part) -> None:
         raise _unreadable(
             part, f"must have at least {MIN_INPUT_SIDE} pixels a side; it was {width} × {height}."
         )
-    if image.format != "MPO" and getattr(image, "n_frames", 1) != 1:  # a phone's JPEG has a second picture behind it
+    if (
+        image.format != "MPO" and getattr(image, "n_frames", 1) != 1
+    ):  # a phone's JPEG has a second picture behind it
         raise _unreadable(part, "is animated; send a single picture.")
 
 
