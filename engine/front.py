@@ -72,7 +72,7 @@ class Front:
                 fingerprint=result.fingerprint,
                 folder=self._spool.folder(job_id),
                 log=events,
-                ended_at=result.ended_at,
+                ended_at=self._clock() - self._spool.age(result),
             )
 
     async def run(self) -> None:
@@ -256,7 +256,7 @@ class Front:
         """Say the last word about a job. Its files go first: the same id may come again at once."""
         if not isinstance(event, wire.Finished):
             await asyncio.to_thread(self._spool.remove, job.id)
-        job.ended_at = self._wall()
+        job.ended_at = self._clock()
         job.log.add(event)
         self.metrics.jobs.labels(outcome=event.type).inc()
         self._running.pop(job.id, None)
@@ -337,5 +337,5 @@ class Front:
     async def sweep(self) -> None:
         """Forget what ended so long ago that nobody will ask for it."""
         for job in list(self._jobs.values()):
-            if job.log.terminal and self._spool.expired(job.ended_at):
+            if job.log.terminal and self._spool.expired(self._clock() - job.ended_at):
                 await self.release(job.id)

@@ -69,7 +69,7 @@ class Job:
     log: EventLog = field(default_factory=EventLog)
     cancel_requested: bool = False
     added_at: float = 0.0  # monotonic, seconds
-    ended_at: float = 0.0  # wall clock, seconds
+    ended_at: float = 0.0  # monotonic, seconds: a clock that is put right must not make it old
     share: float = 0.0  # of the work that is done, in [0, 1]
     cost: int = field(init=False)
 

@@ -72,8 +72,9 @@ def read_header(path: Path) -> Header:
 
 
 def _texts(metadata: Any) -> dict[str, str]:
-    notes = metadata.items() if isinstance(metadata, dict) else ()
-    return {key: note for key, note in notes if isinstance(note, str)}
+    if not isinstance(metadata, dict) or not all(isinstance(note, str) for note in metadata.values()):
+        raise Corrupt("its header is damaged")
+    return metadata
 
 
 def _header_bytes(stream: BinaryIO, size: int) -> bytes:
