@@ -161,6 +161,7 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
     ({"steps": "many"}, "invalid_field", "steps", "steps must be a whole number; it was 'many'."),
     ({"steps": None}, "invalid_field", "steps", "steps is missing."),
     ({"stepz": 3}, "invalid_field", "stepz", "stepz is not a field; did you mean steps?"),
+    ({"x" * 60_000: 3}, "invalid_field", f"{'x' * 40}…", f"{'x' * 40}… is not a field."),
     ({"width": 100}, "invalid_field", "width", "width must be a multiple of 8; it was 100."),
     ({"height": 4096}, "invalid_field", "height", "height must be at most 2048; it was 4096."),
     ({"seed": 2**32}, "invalid_field", "seed", "seed must be at most 4294967295; it was 4294967296."),
