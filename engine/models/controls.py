@@ -192,4 +192,5 @@ def _family(width: object) -> str:
 def _adapter_family(config: dict[str, Any]) -> str:
     channels = config.get("channels")
     first = channels[0] if isinstance(channels, list) and channels else 0
-    return ADAPTERS.get((str(config.get("adapter_type")), first), "sd")
+    known = (str(config.get("adapter_type")), first)
+    return ADAPTERS.get(known, "sd") if isinstance(first, int) else "sd"

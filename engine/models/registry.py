@@ -74,6 +74,7 @@ WEIGHTS = {  # by part of the pipeline, as diffusers and transformers name their
     "unet": "diffusion_pytorch_model",
     "vae": "diffusion_pytorch_model",
 }
+MOST_BLOCKS = 16  # of an autoencoder: far more than any has
 VARIANTS = ("", ".fp16")  # preferred first; ".bin" files are pickles and never read
 
 _DEFAULTS: dict[str, Any] = {
@@ -286,7 +287,7 @@ def _native_side(unet: dict[str, Any], vae: dict[str, Any]) -> int:
     upscales = unet.get("in_channels") == ENLARGES
     blocks = vae.get("block_out_channels")
     right = UPSCALE_FACTOR if upscales else SIDE_MULTIPLE
-    factor = 2 ** (len(blocks) - 1) if isinstance(blocks, list) and blocks else right
+    factor = 2 ** (min(len(blocks), MOST_BLOCKS) - 1) if isinstance(blocks, list) and blocks else right
     if factor != right:
         raise NotAModel(f"its autoencoder's factor is {factor}, not {right}")
     return _as_int(unet.get("sample_size")) * (1 if upscales else factor)
@@ -304,4 +305,5 @@ def _defaults(side: int, changes: dict[str, Any]) -> Defaults:
 
 
 def _as_int(value: object) -> int:
-    return value if isinstance(value, int) else 0
+    """0 for what is none, or is so large that even to name it would be too much."""
+    return value if isinstance(value, int) and abs(value) < 2**31 else 0
