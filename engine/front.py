@@ -65,7 +65,12 @@ class Front:
         """Look for models, and for finished jobs that an earlier process left. Raises OSError."""
         await self._catalogue.refresh()
         for job_id, result in (await asyncio.to_thread(self._spool.recover)).items():
-            self._jobs[job_id] = Job.recovered(job_id, result, folder=self._spool.folder(job_id))
+            self._jobs[job_id] = Job.recovered(
+                job_id,
+                result,
+                folder=self._spool.folder(job_id),
+                ended_at=self._clock() - self._spool.age(result),
+            )
 
     async def run(self) -> None:
         """Follow the executor and sweep the spool, until cancelled."""
@@ -233,7 +238,7 @@ class Front:
         """Say the last word about a job. Its files go first: the same id may come again at once."""
         if not isinstance(event, wire.Finished):
             await asyncio.to_thread(self._spool.remove, job.id)
-        job.ended_at = self._wall()
+        job.ended_at = self._clock()
         self._note(job, event)
         job.log.add(event)
         self.metrics.jobs.labels(outcome=event.type).inc()
@@ -312,5 +317,5 @@ class Front:
     async def sweep(self) -> None:
         """Forget what ended so long ago that nobody will ask for it."""
         for job in list(self._jobs.values()):
-            if job.log.terminal and self._spool.expired(job.ended_at):
+            if job.log.terminal and self._spool.expired(self._clock() - job.ended_at):
                 await self.release(job.id)

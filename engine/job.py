@@ -66,7 +66,7 @@ class Job:
     log: EventLog = field(default_factory=EventLog)
     cancel_requested: bool = False
     added_at: float = 0.0  # monotonic, seconds
-    ended_at: float = 0.0  # wall clock, seconds
+    ended_at: float = 0.0  # monotonic, seconds: a clock that is put right must not make it old
     share: float = 0.0  # of the work that is done, in [0, 1]
     cost: int = field(init=False)
 
@@ -74,8 +74,8 @@ class Job:
         self.cost = cost_of(self.request, self.given)
 
     @classmethod
-    def recovered(cls, job_id: str, result: Result, *, folder: Path) -> "Job":
-        """One that an earlier process finished."""
+    def recovered(cls, job_id: str, result: Result, *, folder: Path, ended_at: float) -> "Job":
+        """One that an earlier process finished; `ended_at` is monotonic."""
         log = EventLog(last_id=result.event_id - 1)
         log.add(result.finished)
         return cls(
@@ -84,7 +84,7 @@ class Job:
             fingerprint=result.fingerprint,
             folder=folder,
             log=log,
-            ended_at=result.ended_at,
+            ended_at=ended_at,
         )
 
     def result(self, finished: Finished, *, ended_at: float) -> Result:

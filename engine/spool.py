@@ -81,14 +81,18 @@ class Spool:
         results = {}
         for folder in self._root.iterdir():
             result = _read(folder / RESULT)
-            if re.fullmatch(JOB_ID_PATTERN, folder.name) and result and not self.expired(result.ended_at):
+            if re.fullmatch(JOB_ID_PATTERN, folder.name) and result and not self.expired(self.age(result)):
                 results[folder.name] = result
             elif folder.is_dir():
                 shutil.rmtree(folder, ignore_errors=True)
         return results
 
-    def expired(self, ended_at: float) -> bool:
-        return self._clock() - ended_at > self._keep_s
+    def age(self, result: Result) -> float:
+        """Seconds since a job ended; none, where the clock has been put back since."""
+        return max(0.0, self._clock() - result.ended_at)
+
+    def expired(self, age_s: float) -> bool:
+        return age_s > self._keep_s
 
 
 def _read(path: Path) -> Result | None:

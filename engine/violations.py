@@ -32,7 +32,7 @@ _KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false",
 
 def field_of(error: ErrorDetails) -> str:
     """Where it is wrong, dotted: `steps`, `engine.threads`."""
-    return ".".join(str(part) for part in error["loc"])
+    return ".".join(_short(str(part)) for part in error["loc"])
 
 
 def sentence(error: ErrorDetails, *, known: tuple[str, ...] = (), show_value: bool = True) -> str:
@@ -85,7 +85,9 @@ def _value(error: ErrorDetails, show: bool) -> str:
         return f"; it was '{error['ctx']['tag']!s:.{MAX_VALUE_CHARS}}'"
     if not show or isinstance(value, dict | list):
         return ""
-    shown = str(value)
-    if len(shown) > MAX_VALUE_CHARS:
-        shown = shown[:MAX_VALUE_CHARS] + "…"
+    shown = _short(str(value))
     return f"; it was '{shown}'" if isinstance(value, str) else f"; it was {shown}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_VALUE_CHARS else text[:MAX_VALUE_CHARS] + "…"

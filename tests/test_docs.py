@@ -68,6 +68,24 @@ def test_every_command_in_the_documents_exists() -> None:
     assert [name for name in named if not re.search(rf"^\W*{name}\b", known, re.MULTILINE)] == []
 
 
+def traps() -> list[tuple[str, str]]:
+    """File and name of each test in docs/traps.md."""
+    rows = re.findall(r"^\| .+ \| (.+) \|$", (ROOT / "docs/traps.md").read_text(), re.MULTILINE)
+    return [tuple(row.strip("`").split("::")) for row in rows if row != "Test"]
+
+
+@pytest.mark.parametrize(("file", "name"), traps())
+def test_a_trap_has_the_test_that_is_named_for_it(file: str, name: str) -> None:
+    source = (ROOT / file).read_text()
+    assert re.search(rf"^(async )?def {name}\(", source, re.MULTILINE)
+
+
+def test_every_trap_has_a_test() -> None:
+    lines = [line for line in (ROOT / "docs/traps.md").read_text().splitlines() if line.startswith("| ")]
+    assert len(lines) == len(traps()) + 1  # and the heading
+    assert len(traps()) >= 30
+
+
 def test_ci_runs_what_the_readme_tells_people_to_run() -> None:
     assert "make test" in (ROOT / ".ci/run").read_text()
     assert "    make test" in (ROOT / "README.md").read_text()

@@ -43,7 +43,7 @@ def decode_input(data: bytes, part: Part = IMAGE) -> bytes:
 
     Raises Refusal: image_too_large, and `part.unreadable`.
     """
-    return _png(_flat(_opened(data, part), BACKGROUND).convert("RGB"))
+    return _png(_opened(data, part, BACKGROUND).convert("RGB"))
 
 
 def decode_mask(data: bytes, size: tuple[int, int]) -> bytes:
@@ -51,7 +51,7 @@ def decode_mask(data: bytes, size: tuple[int, int]) -> bytes:
 
     Greys are rounded. Raises Refusal: image_too_large, mask_unreadable, invalid_field for another size or no white.
     """
-    mask = _flat(_opened(data, MASK), NOT_DRAWN).convert("L")
+    mask = _opened(data, MASK, NOT_DRAWN).convert("L")
     if mask.size != size:
         raise _wrong_mask(
             f"The mask must be {size[0]} × {size[1]} pixels, as the input image; it was"
@@ -68,7 +68,7 @@ def decode_depth(data: bytes) -> bytes:
 
     Raises Refusal: image_too_large, depth_unreadable.
     """
-    return _png(_flat(_opened(data, DEPTH), FAR).convert("L"))
+    return _png(_opened(data, DEPTH, FAR).convert("L"))
 
 
 def check_size(size: int, part: Part = IMAGE) -> None:
@@ -78,12 +78,16 @@ def check_size(size: int, part: Part = IMAGE) -> None:
         raise _too_large(part, f"must be at most {limit} MiB; it was {size / 2**20:.1f} MiB.")
 
 
-def _opened(data: bytes, part: Part) -> Image.Image:
-    """The picture, whole and upright."""
+def _opened(data: bytes, part: Part, background: str) -> Image.Image:
+    """The picture, whole, upright and opaque."""
     check_size(len(data), part)
     if not data:
         raise _unreadable(part, "is empty.")
-    return ImageOps.exif_transpose(_load(data, part))
+    image = _upright(_load(data, part))
+    try:
+        return _flat(image, background)
+    except Exception:  # a palette with more transparent colours than there are, for instance
+        raise _damaged(part) from None
 
 
 def _load(data: bytes, part: Part) -> Image.Image:
@@ -97,8 +101,16 @@ def _load(data: bytes, part: Part) -> Image.Image:
     try:
         image.load()
     except Exception:
-        raise _unreadable(part, "is damaged or cut off.") from None
+        raise _damaged(part) from None
     return image
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """As the camera was held; as it lies where the Exif is damaged, or does not say."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # Pillow raises SyntaxError, struct.error, TypeError and more for odd fields
+        return image
 
 
 def _check_header(image: Image.Image, part: Part) -> None:
@@ -114,7 +126,9 @@ def _check_header(image: Image.Image, part: Part) -> None:
         raise _unreadable(
             part, f"must have at least {MIN_INPUT_SIDE} pixels a side; it was {width} × {height}."
         )
-    if getattr(image, "n_frames", 1) != 1:
+    if (
+        image.format != "MPO" and getattr(image, "n_frames", 1) != 1
+    ):  # a phone's JPEG has a second picture behind it
         raise _unreadable(part, "is animated; send a single picture.")
 
 
@@ -146,6 +160,10 @@ def _too_large(part: Part, rest: str) -> Refusal:
 
 def _unreadable(part: Part, rest: str) -> Refusal:
     return Refusal(part.unreadable, f"The {part.title} {rest}", field=part.field)
+
+
+def _damaged(part: Part) -> Refusal:
+    return _unreadable(part, "is damaged or cut off.")
 
 
 def _wrong_mask(message: str) -> Refusal:

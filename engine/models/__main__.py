@@ -5,7 +5,9 @@ the disk is out of reach, 73 where something of the name is there already, 78 fo
 """
 
 import argparse
+import math
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +25,7 @@ from engine.models.inventory import CONTROL, MODEL, UPSCALER, Inventory
 from engine.models.upscaler_folder import UpscalerFolder
 
 SAID_NO = 1
+STOPPED = 128 + signal.SIGINT  # as shells say it
 KINDS = ("lora", "embedding", "vae", "face", CONTROL, UPSCALER)  # beside models
 
 
@@ -39,6 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _say(f"{options.what}: {fault}.", code)
     except FileExistsError as error:
         return _say(f"{error}: there is something of this name already.", os.EX_CANTCREAT)
+    except KeyboardInterrupt:
+        return _say("Stopped.", STOPPED)
     except OSError as error:
         return _say(f"{error.filename or options.what}: {error.strerror}.", os.EX_IOERR)
 
@@ -122,9 +127,15 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
             command.add_argument("--name", default="", help="what it is called here")
             command.add_argument("--sha256", default="", help="the digest that a file must have")
             command.add_argument("--fp16", action="store_true", help="prefer half the size")
-            command.add_argument("--max-gb", type=float, default=100, help="refuse more (default: 100)")
+            command.add_argument("--max-gb", type=_gigabytes, default=100, help="refuse more (default: 100)")
         command.add_argument("--config", type=Path, metavar="FILE", help="settings (default: config.toml)")
     return parser.parse_args(arguments)
+
+
+def _gigabytes(text: str) -> float:
+    if not 0 < (number := float(text)) < math.inf:
+        raise ValueError
+    return number
 
 
 def _print(*lines: str) -> None:

@@ -15,6 +15,7 @@ from engine.models.detection import Kind, detect
 from engine.models.fault import Missing, NotAModel, Unsafe, WrongKind
 from engine.models.header import read_header
 from engine.models.item import Item
+from engine.models.place import check_place
 from engine.models.registry import NAME_PATTERN, PICKLES
 
 log = logging.getLogger(__name__)
@@ -76,8 +77,7 @@ class AdapterFolder:
     def check(self, name: str, place: Path) -> None:
         """Raises NotAModel where the file is not one of this folder's kind, or lies elsewhere."""
         self.check_name(name)
-        if not place.resolve().is_relative_to(self.root.resolve()):
-            raise WrongKind("it is a link that leads out of its folder")
+        check_place(place, self.root)
         if place.suffix != SUFFIX:
             raise Unsafe(f"it is a pickle: make a {SUFFIX} of it with: darkroom models convert {place.name}")
         if (found := detect(read_header(place)).kind) is not self.kind:

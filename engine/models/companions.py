@@ -5,11 +5,12 @@ A CLIP is a folder of open_clip's, `open_clip_config.json` with weights in safet
 `feature_extractor`, in a model's folder or the operator's. Blocking: call from a thread.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.models.fault import NotAModel
+from engine.models.json_file import read_json
 from engine.wire import ModelInfo, Task
 
 CONFIG = "open_clip_config.json"
@@ -69,8 +70,8 @@ class Companions:
 def writes(clip: Path) -> bool:
     """Whether a CLIP writes captions by itself, as open_clip's CoCa does."""
     try:
-        return "multimodal_cfg" in json.loads((clip / CONFIG).read_bytes())["model_cfg"]
-    except (OSError, ValueError, KeyError, TypeError):
+        return "multimodal_cfg" in read_json(clip, CONFIG)["model_cfg"]
+    except (NotAModel, KeyError, TypeError):
         return False
 
 

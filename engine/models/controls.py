@@ -18,6 +18,7 @@ from engine.models.fault import NotAModel, WrongKind
 from engine.models.header import Header, read_header
 from engine.models.item import Item
 from engine.models.json_file import read_json
+from engine.models.place import check_place, has
 from engine.wire import ControlInfo, ControlKind
 
 log = logging.getLogger(__name__)
@@ -107,7 +108,7 @@ class ControlFolder:
         taken: set[str] = set()
         for place in sorted(self.root.iterdir()) if self.root.is_dir() else ():
             is_file = place.suffix == SUFFIX and not place.is_dir()
-            if place.name.startswith(".") or not (is_file or (place / "config.json").is_file()):
+            if place.name.startswith(".") or not (is_file or has(place, "config.json")):
                 continue
             name = place.stem if is_file else place.name
             if name in taken:
@@ -120,8 +121,7 @@ class ControlFolder:
         try:
             if not re.fullmatch(NAME_PATTERN, name):
                 raise WrongKind("its name has characters other than letters, digits, space, '.', '_' and '-'")
-            if not place.resolve().is_relative_to(self.root.resolve()):
-                raise WrongKind("it is a link that leads out of the controls folder")
+            check_place(place, self.root)
             return _of_folder(name, place) if place.is_dir() else _of_file(name, place)
         except NotAModel as fault:
             return fault
@@ -192,4 +192,5 @@ def _family(width: object) -> str:
 def _adapter_family(config: dict[str, Any]) -> str:
     channels = config.get("channels")
     first = channels[0] if isinstance(channels, list) and channels else 0
-    return ADAPTERS.get((str(config.get("adapter_type")), first), "sd")
+    known = (str(config.get("adapter_type")), first)
+    return ADAPTERS.get(known, "sd") if isinstance(first, int) else "sd"

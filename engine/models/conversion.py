@@ -3,11 +3,13 @@
 No torch here.
 """
 
+import ctypes
 import json
+import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from engine.models import fault
@@ -15,9 +17,10 @@ from engine.models.checkpoint import SUFFIX, read_checkpoint
 from engine.models.detection import Kind, detect
 from engine.models.fault import Corrupt, Missing, NotAModel, WrongKind
 from engine.models.header import read_header
-from engine.models.publishing import publish
+from engine.models.publishing import CONVERTING, aside, publish
 
 TIMEOUT_S = 3600.0
+PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 ADAPTERS = (Kind.LORA, Kind.EMBEDDING, Kind.VAE, Kind.FACE)
 UPSCALER_SUFFIX = ".pth"  # by custom; spandrel tells when it is loaded whether it is one
 KEPT_ENVIRONMENT = (
@@ -45,11 +48,11 @@ def convert(source: Path, *, environ: Mapping[str, str], timeout_s: float = TIME
     target = source.with_suffix(SUFFIX)
     if target.exists():
         raise FileExistsError(target.name)
-    with tempfile.TemporaryDirectory(dir=source.parent, prefix=".converting-") as folder:
-        aside = Path(folder) / target.name
-        _unpickle(source, aside, environ, timeout_s)
-        _check(aside, source.suffix)
-        publish(aside, target)
+    with aside(source.parent, CONVERTING) as folder:
+        made = folder / target.name
+        _unpickle(source, made, environ, timeout_s)
+        _check(made, source.suffix)
+        publish(made, target)
     return target
 
 
@@ -75,10 +78,17 @@ def _unpickle(source: Path, target: Path, environ: Mapping[str, str], timeout_s:
             capture_output=True,
             timeout=timeout_s,
             check=False,
+            preexec_fn=_end_with_parent,  # safe: no threads here
         )
     except subprocess.TimeoutExpired:
         raise Corrupt("it could not be converted in time") from None
     _tell(done.stdout, done.returncode)
+
+
+def _end_with_parent() -> None:
+    """Where the system can: once who waits for this process was killed, nobody wants what it makes."""
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
 
 
 def _tell(output: bytes, code: int) -> None:

@@ -25,19 +25,23 @@ Told = Callable[[int, int], None]  # bytes that are there, of bytes in all
 def download(url: str, target: Path, *, max_bytes: int, told: Told) -> None:
     """Get `url` into `target`, by way of `NAME.part` beside it, which stays for the next attempt where this one fails.
 
+    `NAME.part.mark` has what the server calls this version of the file: another one is begun anew.
     Raises Missing, Truncated, WrongKind (not https, or larger than `max_bytes`) and Unavailable.
     """
-    _check_address(url)
+    check_address(url)
     part = target.with_name(f"{target.name}.part")
-    there = part.stat().st_size if part.exists() else 0
+    mark = part.with_name(f"{part.name}.mark")
+    known = mark.read_text() if mark.exists() else ""
+    there = part.stat().st_size if known and part.exists() else 0
     try:
-        with _open(url, there) as response:
-            _check_address(response.url)  # where redirects led
+        with _open(url, there, known) as response:
+            check_address(response.url)  # where redirects led
             if response.status != HTTPStatus.PARTIAL_CONTENT:
                 there = 0
-            total = there + int(response.headers.get("Content-Length") or 0)
+                mark.write_text(response.headers.get("ETag") or response.headers.get("Last-Modified") or "")
+            total = there + (response.length or 0)
             check_room(total, there, target.parent, max_bytes)
-            there = _write(response, part, there, total, told)
+            there = _write(response, part, there, total, max_bytes, told)
     except urllib.error.HTTPError as error:
         with error:
             if error.code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and there:
@@ -50,6 +54,7 @@ def download(url: str, target: Path, *, max_bytes: int, told: Told) -> None:
     if there < total:
         raise Truncated(f"{total - there:,} bytes did not arrive; the same command goes on from here")
     part.replace(target)
+    mark.unlink()
 
 
 def check_room(total: int, there: int, folder: Path, max_bytes: int) -> None:
@@ -60,25 +65,33 @@ def check_room(total: int, there: int, folder: Path, max_bytes: int) -> None:
         raise Unavailable(f"{total - there:,} bytes are to come, and the disk has {free:,} left.")
 
 
-def _check_address(url: str) -> None:
-    parts = urllib.parse.urlsplit(url)
+def check_address(url: str) -> None:
+    """Raises WrongKind for what is no address, or none by which a file comes unchanged."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        is_one = url.isascii() and url.isprintable() and " " not in url and parts.port != 0
+    except ValueError:  # brackets without end, a port that is no number
+        is_one = False
+    if not is_one:
+        raise WrongKind("its address is none: characters other than ASCII's are written as %20 and the like")
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
         raise WrongKind("its address is not https")
 
 
-def _open(url: str, there: int) -> Any:
+def _open(url: str, there: int, known: str) -> Any:
     headers = {"User-Agent": "darkroom", "Accept-Encoding": "identity"}
     if there:
-        headers["Range"] = f"bytes={there}-"
+        headers |= {"Range": f"bytes={there}-", "If-Range": known}
     return urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=TIMEOUT_S)
 
 
-def _write(response: Any, part: Path, there: int, total: int, told: Told) -> int:
-    """Append what comes; returns the bytes that are there. No more than `total` is taken, if that is known."""
+def _write(response: Any, part: Path, there: int, total: int, max_bytes: int, told: Told) -> int:
+    """Append what comes, of which a server need not say how much it is; returns the bytes that are there."""
     with part.open("ab" if there else "wb") as stream, contextlib.suppress(HTTPException, ConnectionError):
         while block := response.read(BLOCK_BYTES):
             stream.write(block)
             there += len(block)
+            check_room(there, there, part.parent, max_bytes)
             told(there, total)
     return there
 

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from engine.errors import Refusal
 from engine.models.detection import Kind, detect
-from engine.models.fault import WrongKind
+from engine.models.fault import Corrupt, WrongKind
 from engine.models.header import read_header
 from engine.prompts.limits import CHUNK_TOKENS, MAX_CHUNKS
 
@@ -56,7 +56,11 @@ def read_embedding(name: str, path: Path) -> Embedding:
     header = read_header(path)
     if (found := detect(header).kind) is not Kind.EMBEDDING:
         raise WrongKind(f"it is {found}, not an embedding")
+    if any(len(shape) not in (1, 2) or not shape[-1] for shape in header.shapes.values()):
+        raise WrongKind("its numbers are no list of vectors")
     tensors = load_file(path)
+    if any(tensor.is_complex() or not tensor.float().isfinite().all() for tensor in tensors.values()):
+        raise Corrupt("it holds what is no number")
     vectors = {
         key if key in OF_SDXL else "": tensor.float().reshape(-1, tensor.shape[-1])
         for key, tensor in sorted(tensors.items())

@@ -3,18 +3,20 @@
 It comes into a hidden folder beside the others, which stays where an attempt fails: the next one goes on there.
 """
 
+import hashlib
 import re
 import shutil
 import sys
 import urllib.parse
 from pathlib import Path
 
+from engine.errors import Unavailable
 from engine.models.checkpoint import SUFFIX
 from engine.models.digests import sha256
-from engine.models.download import Told, download
+from engine.models.download import Told, check_address, download
 from engine.models.fault import Corrupt, NotAModel, WrongKind
 from engine.models.hub import Hub
-from engine.models.publishing import publish
+from engine.models.publishing import is_free, open_folder, publish
 from engine.models.registry import NAME_PATTERN, Registry
 
 GB = 10**9
@@ -36,6 +38,8 @@ class Fetcher:
         `expected` is the SHA-256 of the file. Raises NotAModel, FileExistsError and Unavailable.
         """
         is_file = "://" in what
+        if is_file:
+            check_address(what)
         last = urllib.parse.unquote(urllib.parse.urlsplit(what).path).rstrip("/").rpartition("/")[2]
         name = name or (last.removesuffix(SUFFIX) if is_file else last)
         if not re.fullmatch(NAME_PATTERN, name):
@@ -47,12 +51,16 @@ class Fetcher:
         place = self._root / (f"{name}{SUFFIX}" if is_file else name)
         if any((self._root / taken).exists() for taken in (name, f"{name}{SUFFIX}")):
             raise FileExistsError(name)
-        aside = self._root / f".fetching-{name}"
+        # What another address left under this name is not what this one goes on with.
+        aside = self._root / f".fetching-{name}-{hashlib.sha256(what.encode()).hexdigest()[:8]}"
         aside.mkdir(parents=True, exist_ok=True)
-        said = [self._file(what, aside / place.name, expected)] if is_file else []
-        if not is_file:
-            self._folder(what, aside / name, variant)
-        self._publish(aside, place)
+        with open_folder(aside) as descriptor:
+            if not is_free(descriptor):
+                raise Unavailable(f"{name} is being fetched already.")
+            said = [self._file(what, aside / place.name, expected)] if is_file else []
+            if not is_file:
+                self._folder(what, aside / name, variant)
+            self._publish(aside, place)
         return [*said, f"{name} is a model now."]
 
     def _file(self, url: str, aside: Path, expected: str) -> str:

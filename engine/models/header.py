@@ -53,6 +53,8 @@ class Header:
 def read_header(path: Path) -> Header:
     """Raises Missing, Corrupt, Truncated, Unsafe or WrongKind where the file is no whole safetensors."""
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited on for ever
+            raise WrongKind("it is no file")
         with path.open("rb") as stream:
             size = path.stat().st_size
             fields = _parse(_header_bytes(stream, size))
@@ -70,8 +72,9 @@ def read_header(path: Path) -> Header:
 
 
 def _texts(metadata: Any) -> dict[str, str]:
-    notes = metadata.items() if isinstance(metadata, dict) else ()
-    return {key: note for key, note in notes if isinstance(note, str)}
+    if not isinstance(metadata, dict) or not all(isinstance(note, str) for note in metadata.values()):
+        raise Corrupt("its header is damaged")
+    return metadata
 
 
 def _header_bytes(stream: BinaryIO, size: int) -> bytes:

@@ -3,7 +3,7 @@
 import re
 import shutil
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from huggingface_hub import HfApi, hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
@@ -12,7 +12,7 @@ from huggingface_hub.hf_api import RepoSibling
 from engine.errors import Unavailable
 from engine.models.digests import sha256
 from engine.models.download import Told, check_room
-from engine.models.fault import Corrupt, Missing, WrongKind
+from engine.models.fault import Corrupt, Missing, Unsafe, WrongKind
 from engine.models.json_file import read_json
 
 INDEX = "model_index.json"
@@ -50,6 +50,12 @@ class Hub:
         self._get(repo, info.sha, INDEX, folder)
         parts = [name for name, entry in read_json(folder, INDEX).items() if isinstance(entry, list)]
         files = wanted(siblings, parts, variant)
+        for file in files:
+            if (
+                file.rfilename != str(PurePosixPath(file.rfilename))
+                or ".." in PurePosixPath(file.rfilename).parts
+            ):
+                raise Unsafe(f"the hub has a file for it that would lie elsewhere ({file.rfilename[:80]!r})")
         total = sum(file.size or 0 for file in files)
         there = 0
         check_room(total, sum(_here(folder, file) for file in files), folder, max_bytes)

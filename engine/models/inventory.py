@@ -69,6 +69,9 @@ class Inventory:
         """
         if not file.exists():
             raise Missing("it is not there")
+        file = file if file.name not in ("", "..") else file.resolve()
+        if file.name.startswith("."):
+            raise WrongKind("its name begins with a dot, and what is hidden is not looked at")
         kind = _kind_of(file, kind)
         if (collection := self._beside.get(kind)) is not None:
             item = collection.add(file)
@@ -76,10 +79,10 @@ class Inventory:
         read_checkpoint(file)
         if (self.root / file.stem).exists():
             raise FileExistsError(file.stem)
-        put_in(file, self.root)
-        fault = self._entry(file.stem).fault
+        place = put_in(file, self.root)
+        fault = next(entry.fault for entry in Registry(self.root).entries() if entry.place == place)
         if fault is not None:  # its name, for instance
-            take_out(self.root / file.name)
+            take_out(place)
             raise fault
         return f"{file.stem} is a model now."
 
@@ -186,7 +189,8 @@ def _size(place: Path) -> str:
 
 
 def _aligned(rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    table = list(rows)
+    # A stranger's file name must not write to the terminal what it likes.
+    table = [["".join(c if c.isprintable() else "\ufffd" for c in cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in table) for column in range(len(HEADINGS) - 1)]
     for row in table:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]

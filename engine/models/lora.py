@@ -22,7 +22,6 @@ from diffusers.utils import (
     convert_unet_state_dict_to_peft,
 )
 from peft import LoraConfig
-from peft.utils.other import get_pattern_key
 from safetensors.torch import load_file
 
 from engine.models.detection import Kind, detect
@@ -45,6 +44,7 @@ UNET, SECOND = "unet", "text_encoder_2"  # diffusers' names of the network, and 
 OF_SDXL = ("lora_te1_", "lora_te2_", "text_encoder_2.")
 KOHYA = re.compile(r"(?P<layer>lora_(unet|te|te1|te2)_[^.]+)\.(?P<name>.+)")
 DOWN, UP = "lora_down.weight", "lora_up.weight"
+NAME = re.compile(r"[\w.]+")
 PEFT = re.compile(r"(?P<layer>.+)\.(?P<name>lora_A\.weight|lora_B\.weight|lora_magnitude_vector)(\.weight)?")
 NAMES = {"lora_A.weight": DOWN, "lora_B.weight": UP, "lora_magnitude_vector": MAGNITUDE}  # kohya's of peft's
 
@@ -157,8 +157,12 @@ def _by_layer(state: Tensors) -> Layers:
 
 
 def _alpha(config: LoraConfig, layer: str, rank: int) -> float:
-    alphas = config.alpha_pattern or {}
-    alpha = float(alphas.get(get_pattern_key(list(alphas), layer), config.lora_alpha))
+    """As peft chooses it, but by names alone: run as an expression, a stranger's pattern may never end."""
+    alphas = {name.removeprefix("^"): alpha for name, alpha in (config.alpha_pattern or {}).items()}
+    if not all(NAME.fullmatch(name) for name in alphas):
+        raise WrongKind("its settings name layers by an expression, which Darkroom does not read")
+    named = (alpha for name, alpha in alphas.items() if f".{layer}".endswith(f".{name}"))
+    alpha = float(next(named, config.lora_alpha))
     return alpha * rank**0.5 if config.use_rslora else alpha
 
 

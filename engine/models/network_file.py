@@ -14,19 +14,20 @@ from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
 
 from engine.models.damage import note_damage
 from engine.models.fault import NotAModel, WrongKind
-from engine.models.header import read_header
+from engine.models.header import Header, read_header
 from engine.worker.device import Device
 
 log = logging.getLogger(__name__)
 
 COLOURS = 3
+DIGITS = 3  # of a number in a tensor's name: no network has a thousand blocks
 
 Network: TypeAlias = ImageModelDescriptor[torch.nn.Module]
 
 
 def read_network(path: Path, wanted: str) -> Network:
     """A network that makes a coloured picture of a coloured picture. Raises NotAModel; `wanted` is for its words."""
-    read_header(path)
+    _check_parts(read_header(path))
     try:
         network: Network = ModelLoader().load_from_state_dict(load_file(path))
     except UnsupportedModelError:
@@ -43,6 +44,13 @@ def read_network(path: Path, wanted: str) -> Network:
             f"it takes {network.input_channels} channels and gives {network.output_channels}, not {COLOURS}"
         )
     return network
+
+
+def _check_parts(header: Header) -> None:
+    """spandrel builds as many blocks as the highest number in a name says, were there a single tensor of it."""
+    numbers = (part for name in header.shapes for part in name.split(".") if part.isdecimal())
+    if any(len(number) > DIGITS for number in numbers):
+        raise WrongKind(f"it claims to have {10**DIGITS:,} parts, or more")
 
 
 def best_format(network: Network, device: Device) -> torch.dtype:

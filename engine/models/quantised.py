@@ -1,20 +1,18 @@
 """A GGUF file: one network of a pipeline, quantised; its card names the folder with the other parts. No torch.
 
-diffusers reads these for some transformers (`GGUFQuantizationConfig`). The format, and what is refused here:
-https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+diffusers reads these for some transformers (`GGUFQuantizationConfig`).
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from engine.models.card import Card, read_card
-from engine.models.fault import Corrupt, Missing, Truncated, WrongKind
+from engine.models.fault import Missing, WrongKind
+from engine.models.gguf_header import read_architecture
 from engine.models.json_file import read_json
 from engine.models.own_pipeline import OwnPipeline, is_own_pipeline, read_own_pipeline
 
 GGUF = ".gguf"
-MAGIC = b"GGUF"
 PART = "transformer"
 ARCHITECTURES = {  # what the makers of such files write for each network that diffusers reads from them
     "AuraFlowTransformer2DModel": ("aura",),
@@ -40,7 +38,7 @@ class Quantised:
 
 def read_quantised(path: Path) -> Quantised:
     """Raises Missing, Corrupt, Truncated or WrongKind where the file or its base cannot be used."""
-    architecture = _architecture(path)
+    architecture = read_architecture(path)
     card = read_card(path)
     if not card.base:
         raise WrongKind("it is one network alone: name the folder with the other parts as base in its card")
@@ -60,27 +58,3 @@ def read_quantised(path: Path) -> Quantised:
 def _network(base: Path) -> str:
     entry = read_json(base, "model_index.json").get(PART)
     return str(entry[1]) if isinstance(entry, list) and len(entry) == 2 else "network of another kind"
-
-
-def _architecture(path: Path) -> str:
-    """`general.architecture`, if the file is whole."""
-    with path.open("rb") as stream:
-        if stream.read(len(MAGIC)) != MAGIC:
-            raise Corrupt("it does not begin as a GGUF file")
-    reader = _reader(path)
-    end = max((int(tensor.data_offset + tensor.n_bytes) for tensor in reader.tensors), default=0)
-    if end > path.stat().st_size:
-        raise Truncated("its end is missing: copy or download it again")
-    field = reader.get_field("general.architecture")
-    if field is None or not isinstance(said := field.contents(), str):
-        raise Corrupt("it does not say what kind of network it is")
-    return said
-
-
-def _reader(path: Path) -> Any:
-    from gguf import GGUFReader
-
-    try:
-        return GGUFReader(path)
-    except Exception:  # its reader checks little: a cut file fails wherever the bytes end
-        raise Truncated("it is cut off or damaged: copy or download it again") from None

@@ -32,6 +32,7 @@ from engine.models.layout import (
     read_layout,
 )
 from engine.models.own_pipeline import OwnPipeline, is_own_pipeline, read_own_pipeline
+from engine.models.place import check_place, has
 from engine.models.quantised import GGUF, read_quantised
 from engine.models.weights import weights_of_file, weights_of_folder
 from engine.wire import (
@@ -74,6 +75,7 @@ WEIGHTS = {  # by part of the pipeline, as diffusers and transformers name their
     "unet": "diffusion_pytorch_model",
     "vae": "diffusion_pytorch_model",
 }
+MOST_BLOCKS = 16  # of an autoencoder: far more than any has
 VARIANTS = ("", ".fp16")  # preferred first; ".bin" files are pickles and never read
 
 _DEFAULTS: dict[str, Any] = {
@@ -155,7 +157,7 @@ class Registry:
         entries: dict[str, Entry] = {}
         for place in sorted(self._root.iterdir()) if self._root.is_dir() else ():
             is_file = place.suffix in (SUFFIX, GGUF, *PICKLES) and not place.is_dir()
-            if place.name.startswith(".") or not (is_file or (place / "model_index.json").is_file()):
+            if place.name.startswith(".") or not (is_file or has(place, "model_index.json")):
                 continue
             name = place.stem if is_file and place.suffix in (SUFFIX, GGUF) else place.name
             if name in entries:
@@ -200,11 +202,10 @@ class Registry:
             return Entry(name=name, place=place, fault=fault)
 
     def _check_place(self, name: str, place: Path) -> None:
-        """Raises WrongKind where the name or place is not one that we take."""
+        """Raises NotAModel where the name or place is not one that we take."""
         if not re.fullmatch(NAME_PATTERN, name):
             raise WrongKind("its name has characters other than letters, digits, space, '.', '_' and '-'")
-        if not place.resolve().is_relative_to(self._root.resolve()):
-            raise WrongKind("it is a link that leads out of the models folder")
+        check_place(place, self._root)
 
 
 def _info(name: str, checkpoint: Checkpoint) -> ModelInfo:
@@ -288,7 +289,7 @@ def _native_side(unet: dict[str, Any], vae: dict[str, Any]) -> int:
     upscales = unet.get("in_channels") == ENLARGES
     blocks = vae.get("block_out_channels")
     right = UPSCALE_FACTOR if upscales else SIDE_MULTIPLE
-    factor = 2 ** (len(blocks) - 1) if isinstance(blocks, list) and blocks else right
+    factor = 2 ** (min(len(blocks), MOST_BLOCKS) - 1) if isinstance(blocks, list) and blocks else right
     if factor != right:
         raise NotAModel(f"its autoencoder's factor is {factor}, not {right}")
     return _as_int(unet.get("sample_size")) * (1 if upscales else factor)
@@ -306,4 +307,5 @@ def _defaults(side: int, changes: dict[str, Any]) -> Defaults:
 
 
 def _as_int(value: object) -> int:
-    return value if isinstance(value, int) else 0
+    """0 for what is none, or is so large that even to name it would be too much."""
+    return value if isinstance(value, int) and abs(value) < 2**31 else 0

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import diffusers
 import torch
+from accelerate import init_empty_weights
 from safetensors.torch import load_file
 
 from engine.errors import Refusal
@@ -70,10 +71,11 @@ def read_tiny_decoder(name: str, path: Path, device: Device) -> Vae:
             raise WrongKind(
                 f"it is made for latents of {channels} channels, as newer families have, not {LATENT_CHANNELS}"
             )
-        network = diffusers.AutoencoderTiny(
-            encoder_block_out_channels=(8,) * 4, decoder_block_out_channels=(width,) * 4
-        )
-        network.decoder.load_state_dict(tensors, strict=True)
+        with init_empty_weights():  # what a file only claims takes no memory
+            network = diffusers.AutoencoderTiny(
+                encoder_block_out_channels=(8,) * 4, decoder_block_out_channels=(width,) * 4
+            )
+        network.decoder.load_state_dict(tensors, strict=True, assign=True)
     except (RuntimeError, KeyError, ValueError) as error:
         if isinstance(error, NotAModel):
             raise

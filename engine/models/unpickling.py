@@ -1,11 +1,13 @@
 """`python -m engine.models.unpickling PICKLE SAFETENSORS`: the tensors of a `.ckpt`, in a process of their own.
 
 A pickle is a program. This one is read by torch's reader for weights alone, which knows only how to build tensors;
-and because readers have had holes, the process may not connect, start another or touch other files' names, and has
-limits. What it prints is one line of JSON: {"fault": null | "Unsafe" | "Corrupt" | "WrongKind", "says": "it …"}.
+and because readers have had holes, the process may not connect, start another, write to other files or touch their
+names, and has limits.
+What it prints is one line of JSON: {"fault": null | "Unsafe" | "Corrupt" | "WrongKind", "says": "it …"}.
 """
 
 import json
+import os
 import pickle
 import re
 import resource
@@ -25,6 +27,7 @@ CPU_S = 1800
 SPACE_BYTES = 24 * 2**30  # address space: torch with CUDA takes half of it without any use
 TIMES = 3  # the file in memory: read, and copied apart
 MARGIN_BYTES = 64 * 2**20
+WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 LEFT_OUT = (
     "model_ema.",
     "loss.",
@@ -80,6 +83,7 @@ def main() -> None:
 
 def tensors(source: Path) -> dict[str, torch.Tensor]:
     """The weights in a pickle, each with memory of its own. Raises Unsafe, Corrupt or WrongKind."""
+    _check_archive(source)
     try:
         with torch.serialization.safe_globals([(Nothing, name) for name in HARMLESS]):
             content = torch.load(
@@ -100,13 +104,29 @@ def tensors(source: Path) -> dict[str, torch.Tensor]:
     if isinstance(words, Mapping) and len(words) == 1:  # an embedding of A1111's
         weights = {EMBEDDING: next(iter(words.values()))}
     kept = {
-        name: value.detach().clone(memory_format=torch.contiguous_format)
+        name: value
         for name, value in weights.items()
         if isinstance(name, str) and isinstance(value, torch.Tensor) and not name.startswith(LEFT_OUT)
     }
     if not kept:
         raise WrongKind("it holds no weights of a checkpoint")
-    return kept
+    if sum(value.numel() * value.element_size() for value in kept.values()) > _most(source):
+        raise Corrupt("its tensors have more numbers than the file")
+    return {name: value.detach().clone(memory_format=torch.contiguous_format) for name, value in kept.items()}
+
+
+def _check_archive(source: Path) -> None:
+    """torch packs without compressing: what is compressed may unpack to any size. Raises Corrupt."""
+    if not zipfile.is_zipfile(source):
+        return
+    try:
+        with zipfile.ZipFile(source) as archive:
+            entries = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        raise Corrupt("it is damaged, or no pickle of torch's") from None
+    packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
+    if packed or sum(entry.file_size for entry in entries) > source.stat().st_size:
+        raise Corrupt("it is a compressed archive, as torch writes none")
 
 
 def _weights(content: Any) -> Mapping[Any, Any]:
@@ -127,6 +147,11 @@ def _meaning(error: str) -> NotAModel:
     return Corrupt("it is damaged, or no pickle of torch's")
 
 
+def _most(source: Path) -> int:
+    """Bytes that what is made of a file may have."""
+    return source.stat().st_size + MARGIN_BYTES
+
+
 def _limit(size: int) -> None:
     """Where the system knows such limits."""
     for name, most in (
@@ -139,9 +164,10 @@ def _limit(size: int) -> None:
             resource.setrlimit(getattr(resource, name), (most, most))
 
 
-def refuse(event: str, _: tuple[Any, ...]) -> None:
-    """An audit hook; once set, it stays."""
-    if FORBIDDEN.match(event):
+def refuse(event: str, arguments: tuple[Any, ...]) -> None:
+    """An audit hook; once set, it stays. The safetensors are written by code that raises no events."""
+    writes = event == "open" and bool(arguments) and bool(arguments[2] & WRITES)
+    if writes or FORBIDDEN.match(event):
         raise PermissionError(event)
 
 

@@ -12,6 +12,7 @@ from engine.models.detection import Kind, detect
 from engine.models.fault import NotAModel, Unsafe, WrongKind
 from engine.models.header import read_header
 from engine.models.item import Item
+from engine.models.place import check_place
 from engine.models.registry import NAME_PATTERN, PICKLES
 
 AN_UPSCALER: Final = "an upscaler"
@@ -67,8 +68,7 @@ class UpscalerFolder:
             raise WrongKind(
                 "its name is taken, or has characters other than letters, digits, space, '.', '_', '-'"
             )
-        if not path.resolve().is_relative_to(self.root.resolve()):
-            raise WrongKind("it is a link that leads out of the folder")
+        check_place(path, self.root)
         if (kind := detect(read_header(path)).kind) is not Kind.UNKNOWN:
             raise WrongKind(f"it is {kind}, not {AN_UPSCALER}")
 

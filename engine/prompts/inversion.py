@@ -22,12 +22,12 @@ def split(text: str, names: Collection[str]) -> list[tuple[str, bool]]:
     """The text in pieces, and whether each is a name, as `names` write it. Of two that fit, the longer one."""
     if not names:
         return [(text, False)]
-    written = {name.casefold(): name for name in sorted(names)}
+    written = {name.casefold(): name for name in sorted(names)} | {name: name for name in names}
     longest_first = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
     pattern = re.compile(rf"(?<!{_WITHIN})({longest_first})(?!{_WITHIN})", re.IGNORECASE)
     pieces = pattern.split(text)
     return [
-        (written.get(piece.casefold(), piece) if index % 2 else piece, bool(index % 2))
+        (written.get(piece, written.get(piece.casefold(), piece)) if index % 2 else piece, bool(index % 2))
         for index, piece in enumerate(pieces)
         if piece
     ]

@@ -5,6 +5,7 @@ and nest; braces without a bar are text, as are `\{` and the name of a file that
 """
 
 import re
+import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from random import Random
 from typing import TypeVar
 
 from engine.prompts.limits import MAX_NESTING, MAX_WILDCARD_DEPTH
+from engine.prompts.recent import Recent
 from engine.wire import MAX_PROMPT_CHARS, GenerationRequest
 
 Lines = Callable[[str], Sequence[str]]
@@ -25,6 +27,7 @@ def no_lines(name: str) -> Sequence[str]:
 
 
 MAX_FILE_CHARS = 1024 * 1024
+KEPT_FILES = 16  # of up to a hundred thousand lines each
 _TOKEN = re.compile(r"\\.|__[A-Za-z0-9-]+(?:_[A-Za-z0-9-]+)*__|[{}|\[\]]|[^\\{}|\[\]_]+|[\\_]", re.DOTALL)
 
 
@@ -37,19 +40,31 @@ class Words:
 
 
 class WildcardFolder:
-    """The files NAME.txt of a folder, an option a line; empty lines and those that begin with # are none."""
+    """The files NAME.txt of a folder, an option a line; empty lines and those that begin with # are none.
+
+    A prompt can name a file hundreds of times: it is read again only when it changed.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._read: Recent[tuple[str, int, int], tuple[str, ...]] = Recent(KEPT_FILES)
 
     def lines(self, name: str) -> tuple[str, ...]:
         """The options of a file, none where it cannot be read. `name` has letters, digits, - and _ alone."""
+        path = self._folder / f"{name}.txt"
         try:
-            with (self._folder / f"{name}.txt").open(encoding="utf-8", errors="replace") as file:
-                stripped = [line.strip() for line in file.read(MAX_FILE_CHARS).splitlines()]
+            status = path.stat()
+            if not stat.S_ISREG(status.st_mode):  # a pipe would be waited on for ever
+                return ()
+            return self._read.get((name, status.st_size, status.st_mtime_ns), lambda: _options(path))
         except OSError:
             return ()
-        return tuple(line for line in stripped if line and not line.startswith("#"))
+
+
+def _options(path: Path) -> tuple[str, ...]:
+    with path.open(encoding="utf-8", errors="replace") as file:
+        stripped = [line.strip() for line in file.read(MAX_FILE_CHARS).splitlines()]
+    return tuple(line for line in stripped if line and not line.startswith("#"))
 
 
 def words_of(request: GenerationRequest, index: int, *, lines: Lines) -> Words:

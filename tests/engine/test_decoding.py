@@ -118,3 +118,28 @@ def test_an_animation_is_refused() -> None:
 
 def test_a_tiny_image_is_refused() -> None:
     assert "8 pixels a side; it was 4 × 16" in str(refusal(encoded(Image.new("RGB", (4, 16)))))
+
+
+def test_a_phones_jpeg_with_a_second_picture_behind_it_is_a_picture() -> None:
+    first, second = Image.new("RGB", (64, 48), "red"), Image.new("RGB", (32, 24), "blue")
+    data = encoded(first, "MPO", save_all=True, append_images=[second])
+    assert decoded(data).getpixel((9, 9))[0] > 200  # type: ignore[index]
+
+
+@pytest.mark.parametrize("exif", [b"junk", b"MM\0*\0\0\0\x08\xff\xff", b"II*\0\xff\xff\xff\xff", b""])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, on what is odd
+def test_a_picture_with_damaged_exif_stays_as_it_lies(kind: str, exif: bytes) -> None:
+    assert decoded(encoded(Image.new("RGB", (64, 48)), kind, exif=b"Exif\0\0" + exif)).size == (64, 48)
+
+
+def test_more_transparent_colours_than_there_are_is_damage() -> None:
+    picture = Image.new("P", (16, 16))
+    picture.putpalette([1, 2, 3, 4, 5, 6])
+    data = encoded(picture, transparency=bytes(2))
+    assert decoded(data).size == (16, 16)
+    begin = data.index(b"tRNS") - 4
+    told = b"tRNS" + bytes(300)
+    more = struct.pack(">I", 300) + told + struct.pack(">I", zlib.crc32(told))
+    refused = refusal(data[:begin] + more + data[begin + 14 :])
+    assert refused.body.message == "The input image is damaged or cut off."

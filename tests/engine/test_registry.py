@@ -304,3 +304,26 @@ def test_a_link_called_demo_does_not_take_the_demos_place(tmp_path: Path) -> Non
     root.mkdir()
     (root / "demo").symlink_to(make_model(tmp_path, "secret"))
     assert Registry(root).lookup("demo") == DEMO_FOLDER
+
+
+@pytest.mark.parametrize(
+    ("file", "changes"),
+    [
+        ("vae/config.json", {"block_out_channels": [1] * 20_000}),
+        ("vae/config.json", {"block_out_channels": "1234"}),
+        ("unet/config.json", {"sample_size": 10**4299}),
+        ("unet/config.json", {"sample_size": -(10**4299)}),
+        ("unet/config.json", {"sample_size": [8]}),
+        ("unet/config.json", {"in_channels": {}, "cross_attention_dim": [[]]}),
+        ("model_index.json", {"_class_name": {}}),
+    ],
+)
+def test_numbers_and_lists_beyond_measure_hide_their_own_model_alone(
+    tmp_path: Path, file: str, changes: dict[str, object]
+) -> None:
+    make_model(tmp_path, "good")
+    told = make_model(tmp_path, "odd") / file
+    told.write_text(json.dumps(json.loads(told.read_text()) | changes))
+    assert "good" in names(tmp_path)
+    fault = {entry.name: entry.fault for entry in Registry(tmp_path).entries()}["odd"]
+    assert fault is None or len(str(fault)) < 300

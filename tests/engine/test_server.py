@@ -162,9 +162,13 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
     ({"steps": "many"}, "invalid_field", "steps", "steps must be a whole number; it was 'many'."),
     ({"steps": None}, "invalid_field", "steps", "steps is missing."),
     ({"stepz": 3}, "invalid_field", "stepz", "stepz is not a field; did you mean steps?"),
+    ({"x" * 60_000: 3}, "invalid_field", f"{'x' * 40}…", f"{'x' * 40}… is not a field."),
     ({"width": 100}, "invalid_field", "width", "width must be a multiple of 8; it was 100."),
     ({"height": 4096}, "invalid_field", "height", "height must be at most 2048; it was 4096."),
     ({"seed": 2**32}, "invalid_field", "seed", "seed must be at most 4294967295; it was 4294967296."),
+    ({"seed": -1}, "invalid_field", "seed", "seed must be at least 0; it was -1."),
+    ({"seed": "7"}, "invalid_field", "seed", "seed must be a whole number; it was '7'."),
+    ({"seed": 7.5}, "invalid_field", "seed", "seed must be a whole number; it was 7.5."),
     ({"count": 5}, "invalid_field", "count", "count must be at most 4; it was 5."),
     (
         {"guidance_scale": -1},

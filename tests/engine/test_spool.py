@@ -2,8 +2,14 @@ from pathlib import Path
 
 import pytest
 
+from engine.catalogue import Catalogue
+from engine.errors import Refusal
+from engine.front import Front
 from engine.images.inputs import Inputs
+from engine.models.registry import Registry
+from engine.queue import FairQueue
 from engine.spool import Result, Spool
+from engine.supervisor import LocalWorker
 from engine.wire import Finished, GenerationRequest, ImageInfo, Sampler
 from tests.patience import Clock
 
@@ -91,6 +97,32 @@ def test_a_job_is_kept_for_a_day_and_no_longer(spool: Spool, clock: Clock) -> No
     clock.now += 2
     assert spool.recover() == {}
     assert not spool.folder("job").exists()
+
+
+async def test_a_clock_that_is_put_right_makes_no_job_old_and_none_young(
+    tmp_path: Path, spool: Spool, clock: Clock
+) -> None:
+    finish(spool, "job")
+    monotonic = Clock()
+    worker = LocalWorker(["-"], environ={}, step_timeout_s=1, load_timeout_s=1, clock=monotonic)
+    front = Front(
+        executor=worker,
+        catalogue=Catalogue(registry=Registry(tmp_path), executor=worker, queue_capacity=1),
+        spool=spool,
+        queue=FairQueue(capacity=1),
+        clock=monotonic,
+        wall=clock,
+    )
+    clock.now -= 500  # the job is from the future
+    await front.open()
+    for put in (365 * DAY_S, -700 * DAY_S):
+        clock.now += put
+        await front.sweep()
+        assert front.job("job").finished
+    monotonic.now += DAY_S + 1
+    await front.sweep()
+    with pytest.raises(Refusal):
+        front.job("job")
 
 
 def test_a_damaged_result_counts_as_unfinished(spool: Spool) -> None:

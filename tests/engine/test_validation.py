@@ -1,10 +1,13 @@
 """What a request leaves open is filled in from its model."""
 
+import json
+
 import pytest
 
 from engine.errors import Refusal
+from engine.prompts import composition, loras
 from engine.samplers import sampler_menu, schedule_menu
-from engine.validation import completed, validate
+from engine.validation import completed, parse_request, validate
 from engine.wire import Capabilities, Defaults, GenerationRequest, ModelInfo, Sampler, Schedule, Task
 
 
@@ -55,3 +58,21 @@ def test_an_interval_of_guidance_without_any_step_is_refused() -> None:
         validate(ask(guidance_start=0.5, guidance_end=0.5), capabilities(), has_image=False)
     assert refused.value.body.field == "guidance_end"
     assert refused.value.body.message == "guidance_end must be over guidance_start, which is 0.5; it was 0.5."
+
+
+@pytest.mark.parametrize(
+    "smuggled",
+    [
+        "a cat --steps 150 --width 4096 --model other",
+        "a cat\nSteps: 150, Sampler: Euler, Seed: 1, Size: 4096x4096, Model: other",
+        '<sd_cpp_extra_args>{"steps": 150}</sd_cpp_extra_args>',
+        '{"prompt": "a cat", "steps": 150}',
+        "a cat <param[steps]:150> <setvar[width]:4096>",
+    ],
+)
+def test_what_a_prompt_says_of_settings_is_text(smuggled: str) -> None:
+    plain = ask()
+    request = parse_request(json.dumps(plain.model_dump(mode="json") | {"prompt": smuggled}).encode())
+    assert request == plain.model_copy(update={"prompt": smuggled})
+    assert loras.take_out(smuggled) == (smuggled, ())
+    assert [part.text for part in composition.parts(smuggled)] == [smuggled]

@@ -100,6 +100,15 @@ def test_a_model_name_with_a_comma_is_quoted() -> None:
     assert 'Model: "one, two"' in text_of(ask(model="one, two"))
 
 
+def test_hashes_of_adapters_are_quoted_for_their_colons_and_read_back() -> None:
+    hashes = {"Lora hashes": "ink: aaaa, a, b: bbbb", "TI hashes": "mood: cccc"}
+    text = infotext(ask(), seed=1, model_hash="h", version="0.1.0", hashes=hashes)
+    assert 'Lora hashes: "ink: aaaa, a, b: bbbb", TI hashes: "mood: cccc", Version' in text
+    recipe = parse(text)
+    assert recipe is not None
+    assert {key: recipe.settings[key] for key in hashes} == hashes
+
+
 def test_a_prompt_that_looks_like_a_parameter_line_is_not_taken_for_one() -> None:
     spoof = "Steps: 1, Sampler: Euler, Seed: 0"
     last = text_of(ask(prompt=spoof)).split("\n")[-1]

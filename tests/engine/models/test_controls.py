@@ -142,7 +142,7 @@ def test_names_are_never_paths_and_links_do_not_lead_out(
     outside = folder_of(tmp_path, "outside", _class_name="ControlNetModel", cross_attention_dim=768).parent
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / "link").symlink_to(outside)
-    assert "it is a link that leads out of the controls folder" in why_not(tmp_path / "root", caplog)
+    assert "it is a link that leads out of its folder" in why_not(tmp_path / "root", caplog)
     for name in ("../outside", str(outside), "link", ""):
         with pytest.raises(Refusal) as refused:
             ControlFolder(tmp_path / "root").lookup(name)
@@ -216,3 +216,11 @@ def test_the_worker_keeps_the_controls_that_were_used_last() -> None:
 def test_a_worker_without_controls_refuses_each_by_name() -> None:
     with pytest.raises(Refusal, match="There is no control called 'canny'"):
         no_control("canny")
+
+
+@pytest.mark.parametrize("channels", [[[320]], [{}], {}, "320", [320.5], []])
+def test_channels_that_are_none_spoil_no_other_control(tmp_path: Path, channels: object) -> None:
+    folder_of(tmp_path, "good", _class_name="ControlNetModel", cross_attention_dim=768)
+    folder_of(tmp_path, "odd", _class_name="T2IAdapter", adapter_type="full_adapter", channels=channels)
+    assert offered(tmp_path)["good"] == (ControlKind.CONTROLNET, "sd1")
+    assert offered(tmp_path)["odd"] == (ControlKind.T2I_ADAPTER, "sd")

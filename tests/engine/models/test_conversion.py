@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 import pytest
@@ -133,6 +134,34 @@ def test_the_process_that_reads_a_pickle_may_neither_connect_nor_start_another(e
     with pytest.raises(PermissionError, match=event):
         refuse(event, ())
     refuse("open", ())
+
+
+def test_the_process_that_reads_a_pickle_may_write_no_other_file() -> None:
+    refuse("open", ("m.ckpt", "r", os.O_RDONLY))
+    for flags in (os.O_WRONLY, os.O_RDWR, os.O_RDONLY | os.O_CREAT):
+        with pytest.raises(PermissionError, match="open"):
+            refuse("open", (".profile", None, flags))
+
+
+def test_a_compressed_archive_is_not_unpacked(tmp_path: Path) -> None:
+    torch.save({"state_dict": {"first_stage_model.x": torch.zeros(10_000)}}, tmp_path / "whole.pt")
+    with ZipFile(tmp_path / "whole.pt") as whole, ZipFile(tmp_path / "bomb.pt", "w", ZIP_DEFLATED) as bomb:
+        for name in whole.namelist():
+            bomb.writestr(name, whole.read(name))
+    with pytest.raises(Corrupt, match="it is a compressed archive, as torch writes none"):
+        tensors(tmp_path / "bomb.pt")
+    assert tensors(tmp_path / "whole.pt").keys() == {"first_stage_model.x"}
+
+
+def test_tensors_that_unfold_from_few_bytes_are_refused(tmp_path: Path) -> None:
+    one = torch.ones(1000)
+    for weights in (
+        {"first_stage_model.x": torch.ones(1).expand(10**7, 10**6)},
+        {f"first_stage_model.{number}": one.expand(1000, 1000) for number in range(100)},
+    ):
+        torch.save({"state_dict": weights}, tmp_path / "vae.pt")
+        with pytest.raises(Corrupt, match="its tensors have more numbers than the file"):
+            tensors(tmp_path / "vae.pt")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import json
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from engine.errors import Unavailable
 from engine.models.__main__ import main
-from engine.models.fault import Corrupt, Missing, NotAModel, Truncated, WrongKind
+from engine.models.fault import Corrupt, Missing, NotAModel, Truncated, Unsafe, WrongKind
 from engine.models.fetching import Fetcher
 from engine.models.registry import Registry
 from tests.engine.models import headers
@@ -26,7 +27,10 @@ Captured = pytest.CaptureFixture[str]
 
 @dataclass
 class Site:
-    """What is served. `cut` ends the next answer after so many bytes, `status` answers everything with it."""
+    """What is served. `cut` ends the next answer after so many bytes, `status` answers everything with it.
+
+    Without a `tag` versions are not told apart; `endless` sends a file again and again, and not how long it is.
+    """
 
     address: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
@@ -35,6 +39,8 @@ class Site:
     cut: int = 0
     status: int = 0
     error: str = ""
+    tag: str = "told"
+    endless: bool = False
     ranges: list[str] = field(default_factory=list)
 
     def serve_folder(self, folder: Path) -> None:
@@ -84,11 +90,13 @@ class Handler(BaseHTTPRequestHandler):
                 self.site.status or 404, b"", {"X-Error-Code": self.site.error} if self.site.error else {}
             )
             return
+        tag = self.site.tag and f'"{_sha256(content)}"'
         status, extra = (
             200,
-            {"ETag": f'"{_sha256(content)}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"},
+            {"X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"} | ({"ETag": tag} if tag else {}),
         )
-        if (wanted := self.headers.get("Range")) is not None:
+        is_same = self.headers.get("If-Range", tag) == tag
+        if is_same and (wanted := self.headers.get("Range")) is not None:
             self.site.ranges.append(wanted)
             begin = int(wanted.removeprefix("bytes=").rstrip("-"))
             if begin >= len(content):
@@ -96,6 +104,9 @@ class Handler(BaseHTTPRequestHandler):
                 return
             status, extra = 206, extra | {"Content-Range": f"bytes {begin}-{len(content) - 1}/{len(content)}"}
             content = content[begin:]
+        if self.site.endless:
+            self._send_for_ever(content)
+            return
         self._head(status, content, extra)
         if body:
             self.wfile.write(content[: self.site.cut or None])
@@ -107,6 +118,14 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in (extra | {"Content-Length": str(len(content))}).items():
             self.send_header(name, value)
         self.end_headers()
+
+    def _send_for_ever(self, content: bytes) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.close_connection = True
+        with suppress(ConnectionError):
+            while True:
+                self.wfile.write(content)
 
     def _content(self) -> bytes | None:
         path = self.path.partition("?")[0]
@@ -176,12 +195,57 @@ def test_what_broke_off_goes_on_where_it_ended(
     assert (root / "photo.safetensors").read_bytes() == photo
 
 
-def test_a_file_that_shrank_meanwhile_is_begun_anew(
+def test_a_file_that_changed_meanwhile_is_begun_anew(
     fetcher: Fetcher, site: Site, root: Path, photo: bytes
 ) -> None:
-    (root / ".fetching-photo").mkdir()
-    (root / ".fetching-photo" / "photo.safetensors.part").write_bytes(b"x" * (len(photo) + 1))
+    for before in (b"x" * len(photo), b"x" * (len(photo) + 1)):
+        site.files["/photo.safetensors"], site.cut = before, len(photo)
+        if len(before) == len(photo):
+            site.cut = 1000
+        with pytest.raises(NotAModel):
+            fetcher.fetch(f"{site.address}/photo.safetensors", name="other")
+        site.files["/photo.safetensors"], site.cut = photo, 0
+        fetcher.fetch(f"{site.address}/photo.safetensors", name="other")
+        assert (root / "other.safetensors").read_bytes() == photo
+        (root / "other.safetensors").unlink()
+
+
+def test_where_a_server_does_not_tell_versions_apart_a_file_is_begun_anew(
+    fetcher: Fetcher, site: Site, root: Path, photo: bytes
+) -> None:
+    site.tag, site.cut = "", 1000
+    with pytest.raises(Truncated):
+        fetcher.fetch(f"{site.address}/photo.safetensors")
     fetcher.fetch(f"{site.address}/photo.safetensors")
+    assert site.ranges == []
+    assert (root / "photo.safetensors").read_bytes() == photo
+
+
+def test_another_address_does_not_go_on_with_what_the_first_one_left(
+    fetcher: Fetcher, site: Site, root: Path, photo: bytes
+) -> None:
+    site.files["/a/photo.safetensors"], site.files["/b/photo.safetensors"] = b"x" * len(photo), photo
+    site.cut = 1000
+    with pytest.raises(Truncated):
+        fetcher.fetch(f"{site.address}/a/photo.safetensors")
+    fetcher.fetch(f"{site.address}/b/photo.safetensors")
+    assert (root / "photo.safetensors").read_bytes() == photo
+
+
+def test_what_is_being_fetched_already_is_not_fetched_by_a_second_one(
+    site: Site, root: Path, photo: bytes
+) -> None:
+    address = f"{site.address}/photo.safetensors"
+    second = Fetcher(root, endpoint=None, max_bytes=10**9, told=lambda _, __: None)
+    refused = []
+
+    def meanwhile(_: int, __: int) -> None:
+        with pytest.raises(Unavailable, match="photo is being fetched already") as caught:
+            second.fetch(address)
+        refused.append(caught)
+
+    Fetcher(root, endpoint=None, max_bytes=10**9, told=meanwhile).fetch(address)
+    assert refused
     assert (root / "photo.safetensors").read_bytes() == photo
 
 
@@ -221,6 +285,10 @@ def test_a_server_that_gives_nothing_is_quoted_in_words(
         ("http://example.org/a.safetensors", {}, "its address is not https"),
         ("file:///etc/a.safetensors", {}, "its address is not https"),
         ("https://example.org/.safetensors", {}, "its name has characters other than"),
+        ("https://[::1/a.safetensors", {}, "its address is none"),
+        ("https://example.org:99999/a.safetensors", {}, "its address is none"),
+        ("https://example.org/модель.safetensors", {}, "its address is none"),
+        ("https://example.org/a b.safetensors", {}, "its address is none"),
         ("a/b", {"name": "../up"}, "its name has characters other than"),
         ("a/b/c", {}, "it is neither an address nor a name like OWNER/MODEL"),
         ("a/b", {"expected": "0" * 64}, "--sha256 belongs to a single file"),
@@ -237,6 +305,24 @@ def test_what_is_too_large_is_not_begun(root: Path, site: Site, photo: bytes) ->
     fetcher = Fetcher(root, endpoint=None, max_bytes=10, told=lambda _, __: None)
     with pytest.raises(WrongKind, match=f"it has {len(photo):,} bytes, more than 10; --max-gb allows more"):
         fetcher.fetch(f"{site.address}/photo.safetensors")
+
+
+@pytest.mark.usefixtures("photo")
+def test_what_never_ends_is_given_up_where_it_is_too_large(root: Path, site: Site) -> None:
+    site.endless = True
+    fetcher = Fetcher(root, endpoint=None, max_bytes=3 * 2**20, told=lambda _, __: None)
+    with pytest.raises(WrongKind, match="more than 3,145,728; --max-gb allows more"):
+        fetcher.fetch(f"{site.address}/photo.safetensors")
+
+
+def test_a_hub_cannot_put_a_file_elsewhere(fetcher: Fetcher, site: Site, root: Path, folder: Path) -> None:
+    site.serve_folder(folder)
+    index = json.loads(site.repo["model_index.json"])
+    site.repo["model_index.json"] = json.dumps(index | {"../..": ["diffusers", "X"]}).encode()
+    site.repo["../../evil.json"] = b"{}"
+    with pytest.raises(Unsafe, match="would lie elsewhere"):
+        fetcher.fetch(REPO)
+    assert not list(root.parent.rglob("evil.json"))
 
 
 @pytest.fixture

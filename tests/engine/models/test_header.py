@@ -85,6 +85,8 @@ def tensor(**changes: object) -> str:
         (header(tensor(shape=[1] * 1000), bytes(2)), Corrupt, "the tensor t wrongly"),
         (header(tensor(data_offsets=[4, 0]), bytes(4)), Corrupt, "the tensor t wrongly"),
         (header(tensor(data_offsets=[4, 8]), bytes(8)), Corrupt, "overlap or leave gaps"),
+        (header('{"__metadata__": 5}'), Corrupt, "its header is damaged"),
+        (header('{"__metadata__": {"steps": 5}}'), Corrupt, "its header is damaged"),
         (header(tensor(), bytes(3)), Truncated, "it ends 1 bytes too early"),
         (header(tensor(), bytes(5)), Corrupt, "1 bytes that its header does not know of"),
         (pickle.dumps({"state_dict": {}}), Unsafe, "a pickle under another name"),

@@ -303,3 +303,44 @@ def test_an_unusable_file_is_not_left_in_the_folder_of_the_kind_that_was_named(
     assert "it needs its image encoder" in capsys.readouterr().err
     assert names(beside / "upscalers") == names(beside / "models") == set()
     assert names(beside / "controlnets") == {"image_encoder"}
+
+
+def test_what_is_hidden_is_not_added(root: Path, tmp_path: Path, capsys: Captured) -> None:
+    small(tmp_path / ".photo.safetensors")
+    assert main(["add", ".photo.safetensors"]) == os.EX_DATAERR
+    assert "its name begins with a dot" in capsys.readouterr().err
+    assert list(root.iterdir()) == []
+
+
+def test_a_file_that_would_stand_in_the_shade_of_another_is_not_added(
+    root: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    (root / "photo.gguf").write_bytes(b"GGUF")
+    source = small(tmp_path / "photo.safetensors")
+    assert main(["add", str(source)]) == os.EX_DATAERR
+    assert "another model has this name" in capsys.readouterr().err
+    assert names(root) == {"photo.gguf"}
+
+
+def test_a_folder_may_be_added_from_within(beside: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = control_folder(beside / "canny", _class_name="ControlNetModel", cross_attention_dim=768)
+    monkeypatch.setenv("DARKROOM_PATHS__DATA", str(beside))
+    monkeypatch.chdir(folder)
+    assert main(["add", "."]) == 0
+    assert names(beside / "controlnets") == {"canny", "image_encoder"}
+
+
+def test_a_name_cannot_write_to_the_terminal(root: Path, capsys: Captured) -> None:
+    small(root / "a\x1b[31m\nphoto  yes.safetensors")
+    assert main(["list"]) == 0
+    _, *lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1
+    assert "\x1b" not in lines[0]
+    assert "no: its name has characters other than" in lines[0]
+
+
+@pytest.mark.parametrize("size", ["nan", "inf", "-1", "0", "many"])
+def test_a_size_that_is_none_is_refused(size: str, capsys: Captured) -> None:
+    with pytest.raises(SystemExit):
+        main(["fetch", "a/b", "--max-gb", size])
+    assert "--max-gb: invalid" in capsys.readouterr().err

@@ -44,3 +44,11 @@ def test_any_text_comes_back_whole(text: str) -> None:
     pieces = split(text, NAMES)
     assert "".join(piece for piece, _ in pieces).casefold() == text.casefold()
     assert {piece for piece, is_name in pieces if is_name} <= set(NAMES)
+
+
+def test_of_two_names_that_differ_in_case_alone_the_one_that_is_written_is_meant() -> None:
+    names = ("Film", "film", "Old")
+    assert named("a film", names) == ("film",)
+    assert named("a Film", names) == ("Film",)
+    assert named("a FILM, OLD", names) == ("film", "Old")
+    assert split("Film film", names) == [("Film", True), (" ", False), ("film", True)]

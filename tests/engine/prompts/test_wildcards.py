@@ -96,6 +96,17 @@ def test_a_file_has_an_option_a_line_and_its_name_is_no_path(tmp_path: Path) -> 
         assert choose(text, random=Random(0), lines=inner.lines) == text
 
 
+def test_a_file_is_read_again_only_when_it_changed(tmp_path: Path) -> None:
+    file, folder = tmp_path / "animal.txt", WildcardFolder(tmp_path)
+    file.write_text("cat")
+    before = folder.lines("animal")
+    assert folder.lines("animal") is before
+    file.write_text("hamster")
+    assert folder.lines("animal") == ("hamster",)
+    file.unlink()
+    assert folder.lines("animal") == ()
+
+
 def test_a_file_that_names_itself_comes_to_an_end() -> None:
     assert len(chosen("__endless__ " * 10)) <= 2 * MAX_PROMPT_CHARS
 

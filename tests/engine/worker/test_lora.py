@@ -1,5 +1,6 @@
 """LoRAs in the step loop, judged by diffusers' `load_lora_weights`; none of them stays in another one's picture."""
 
+import json
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -310,6 +311,26 @@ def test_a_lora_that_does_not_go_with_the_model_is_refused_in_words(
         code, message = refused(name, tensors)
         assert code == "lora_incompatible"
         assert says in message
+
+
+def test_layers_are_named_in_a_files_settings_and_no_expression_is_run(
+    model: StableDiffusion, library: AdapterLibrary, pipeline: Any, folder: Path
+) -> None:
+    tensors = adapter_files.diffusers(pipeline.unet)
+    name = next(iter(tensors)).removeprefix("unet.").split(".lora_")[0]
+    (noted,) = adapter_files.settings(tensors, alpha=2.0).items()
+    settings = json.loads(noted[1])
+    for pattern, refused in ((name, False), (f"^{name}", False), ("(a+)+$|(.*.*)*x", True)):
+        told = {noted[0]: json.dumps(settings | {"unet.alpha_pattern": {pattern: 8.0}})}
+        adapter_files.write(folder / "own.safetensors", tensors, told)
+        if refused:
+            with pytest.raises(Refusal, match="its settings name layers by an expression"):
+                library.adapters(model, Words("a cat <lora:own:1>"))
+        else:
+            (lora,) = library.adapters(model, Words("a cat <lora:own:1>")).loras
+            scaled = lora.lora.networks["unet"][name].lora_up
+            torch.testing.assert_close(scaled, tensors[f"unet.{name}.lora_B.weight"] * 2)
+        (folder / "own.safetensors").unlink()
 
 
 def test_only_so_many_loras_may_be_named(

@@ -1,5 +1,6 @@
 """What follows drawing, in the worker as its front sees it."""
 
+import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,12 +12,13 @@ from PIL import Image
 
 from engine.errors import Refusal
 from engine.frames import Cancel, Cancelled, Failed, Finished, Loading, Progress, Stop
+from engine.images.decoding import decode_input
 from engine.images.filters import filtered
 from engine.images.infotext import parse
 from engine.images.record import Record
 from engine.models.loading import StableDiffusion
 from engine.models.upscaler import Upscaler, load_upscaler
-from engine.wire import Colour, GenerationRequest, Resize, Sampler, Sharpen, Task
+from engine.wire import Colour, Format, GenerationRequest, Resize, Sampler, Sharpen, Task
 from engine.worker import tiles
 from tests.engine.tiny_esrgan import make_tiny_upscaler
 from tests.engine.worker.test_process import DEADLINE_S, Front
@@ -120,6 +122,18 @@ def test_a_picture_that_is_there_is_processed_without_any_model(front: Front, ph
         " Version: Darkroom 0.1.0"
     )
     assert [frame.steps for frame in progress] == [2, 2]
+
+
+@pytest.mark.parametrize("kind", Format)
+def test_a_transparent_picture_is_written_in_every_format(front: Front, tmp_path: Path, kind: Format) -> None:
+    sent = io.BytesIO()
+    Image.new("RGBA", (64, 48), (255, 0, 0, 0)).save(sent, "PNG")
+    (tmp_path / "clear.png").write_bytes(decode_input(sent.getvalue()))
+    front.start("job", process({"type": "sharpen"}, format=kind), tmp_path / "clear.png")
+    finished, _ = until_finished(front)
+    with Image.open(front.folder / "job" / finished.images[0].file_name) as file:
+        assert (file.format, file.mode) == (kind.upper(), "RGB")
+        assert np.asarray(file.convert("L")).min() > 250  # white, as it shows in the chat
 
 
 def test_an_upscaler_whose_factor_is_another_is_helped_out_by_lanczos(front: Front, photo: Path) -> None:

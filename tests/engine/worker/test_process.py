@@ -52,6 +52,7 @@ class Front:
         **options: Any,
     ) -> None:
         self.folder, self.model = folder, model
+        self.loading, self.let_go = threading.Event(), threading.Event()
         self.inbox: Inbox = SimpleQueue()
         self.frames: Queue[FromWorker] = Queue()
         self.worker = Worker(
@@ -71,6 +72,9 @@ class Front:
         self.thread = threading.Thread(target=self.worker.run)
 
     def _load(self, name: str) -> StableDiffusion:
+        if name == "slow":
+            self.loading.set()
+            assert self.let_go.wait(DEADLINE_S)
         if name == "broken":
             raise ModelBroken("Model 'broken' is damaged: its unet could not be loaded.")
         if name == "too large":
@@ -232,6 +236,21 @@ def test_a_cancel_between_the_last_step_and_the_file_is_obeyed_or_too_late_and_n
     assert isinstance(finished, Finished)
     assert [image.seed for image in finished.images] == [9]
     assert [path.name for path in (front.folder / "job").iterdir()] == ["0.png"]
+
+
+def test_a_cancel_while_the_model_is_loaded_is_obeyed_before_the_first_step(front: Front, named: Ask) -> None:
+    front.start("job", named(model="slow"))
+    assert front.loading.wait(DEADLINE_S)
+    front.inbox.put(Cancel(job="job"))
+    front.let_go.set()
+    seen = []
+    while not isinstance(frame := front.next(), (Cancelled, Finished, Failed)):
+        seen.append(frame)
+    assert frame == Cancelled(job="job")
+    assert not [each for each in seen if isinstance(each, Progress) and each.step]
+    assert list((front.folder / "job").iterdir()) == []
+    front.start("next", named())
+    assert isinstance(front.until(Finished, Failed), Finished)
 
 
 def test_a_late_cancel_changes_nothing(front: Front, named: Ask) -> None:

@@ -144,6 +144,9 @@ def test_what_is_no_embedding_is_a_word_that_is_refused(
         ({"lora_unet_x.lora_up.weight": torch.zeros(2, 2)}, "embedding_incompatible", "it is a LoRA"),
         ({"<a>": torch.zeros(16), "<b>": torch.zeros(16)}, "embedding_incompatible", "more than one"),
         ({"emb_params": torch.zeros(0, 16)}, "embedding_incompatible", "it has no vectors"),
+        ({"emb_params": torch.tensor(1.0)}, "embedding_incompatible", "no list of vectors"),
+        ({"emb_params": torch.zeros(5, 0)}, "embedding_incompatible", "no list of vectors"),
+        ({"emb_params": torch.full((1, 16), torch.nan)}, "adapter_broken", "it holds what is no number"),
     ):
         write(folder / "odd.safetensors", tensors)
         with pytest.raises(Refusal, match=says) as caught:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from spandrel import ImageModelDescriptor, ModelLoader
 
 from engine.errors import Refusal
@@ -140,7 +140,12 @@ def test_a_broken_file_and_one_of_another_kind_are_named(tmp_path: Path) -> None
     content = (tmp_path / "short.safetensors").read_bytes()
     (tmp_path / "short.safetensors").write_bytes(content[:-100])
     save_file({"a.weight": torch.zeros(3, 3)}, tmp_path / "other.safetensors")
+    make_tiny_esrgan(tmp_path / "many.safetensors")
+    tensors = load_file(tmp_path / "many.safetensors")
+    tensors["model.1.sub.30000000.RDB1.conv1.0.bias"] = torch.zeros(8)  # spandrel would build all before it
+    save_file(tensors, tmp_path / "many.safetensors")
     says = {
+        "many": "it claims to have 1,000 parts, or more",
         "short": "it ends 100 bytes too early: copy or download it again",
         "grey": "it takes 1 channels and gives 1, not 3",
         "other": "it is no upscaler of a kind that spandrel knows",
