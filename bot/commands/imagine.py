@@ -11,6 +11,7 @@ from discord.app_commands import Choice, Range
 from bot.attachments import fetch
 from bot.client import Darkroom
 from bot.errors import DarkroomError
+from bot.jobs.inputs import Inputs
 from bot.requests import ASPECTS, MIN_STRENGTH, Options, build, closest, find_model, preset_sizes
 from bot.ui.answers import conversation, keep_promise, promise_reply
 from engine.wire import MAX_COUNT, MAX_GUIDANCE, MAX_PROMPT_CHARS, MAX_SEED, MAX_STEPS
@@ -80,7 +81,7 @@ async def _draw(
         png, options = picture.png, replace(options, image=picture.size)
     owner, seed = str(interaction.user.id), secrets.randbelow(MAX_SEED + 1)
     request = build(options, capabilities, owner=owner, random_seed=seed)
-    await desk.dispatcher.submit(await conversation(interaction, message_id), request, png)
+    await desk.dispatcher.submit(await conversation(interaction, message_id), request, Inputs(image=png))
     await keep_promise(interaction)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 import discord
 
 from bot.errors import Refused
+from bot.jobs.inputs import Inputs
 from bot.jobs.states import Job
 from bot.requests import again, variation
 from bot.ui import words
@@ -121,7 +122,7 @@ async def draw_again(interaction: "Press", job_id: str) -> None:
     job = await _known(interaction, job_id)
     request = again(job.request, owner=str(interaction.user.id), seed=secrets.randbelow(MAX_SEED + 1))
     await desk.dispatcher.submit(
-        await conversation(interaction, message_id), request, await _input_of(interaction, job), job.id
+        await conversation(interaction, message_id), request, await _inputs_of(interaction, job), job.id
     )
     await keep_promise(interaction)
 
@@ -142,7 +143,9 @@ async def draw_variation(interaction: "Press", job_id: str, index: int) -> None:
         seed=secrets.randbelow(MAX_SEED + 1),
     )
     data = await _read(interaction, picture.sha256, picture.media_type)
-    await desk.dispatcher.submit(await conversation(interaction, message_id), request, data, job.id)
+    await desk.dispatcher.submit(
+        await conversation(interaction, message_id), request, Inputs(image=data), job.id
+    )
     await keep_promise(interaction)
 
 
@@ -191,8 +194,12 @@ async def _known(interaction: "Press", job_id: str) -> Job:
     return job
 
 
-async def _input_of(interaction: "Press", job: Job) -> bytes | None:
-    return None if job.input_sha256 is None else await _read(interaction, job.input_sha256)
+async def _inputs_of(interaction: "Press", job: Job) -> Inputs:
+    image, mask = [
+        None if sha256 is None else await _read(interaction, sha256)
+        for sha256 in (job.input_sha256, job.mask_sha256)
+    ]
+    return Inputs(image=image, mask=mask)
 
 
 async def _read(interaction: "Press", sha256: str, media_type: str = "image/png") -> bytes:

@@ -5,6 +5,7 @@ import pytest
 
 from bot.errors import Refused
 from bot.jobs import reasons
+from bot.jobs.inputs import Inputs
 from bot.jobs.ports import ChatGone, ChatUnavailable, EngineAway
 from bot.jobs.states import Job, JobState
 from engine.wire import ErrorBody, Loading, Progress, Queued
@@ -78,10 +79,36 @@ async def test_the_same_interaction_again_is_the_same_job(desk: Desk) -> None:
 async def test_the_input_image_is_kept_and_handed_to_the_engine(desk: Desk) -> None:
     given = picture(1)
     async with desk.running() as dispatcher:
-        job = await desk.ended(await dispatcher.submit(desk.conversation(), request(), given))
+        job = await desk.ended(await dispatcher.submit(desk.conversation(), request(), Inputs(image=given)))
     assert job.input_sha256 is not None
     assert desk.engine.inputs == [desk.files.path(job.input_sha256)]
     assert await desk.files.read(job.input_sha256) == given
+
+
+async def test_a_mask_goes_along_and_what_ended_without_pictures_leaves_neither_behind(desk: Desk) -> None:
+    desk.engine.scripts = [[failed("internal")]]
+    given = Inputs(image=picture(1), mask=picture(2))
+    async with desk.running() as dispatcher:
+        job = await desk.ended(await dispatcher.submit(desk.conversation(), request(), given))
+        (image,), (mask,) = desk.engine.inputs, desk.engine.masks
+        assert image is not None
+        assert mask is not None
+
+        async def both_are_gone() -> bool:
+            return not image.exists() and not mask.exists()
+
+        await until(both_are_gone)
+    assert job.state is JobState.FAILED
+
+
+async def test_a_description_is_posted_without_a_picture_and_its_input_is_dropped(desk: Desk) -> None:
+    described = desk.engine.finished().model_copy(update={"images": (), "description": "a red star"})
+    desk.engine.scripts = [[described]]
+    async with desk.running() as dispatcher:
+        asked = await dispatcher.submit(desk.conversation(), request(), Inputs(image=picture(1)))
+        job = await desk.ended(asked)
+    assert (job.state, job.description, job.input_sha256) == (JobState.POSTED, "a red star", None)
+    assert desk.chat.uploads[job.id] == []
 
 
 async def test_a_person_may_have_so_many_jobs_and_no_more_even_at_once(desk: Desk) -> None:
