@@ -17,7 +17,7 @@ from bot.errors import Refused
 from bot.guidance import ALL_STEPS
 from bot.judging import Judging
 from bot.postprocess import Postprocess
-from bot.redraw import MEANING, OUTPAINT_STRENGTH, PLAIN, Redraw
+from bot.redraw import MEANING, OUTPAINT_STRENGTH, Redraw
 from engine.wire import (
     MAX_SEED,
     Capabilities,
@@ -32,13 +32,14 @@ from engine.wire import (
     Task,
 )
 
-VARIATION_STRENGTH = 0.6
 MIN_STRENGTH = 0.05
 SIZE_STEP = 64  # sides in between are legal, but models are trained on multiples of 64 …
 SMALL_STEP = 32  # … and for small ones 64 is too coarse to tell wide from landscape
 SMALL = 512
+EDGES_STAY = (Task.INPAINT, Task.OUTPAINT, Task.UPSCALE)
 ASPECTS = {"square": (1, 1), "portrait": (2, 3), "landscape": (3, 2), "wide": (16, 9)}
 _TYPED_SIZE = re.compile(r"\s*(\d{1,9})\s*[x×*]\s*(\d{1,9})\s*", re.IGNORECASE | re.ASCII)
+_TYPED_ASPECT = re.compile(r"\s*([1-9]\d{0,3})\s*:\s*([1-9]\d{0,3})\s*", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,8 +94,10 @@ def build(options: Options, capabilities: Capabilities, *, owner: str, random_se
         return options.postprocess.alone(capabilities, owner=owner, format=options.format)
     limits = capabilities.limits
     task = _task(options)
+    if options.postprocess.hires is not None and task is not Task.TXT2IMG:
+        raise Refused("hires draws from words alone: leave image out.")
     model = find_model(options.model, capabilities, task)
-    _check_task(task, model)
+    check_task(task, model)
     sampler = _sampler(options.sampler, model, capabilities)
     steps = _steps(options.steps, model, sampler, limits)
     width, height = _size(options, task, model, limits)
@@ -103,8 +106,8 @@ def build(options: Options, capabilities: Capabilities, *, owner: str, random_se
         owner=owner,
         task=task,
         model=model.name,
-        prompt=_prompt(options.prompt, limits),
-        negative_prompt=_text("negative_prompt", options.negative_prompt, limits),
+        prompt=check_prompt(options.prompt, limits),
+        negative_prompt=check_text("negative_prompt", options.negative_prompt, limits),
         width=width,
         height=height,
         steps=steps,
@@ -124,7 +127,7 @@ def build(options: Options, capabilities: Capabilities, *, owner: str, random_se
         controls=chosen(options.controls, capabilities),
         vae=_vae(options.vae, capabilities),
         refiner=options.refiner,
-        tiling=_tiling(options.tiling),
+        tiling=_tiling(options.tiling, task),
         noise_level=tasks.noise_level(options.noise_level, task, limits),
         **options.redraw.fields(limits),
         **options.judging.fields(count, limits),
@@ -142,21 +145,6 @@ def _task(options: Options) -> Task:
     if named is Task.DEPTH2IMG and options.image is None and options.depth is None:
         raise Refused(f"{named} needs an image to start from, or a depth image.")
     return named
-
-
-def again(request: GenerationRequest, *, owner: str, seed: int) -> GenerationRequest:
-    """The same request by whoever asks now, with another seed."""
-    return request.model_copy(update={"owner": owner, "seed": seed})
-
-
-def variation(
-    request: GenerationRequest, capabilities: Capabilities, *, owner: str, seed: int
-) -> GenerationRequest:
-    """The request that starts from one of `request`'s own pictures. Raises Refused where the model cannot."""
-    _check_task(Task.IMG2IMG, find_model(request.model, capabilities))
-    strength = max(VARIATION_STRENGTH, least_strength(request.steps))
-    changes = {"owner": owner, "seed": seed, "task": Task.IMG2IMG, "strength": strength}
-    return request.model_copy(update=PLAIN | changes)
 
 
 def find_model(wanted: str | None, capabilities: Capabilities, task: Task = Task.TXT2IMG) -> ModelInfo:
@@ -211,10 +199,12 @@ def _size(options: Options, task: Task, model: ModelInfo, limits: Limits) -> tup
     name = options.size.strip().casefold()
     if name in ASPECTS:
         return fit(ASPECTS[name], model, limits)
+    if shape := _TYPED_ASPECT.fullmatch(options.size):
+        return fit((int(shape[1]), int(shape[2])), model, limits)
     typed = _TYPED_SIZE.fullmatch(options.size)
     if typed is None:
         raise Refused(
-            f"size must be {', '.join(ASPECTS)}, or a width and a height such as 512x768; "
+            f"size must be {', '.join(ASPECTS)}, a shape such as 4:5, or a width and a height such as 512x768; "
             f"it was {_quoted(options.size)}."
         )
     width, height = int(typed[1]), int(typed[2])
@@ -242,18 +232,21 @@ def _longest(model: ModelInfo, limits: Limits) -> int:
     return longest - longest % model.side_multiple
 
 
-def _check_task(task: Task, model: ModelInfo) -> None:
+def check_task(task: Task, model: ModelInfo) -> None:
+    """Raises Refused where the model cannot do this."""
     if task not in model.tasks:
         raise Refused(f"The model {model.name} cannot {MEANING[task]}.")
 
 
-def _prompt(text: str, limits: Limits) -> str:
+def check_prompt(text: str, limits: Limits) -> str:
+    """The prompt as it is sent. Raises Refused."""
     if not any(char.isprintable() and not char.isspace() for char in text):
         raise Refused("prompt must not be empty.")
-    return _text("prompt", text, limits)
+    return check_text("prompt", text, limits)
 
 
-def _text(field: str, text: str, limits: Limits) -> str:
+def check_text(field: str, text: str, limits: Limits) -> str:
+    """The words of an option as they are sent. Raises Refused."""
     if len(text) > limits.prompt_chars:
         raise Refused(f"{field} must be at most {limits.prompt_chars} characters; it was {len(text)}.")
     # Neither NUL nor half a surrogate pair can be stored or sent on.
@@ -311,11 +304,14 @@ def _sampler(wanted: str | None, model: ModelInfo, capabilities: Capabilities) -
     raise Refused(f"There is no sampler called {_quoted(name)}. {_known(name, known)}")
 
 
-def _tiling(wanted: str | None) -> Seamless:
+def _tiling(wanted: str | None, task: Task) -> Seamless:
     try:
-        return Seamless.NONE if wanted is None else Seamless(wanted.strip().casefold())
+        tiling = Seamless.NONE if wanted is None else Seamless(wanted.strip().casefold())
     except ValueError:
         raise Refused(f"tiling must be one of {', '.join(Seamless)}; it was '{wanted:.40}'.") from None
+    if tiling is not Seamless.NONE and task in EDGES_STAY:
+        raise Refused(f"tiling does not go with {task}, which keeps the edges that are there.")
+    return tiling
 
 
 def _vae(wanted: str | None, capabilities: Capabilities) -> str | None:

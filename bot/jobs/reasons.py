@@ -41,5 +41,5 @@ def compressed(pictures: int, limit: int) -> str:
 def alt_text(prompt: str, limit: int = 1000) -> str:
     """A description for people who cannot see the picture, at most `limit` characters."""
     words = " ".join(prompt.split())
-    text = f"Picture drawn from the prompt: {words}" if words else "Picture drawn without a prompt"
+    text = f"Picture drawn from the prompt: {words}" if words else "Picture without a prompt"
     return text if len(text) <= limit else text[: limit - 1] + "…"
