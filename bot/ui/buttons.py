@@ -41,7 +41,7 @@ _LOOKS = {
     Action.DELETE: ("Delete", discord.ButtonStyle.danger),
 }
 _ONE_OF_SEVERAL = {Action.VARIATION: "V", Action.UPSCALE: "U"}
-_CANVAS = (Action.OUT, Action.LEFT, Action.UP, Action.DOWN, Action.RIGHT)
+_ARROWS = (Action.LEFT, Action.UP, Action.DOWN, Action.RIGHT)
 
 
 class JobButton(
@@ -94,24 +94,26 @@ def waiting_view(job: Job) -> discord.ui.View:
 
 
 def result_view(job: Job) -> discord.ui.View:
-    """Under the pictures: what is done with the message above, and below it what is done with each picture."""
+    """Under the pictures. Delete is always the last one, away from where the thumb goes most."""
     request = job.request
     if request.task is Task.DESCRIBE:
         return _view([[Action.DRAW, Action.DELETE]], job)
     if request.count > 1:
-        rows = [[Action.AGAIN, Action.EDIT, Action.DELETE], [Action.VARIATION], [Action.UPSCALE]]
+        rows = [[Action.AGAIN, Action.EDIT], [Action.VARIATION], [Action.UPSCALE, Action.DELETE]]
         return _view(rows, job, pictures=request.count)
     return _view(_of_one(request), job)
 
 
 def _of_one(request: GenerationRequest) -> list[list[Action]]:
     """The rows under a single picture."""
-    if request.task is Task.PROCESS:  # the same again would be the same
-        known_words = [Action.VARIATION] if request.prompt else []
-        return [[*known_words, Action.UPSCALE, Action.DELETE], [*_CANVAS] if request.prompt else []]
     if request.task is Task.UPSCALE:
         return [[Action.AGAIN, Action.EDIT, Action.UPSCALE, Action.DELETE]]
-    return [[Action.AGAIN, Action.VARIATION, Action.EDIT, Action.UPSCALE, Action.DELETE], [*_CANVAS]]
+    around = [[*_ARROWS, Action.DELETE]]
+    if request.task is not Task.PROCESS:
+        return [[Action.AGAIN, Action.VARIATION, Action.EDIT, Action.UPSCALE, Action.OUT], *around]
+    if request.prompt:  # the same again would be the same picture
+        return [[Action.VARIATION, Action.UPSCALE, Action.OUT], *around]
+    return [[Action.UPSCALE, Action.DELETE]]
 
 
 def _view(rows: list[list[Action]], job: Job, *, pictures: int = 1) -> discord.ui.View:

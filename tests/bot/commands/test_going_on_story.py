@@ -15,7 +15,7 @@ from tests.bot.commands.scripted_engine import ScriptedEngine, picture
 from tests.bot.commands.telling import drawn, ended, labels, posted
 from tests.bot.samples import capabilities, model
 
-ONE = ["Again", "Variation", "Edit", "Upscale", "Delete", "Zoom out", "◀", "▲", "▼", "▶"]
+ONE = ["Again", "Variation", "Edit", "Upscale", "Zoom out", "◀", "▲", "▼", "▶", "Delete"]
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ async def test_each_of_several_pictures_can_be_made_larger(
     async with bot(playground, engine, tmp_path) as (_, history), Person(playground.base) as alice:
         first, _ = await drawn(alice, engine, history, count=4)
         several = ["V1", "V2", "V3", "V4", "U1", "U2", "U3", "U4"]
-        assert labels(first) == ["Again", "Edit", "Delete", *several]
+        assert labels(first) == ["Again", "Edit", *several, "Delete"]
         await alice.press(first, "U3")
         assert (await engine.next_job()).request.count == 1
 

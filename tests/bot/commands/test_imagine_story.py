@@ -109,7 +109,7 @@ async def test_again_and_variations_work_after_a_restart_for_anybody(
 ) -> None:
     async with bot(playground, engine, tmp_path) as (_, history), Person(playground.base) as alice:
         first, original = await drawn(alice, engine, history, count=2)
-        assert labels(first) == ["Again", "Edit", "Delete", "V1", "V2", "U1", "U2"]
+        assert labels(first) == ["Again", "Edit", "V1", "V2", "U1", "U2", "Delete"]
     async with bot(playground, engine, tmp_path) as (_, history), Person(playground.base, user="bob") as bob:
         await bob.press(first, "Again")
         again = await engine.next_job()

@@ -43,7 +43,7 @@ async def test_upscale_enlarges_twice_by_the_best_there_is_or_as_asked(
         assert " · a picture · 2 times as large, by 4x-sharp · " in message["content"]
         await alice.slash("upscale", {"scale": 1.5, "upscaler": "Lanczos"}, files=photo)
         assert (await engine.next_job()).request.post == (Upscale(upscaler="lanczos", scale=1.5),)
-        offered = await alice.autocomplete("upscale", "upscaler", "lancos", image="x")
+        offered = await alice.autocomplete("upscale", "upscaler", "lancos")
         assert offered[0] == {"name": "lanczos", "value": "lanczos"}
 
 

@@ -52,22 +52,22 @@ def test_the_pages_of_the_history_have_ids_of_their_own() -> None:
 
 async def test_under_one_picture_is_what_can_be_done_with_it_and_around_it() -> None:
     assert rows(result_view(job())) == [
-        ["Again", "Variation", "Edit", "Upscale", "Delete"],
-        ["Zoom out", "◀", "▲", "▼", "▶"],
+        ["Again", "Variation", "Edit", "Upscale", "Zoom out"],
+        ["◀", "▲", "▼", "▶", "Delete"],
     ]
 
 
 async def test_each_of_four_pictures_has_its_own_in_rows_that_discord_takes() -> None:
     assert rows(result_view(job(count=4))) == [
-        ["Again", "Edit", "Delete"],
+        ["Again", "Edit"],
         ["V1", "V2", "V3", "V4"],
-        ["U1", "U2", "U3", "U4"],
+        ["U1", "U2", "U3", "U4", "Delete"],
     ]
 
 
 async def test_what_was_not_drawn_cannot_be_drawn_again() -> None:
     sharpened = {"task": Task.PROCESS, "post": (Sharpen(),)}
-    assert rows(result_view(job(**sharpened)))[0] == ["Variation", "Upscale", "Delete"]
+    assert rows(result_view(job(**sharpened)))[0] == ["Variation", "Upscale", "Zoom out"]
     assert rows(result_view(job(prompt="", **sharpened))) == [["Upscale", "Delete"]]
     assert rows(result_view(job(task=Task.DESCRIBE))) == [["Draw this", "Delete"]]
     assert rows(result_view(job(task=Task.UPSCALE))) == [["Again", "Edit", "Upscale", "Delete"]]
