@@ -159,7 +159,7 @@ def _done(step: PostStep) -> str:
     return _DONE[step.type]
 
 
-_WITHOUT_PROMPT = {Task.DESCRIBE: "a picture to describe", Task.PROCESS: "a picture"}
+_WITHOUT_PROMPT = {Task.DESCRIBE: "a picture in words", Task.PROCESS: "a picture"}
 _DONE = {
     "faces": "faces restored",
     "sharpen": "sharpened",

@@ -174,7 +174,7 @@ async def test_a_description_becomes_a_picture(
         engine.say(job, Finished(images=(), seconds=0.4, description="a red `star`"))
         told = await alice.wait_message(asked, lambda seen: "star" in seen["content"])
         assert told["content"] == (
-            f"**<@{job.conversation.user_id}>** · a picture to describe · 0.4 s\n> `a red ˋstarˋ`"
+            f"**<@{job.conversation.user_id}>** · a picture in words · 0.4 s\n> `a red ˋstarˋ`"
         )
         assert labels(told) == ["Draw this", "Delete"]
         await ended(history, job)
