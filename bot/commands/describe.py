@@ -13,6 +13,8 @@ from bot.tasks import to_describe
 from bot.ui.answers import promise_reply
 from engine.wire import Task
 
+MOST_SIDE = 512  # pixels: a CLIP looks at fewer, and the picture is shown again with its description
+
 
 @app_commands.command(name="describe", description="Say in words what is in a picture")
 @app_commands.describe(image="The picture: PNG, JPEG or WEBP")
@@ -23,5 +25,6 @@ async def describe(interaction: discord.Interaction[Darkroom], image: discord.At
     if Task.DESCRIBE not in model.tasks:
         raise Refused("This engine has no CLIP that could describe a picture. Whoever runs it can add one.")
     request = to_describe(model, owner=str(interaction.user.id))
-    picture = await fetch(image, limits=capabilities.limits)
+    small = capabilities.limits.model_copy(update={"max_side": MOST_SIDE})
+    picture = await fetch(image, limits=small)
     await submit(interaction, message_id, request, Inputs(image=picture.png))

@@ -257,13 +257,13 @@ class Story:
             await self._fail(ErrorBody(code="undeliverable", message=reasons.undeliverable(str(gone))))
             return
         else:
-            if not images:  # a description: nothing goes on from its input
-                await self._drop_inputs()
             changes: Changes = {"message_id": message_id, "notices": notices, "posted_at": self._clock()}
             await self._move(JobState.POSTED, **changes)
         finally:
             self.sending = False
         await self._release()
+        if not images:  # a description: nothing goes on from its input
+            await self._drop_inputs()
 
     async def _fail(self, error: ErrorBody) -> None:
         await self._end(JobState.FAILED, reasons.refused(error), error=error)

@@ -101,14 +101,23 @@ async def test_a_mask_goes_along_and_what_ended_without_pictures_leaves_neither_
     assert job.state is JobState.FAILED
 
 
-async def test_a_description_is_posted_without_a_picture_and_its_input_is_dropped(desk: Desk) -> None:
+async def test_a_description_is_posted_with_the_picture_that_it_is_about_which_is_dropped_then(
+    desk: Desk,
+) -> None:
     described = desk.engine.finished().model_copy(update={"images": (), "description": "a red star"})
     desk.engine.scripts = [[described]]
     async with desk.running() as dispatcher:
-        asked = await dispatcher.submit(desk.conversation(), request(), Inputs(image=picture(1)))
+        asked = await dispatcher.submit(desk.conversation(), request(), Inputs(image=(given := picture(1))))
         job = await desk.ended(asked)
-    assert (job.state, job.description, job.input_sha256) == (JobState.POSTED, "a red star", None)
-    assert desk.chat.uploads[job.id] == []
+
+        async def is_dropped() -> bool:
+            now = await desk.history.get(job.id)
+            return now is not None and now.input_sha256 is None
+
+        await until(is_dropped)
+    assert (job.state, job.description) == (JobState.POSTED, "a red star")
+    alt_text = "Picture described as: a red star"
+    assert desk.chat.uploads[job.id] == [(f"darkroom-{job.id}.png", given, alt_text)]
 
 
 async def test_a_person_may_have_so_many_jobs_and_no_more_even_at_once(desk: Desk) -> None:
