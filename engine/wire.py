@@ -638,9 +638,9 @@ STARTING = "starting"  # the device, while the worker has not said what it is
 class Capabilities(WireModel):
     """What this engine can draw. `boot_id` changes with every start of the front.
 
-    The first of `models` is the default. `upscalers` may be named in `post` and in `hires`, the first of them is plain
-    resampling; `latent_upscalers` in `hires` alone, `restorers` in `post`. `device` says what draws, in words; `memory`
-    what it may use, where that is known. `safety` is the least that every request gets, whatever it asks for.
+    The first of `models` is the default. `upscalers` may be named in `post` and in `hires`, `latent_upscalers` in
+    `hires` alone, `restorers` in `post`. `device` says what draws, in words; `memory` what it may use, where that is
+    known. `safety` is the least that every request gets, whatever it asks for.
     """
 
     version: Literal[1] = VERSION
