@@ -5,10 +5,12 @@
 
 from typing import Any
 
+from bot import checks
 from bot.framing import Direction, Frame, framed
+from bot.menus import find_model
 from bot.postprocess import Postprocess, best_upscaler, check_enlarged
 from bot.redraw import OUTPAINT_STRENGTH, PLAIN
-from bot.requests import Options, build, check_prompt, check_task, check_text, find_model, least_strength
+from bot.requests import Options, build, check_task, least_strength
 from engine.wire import Capabilities, GenerationRequest, Limits, Seamless, Task
 
 VARIATION_STRENGTH = 0.6
@@ -27,8 +29,8 @@ def edited(
 ) -> GenerationRequest:
     """The same request, the seed included, with other words. Raises Refused."""
     words = {
-        "prompt": check_prompt(prompt, limits),
-        "negative_prompt": check_text("negative_prompt", negative_prompt, limits),
+        "prompt": checks.prompt(prompt, limits),
+        "negative_prompt": checks.prose("negative_prompt", negative_prompt, limits),
     }
     return request.model_copy(update={"owner": owner, **words})
 

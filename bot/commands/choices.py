@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from discord.app_commands import Choice
 
-from bot.requests import closest
+from bot.menus import closest
 
 MAX_CHOICES = 25  # Discord's limits on autocomplete: this many, and 100 characters each
 MAX_CHOICE_CHARS = 100

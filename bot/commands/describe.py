@@ -8,7 +8,7 @@ from bot.client import Darkroom
 from bot.commands.submitting import submit
 from bot.errors import Refused
 from bot.jobs.inputs import Inputs
-from bot.requests import find_model
+from bot.menus import find_model
 from bot.tasks import to_describe
 from bot.ui.answers import promise_reply
 from engine.wire import Task

@@ -16,9 +16,11 @@ from bot.errors import DarkroomError
 from bot.framing import Direction, direction_of, framed, scaled
 from bot.jobs.inputs import Inputs
 from bot.masks import BLUR, fetch_mask
+from bot.menus import find_model
 from bot.postprocess import Postprocess
 from bot.redraw import Redraw, is_roomy
-from bot.requests import ASPECTS, MIN_STRENGTH, Options, build, find_model, preset_sizes
+from bot.requests import MIN_STRENGTH, Options, build
+from bot.sizes import ASPECTS, preset_sizes
 from bot.ui.answers import promise_reply
 from engine.wire import (
     MAX_COUNT,

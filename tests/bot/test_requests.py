@@ -7,15 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.errors import Refused
-from bot.requests import (
-    ASPECTS,
-    Options,
-    build,
-    closest,
-    fit,
-    least_strength,
-    preset_sizes,
-)
+from bot.menus import closest
+from bot.requests import Options, build, least_strength
+from bot.sizes import ASPECTS, fit, preset_sizes
 from engine.wire import GenerationRequest, Limits, Refiner, Sampler, Schedule, Seamless, Task
 from tests.bot.samples import capabilities, model, request
 
