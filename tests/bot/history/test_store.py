@@ -248,8 +248,8 @@ async def test_a_job_that_failed_otherwise_is_not_in_quarantine(history: History
 
 async def test_deleting_a_job_names_the_files_that_nobody_else_needs(history: History) -> None:
     for number, own in ((1, "1" * 64), (2, "2" * 64)):
-        masked = {"input_sha256": "c" * 64, "mask_sha256": "d" * 64}
-        await history.add(job(number, state=JobState.RUNNING, **masked))
+        masked = job(number, state=JobState.RUNNING, input_sha256="c" * 64, mask_sha256="d" * 64)
+        await history.add(masked)
         await history.add_images(f"job{number}", [image(0, "a" * 64), image(1, own)], attempt=0)
     assert await history.delete_job("job1") == ("1" * 64,)
     assert await history.get("job1") is None

@@ -66,9 +66,9 @@ async def test_each_of_four_pictures_has_its_own_in_rows_that_discord_takes() ->
 
 
 async def test_what_was_not_drawn_cannot_be_drawn_again() -> None:
-    sharpened = {"task": Task.PROCESS, "post": (Sharpen(),)}
-    assert rows(result_view(job(**sharpened)))[0] == ["Variation", "Upscale", "Zoom out"]
-    assert rows(result_view(job(prompt="", **sharpened))) == [["Upscale", "Delete"]]
+    post = (Sharpen(),)
+    assert rows(result_view(job(task=Task.PROCESS, post=post)))[0] == ["Variation", "Upscale", "Zoom out"]
+    assert rows(result_view(job(task=Task.PROCESS, post=post, prompt=""))) == [["Upscale", "Delete"]]
     assert rows(result_view(job(task=Task.DESCRIBE))) == [["Draw this", "Delete"]]
     assert rows(result_view(job(task=Task.UPSCALE))) == [["Again", "Edit", "Upscale", "Delete"]]
 
