@@ -63,8 +63,8 @@ class Origin:
 
 
 async def draw(interaction: "Press", action: Action, job_id: str, index: int) -> None:
-    """Promise, build the request that this button asks for, queue it. Raises Refused."""
-    await submit(interaction, job_id, index, _SEQUELS[action])
+    """What this button asks for, from picture `index` of the job. Raises Refused."""
+    await _submit(interaction, job_id, index, _SEQUELS[action])
 
 
 async def draw_edited(interaction: "Press", job_id: str, prompt: str, negative_prompt: str) -> None:
@@ -81,12 +81,13 @@ async def draw_edited(interaction: "Press", job_id: str, prompt: str, negative_p
         )
         return request, await origin.inputs()
 
-    await submit(interaction, job_id, 0, edited)
+    await _submit(interaction, job_id, 0, edited)
 
 
-async def submit(
+async def _submit(
     interaction: "Press", job_id: str, index: int, sequel: Callable[[Origin], Awaitable[Wish]]
 ) -> None:
+    """Promise, find what there is to go on from, queue what comes of it."""
     message_id = await promise_reply(interaction)
     desk = interaction.client.desk
     origin = Origin(
