@@ -22,10 +22,13 @@ from bot import log as logs
 from bot.alone import alone
 from bot.catalogue import Catalogue
 from bot.client import AnyCommand, AnyItem, Darkroom, Desk
+from bot.commands.describe import describe
+from bot.commands.filters import filter_picture
 from bot.commands.help import help_command
 from bot.commands.history import PageButton, history
 from bot.commands.imagine import imagine
 from bot.commands.queue import queue
+from bot.commands.upscale import upscale
 from bot.config import Settings, database_url, discord_token, link_token, load
 from bot.engine_client import EngineClient
 from bot.errors import Misconfigured, reference
@@ -35,6 +38,7 @@ from bot.jobs.dispatcher import Dispatcher
 from bot.jobs.ports import Engine
 from bot.ui.buttons import JobButton
 from bot.ui.debounce import Debounce
+from bot.ui.forms import on_form
 from bot.ui.poster import Poster
 from bot.ui.promises import answer_broken_promises
 
@@ -43,7 +47,15 @@ log = logging.getLogger(__name__)
 EX_UNAVAILABLE = 69
 EX_SOFTWARE = 70
 EX_CONFIG = 78
-COMMANDS: tuple[AnyCommand, ...] = (imagine, queue, history, help_command)
+COMMANDS: tuple[AnyCommand, ...] = (
+    imagine,
+    upscale,
+    filter_picture,
+    describe,
+    queue,
+    history,
+    help_command,
+)
 ITEMS: tuple[AnyItem, ...] = (JobButton, PageButton)
 ARRIVE_S = 60.0  # seconds to log in and to answer what an earlier process owed
 STOP_S = 15.0  # seconds that each part has to end in
@@ -95,7 +107,9 @@ async def run(settings: Settings, token: str, engine_token: str) -> None:
 
 def compose(settings: Settings, history: History, engine: Engine) -> tuple[Darkroom, Dispatcher]:
     """The client and the dispatcher, joined by the poster and the desk."""
-    client = Darkroom(commands=COMMANDS, items=ITEMS, sync_guilds=settings.discord.sync_guilds)
+    client = Darkroom(
+        commands=COMMANDS, items=ITEMS, sync_guilds=settings.discord.sync_guilds, on_form=on_form
+    )
     catalogue = Catalogue(engine=engine, settings=history)
     files = PictureFiles(settings.paths.data / "pictures")
     dispatcher = Dispatcher(

@@ -7,6 +7,7 @@ typed. What can be wrong with them is told in one fixed sentence each; Pillow's 
 import asyncio
 import io
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import aiohttp
@@ -21,12 +22,12 @@ log = logging.getLogger(__name__)
 DEADLINE_S = 20.0
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
 
-EMPTY = "image: the file is empty."
-FORMAT = "image: only PNG, JPEG and WEBP can be read."
-DAMAGED = "image: the file is damaged or cut short."
-ANIMATED = "image: it is an animation; send a still picture."
-GONE = "image: Discord no longer has the file; attach it again."
-UNREACHABLE = "image: it could not be fetched from Discord just now; try again in a moment."
+EMPTY = "the file is empty."
+FORMAT = "only PNG, JPEG and WEBP can be read."
+DAMAGED = "the file is damaged or cut short."
+ANIMATED = "it is an animation; send a still picture."
+GONE = "Discord no longer has the file; attach it again."
+UNREACHABLE = "it could not be fetched from Discord just now; try again in a moment."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,59 +38,86 @@ class InputImage:
     size: tuple[int, int]
 
 
-async def fetch(attachment: discord.Attachment, *, limits: Limits) -> InputImage:
-    """Download and check one attachment. Raises Refused, before reading where the size alone says no."""
-    check_bytes(attachment.size, limits)
-    data = await _download(attachment)
-    return await asyncio.to_thread(normalise, data, limits)
+async def fetch(attachment: discord.Attachment, *, limits: Limits, keep_size: bool = False) -> InputImage:
+    """Download and check one picture. Raises Refused, before reading where the size alone says no."""
+    data = await download(attachment, limits)
+    return await asyncio.to_thread(normalise, data, limits, keep_size=keep_size)
 
 
-def check_bytes(size: int, limits: Limits) -> None:
+async def download(attachment: discord.Attachment, limits: Limits, *, field: str = "image") -> bytes:
+    """The bytes of what was attached as the option `field`. Raises Refused."""
+    check_bytes(attachment.size, limits, field=field)
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            return await attachment.read()
+    except (discord.NotFound, discord.Forbidden):
+        raise Refused(f"{field}: {GONE}") from None
+    except (discord.HTTPException, aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
+        log.warning("an attachment could not be fetched: %s", type(error).__name__)
+        raise Refused(f"{field}: {UNREACHABLE}") from None
+
+
+def check_bytes(size: int, limits: Limits, *, field: str = "image") -> None:
     """Raises Refused where a file of `size` bytes is empty or over the limit."""
     if size == 0:
-        raise Refused(EMPTY)
+        raise Refused(f"{field}: {EMPTY}")
     if size > limits.input_bytes:
         most, mebibytes = limits.input_bytes / 2**20, size / 2**20
-        raise Refused(f"image: the file must be at most {most:g} MiB; it was {mebibytes:.1f} MiB.")
+        raise Refused(f"{field}: the file must be at most {most:g} MiB; it was {mebibytes:.1f} MiB.")
 
 
-def normalise(data: bytes, limits: Limits) -> InputImage:
+def normalise(data: bytes, limits: Limits, *, keep_size: bool = False) -> InputImage:
     """Decode, turn upright, flatten to RGB and shrink to the largest side the engine draws. Raises Refused.
 
-    Blocks: call it in a thread. Formats are an allow-list, and the pixels are counted before any are decoded.
+    With `keep_size` it is not shrunk: the result shall have its own pixels. Blocks: call it in a thread.
     """
-    check_bytes(len(data), limits)
+    flat = opened(data, limits, _flatten)
+    if not keep_size:
+        flat.thumbnail((limits.max_side, limits.max_side))
+    return InputImage(png=png(flat), size=flat.size)
+
+
+def opened(
+    data: bytes, limits: Limits, convert: Callable[[Image.Image], Image.Image], *, field: str = "image"
+) -> Image.Image:
+    """A still picture, upright and converted. Raises Refused.
+
+    Formats are an allow-list, and the pixels are counted before any are decoded. Blocks: call it in a thread.
+    """
+    check_bytes(len(data), limits, field=field)
     try:
         image = Image.open(io.BytesIO(data), formats=INPUT_FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise Refused(f"image: it must be at most {_megapixels(limits)}.") from None
+        raise Refused(f"{field}: it must be at most {_megapixels(limits)}.") from None
     except Exception:  # Pillow's decoders raise nearly anything on bytes made to break them
-        raise Refused(DAMAGED if data.startswith(_SIGNATURES) else FORMAT) from None
+        raise Refused(f"{field}: {DAMAGED if data.startswith(_SIGNATURES) else FORMAT}") from None
     with image:
-        _check_still(image, limits)
+        _check_still(image, limits, field)
         try:
             image.load()
-            upright = ImageOps.exif_transpose(image)
-            flat = _flatten(upright)
+            return convert(ImageOps.exif_transpose(image))
         except Exception:  # as above
-            raise Refused(DAMAGED) from None
-    flat.thumbnail((limits.max_side, limits.max_side))
+            raise Refused(f"{field}: {DAMAGED}") from None
+
+
+def png(image: Image.Image) -> bytes:
+    """The picture as a file. Blocks: call it in a thread."""
     out = io.BytesIO()
-    flat.save(out, "PNG")
-    return InputImage(png=out.getvalue(), size=flat.size)
+    image.save(out, "PNG")
+    return out.getvalue()
 
 
-def _check_still(image: Image.Image, limits: Limits) -> None:
+def _check_still(image: Image.Image, limits: Limits, field: str) -> None:
     width, height = image.size
     if width * height > limits.input_pixels:
-        raise Refused(f"image: it must be at most {_megapixels(limits)}; it was {width} x {height} pixels.")
+        raise Refused(f"{field}: it must be at most {_megapixels(limits)}; it was {width} x {height} pixels.")
     # Shrunk to what the engine takes, a strip of pixels must still be one.
     shrunk = min(1.0, limits.max_side / max(width, height, 1))
     if min(width, height) * shrunk < limits.input_side:
-        raise Refused(f"image: it is too narrow to start from; it was {width} x {height} pixels.")
+        raise Refused(f"{field}: it is too narrow to start from; it was {width} x {height} pixels.")
     # A JPEG of several frames is a phone's photo with a depth map or a gain map, not an animation.
     if image.format in {"PNG", "WEBP"} and getattr(image, "is_animated", False):
-        raise Refused(ANIMATED)
+        raise Refused(f"{field}: {ANIMATED}")
 
 
 def _megapixels(limits: Limits) -> str:
@@ -105,14 +133,3 @@ def _flatten(image: Image.Image) -> Image.Image:
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image).convert("RGB")
     return image.convert("RGB")
-
-
-async def _download(attachment: discord.Attachment) -> bytes:
-    try:
-        async with asyncio.timeout(DEADLINE_S):
-            return await attachment.read()
-    except (discord.NotFound, discord.Forbidden):
-        raise Refused(GONE) from None
-    except (discord.HTTPException, aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
-        log.warning("an attachment could not be fetched: %s", type(error).__name__)
-        raise Refused(UNREACHABLE) from None

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 SYNCED = "commands_synced"
 AnyCommand = app_commands.Command[Any, ..., Any]
 AnyItem = type[discord.ui.DynamicItem[discord.ui.Item[Any]]]
+OnForm = Callable[[discord.Interaction["Darkroom"]], Awaitable[None]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +55,18 @@ class Darkroom(discord.Client):
 
     Slash commands need no privileged intent; `guilds` is what discord.py needs to know its servers.
     No message and no member is cached. Nothing in a message may ping anybody, since prompts are a
-    stranger's text.
+    stranger's text. `on_form` gets every form that is sent: views of earlier processes know none of theirs.
     """
 
     desk: Desk
 
     def __init__(
-        self, *, commands: Sequence[AnyCommand], items: Sequence[AnyItem], sync_guilds: Sequence[int] = ()
+        self,
+        *,
+        commands: Sequence[AnyCommand],
+        items: Sequence[AnyItem],
+        sync_guilds: Sequence[int] = (),
+        on_form: OnForm | None = None,
     ) -> None:
         super().__init__(
             intents=discord.Intents(guilds=True),
@@ -82,11 +88,17 @@ class Darkroom(discord.Client):
         self.commands = tuple(commands)
         self._items = items
         self._sync_guilds = sync_guilds
+        self._on_form = on_form
 
     async def setup_hook(self) -> None:
         """After login, before the gateway: buttons of earlier processes work, and commands are in step."""
         self.add_dynamic_items(*self._items)
         await self.sync_commands()
+
+    async def on_interaction(self, interaction: discord.Interaction["Darkroom"]) -> None:
+        """discord.py calls this for every interaction; it takes care of commands and buttons itself."""
+        if interaction.type is discord.InteractionType.modal_submit and self._on_form is not None:
+            await self._on_form(interaction)
 
     async def sync_commands(self) -> bool:
         """Send the commands to Discord where they changed since they were last sent; True if they were.

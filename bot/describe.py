@@ -10,7 +10,8 @@ from bot.given import Given
 from bot.jobs.ports import EngineAway
 from bot.menus import find_model
 from bot.own_engine import OwnEngine
-from engine.wire import Cancelled, Failed, Finished, GenerationRequest, ModelInfo, Task
+from bot.tasks import to_describe
+from engine.wire import Cancelled, Failed, Finished, GenerationRequest, Task
 
 
 async def describe_alone(own: OwnEngine, *, file: Path, model: str | None) -> str:
@@ -20,9 +21,7 @@ async def describe_alone(own: OwnEngine, *, file: Path, model: str | None) -> st
             capabilities = await engine.capabilities()
             given = await Given(file).checked(Path(folder), capabilities.limits, keep_size=False)
             found = find_model(model, capabilities, Task.DESCRIBE)
-            if Task.DESCRIBE not in found.tasks:
-                raise Refused(f"There is no CLIP that could describe an image for the model {found.name}.")
-            return await describe(engine=engine, request=_request(found), given=given)
+            return await describe(engine=engine, request=to_describe(found), given=given)
 
 
 async def describe(*, engine: EngineClient, request: GenerationRequest, given: Given) -> str:
@@ -39,19 +38,3 @@ async def describe(*, engine: EngineClient, request: GenerationRequest, given: G
                 await engine.release(job_id)
                 return event.description or ""
     raise EngineAway("the engine stopped without a result")
-
-
-def _request(model: ModelInfo) -> GenerationRequest:
-    """Nothing is drawn: what a drawing would need is the model's own."""
-    defaults = model.defaults
-    return GenerationRequest(
-        task=Task.DESCRIBE,
-        model=model.name,
-        prompt="",
-        width=defaults.width,
-        height=defaults.height,
-        steps=defaults.steps,
-        guidance_scale=defaults.guidance_scale,
-        sampler=defaults.sampler,
-        seed=0,
-    )

@@ -86,9 +86,9 @@ class EngineClient:
         if self._opened is not None:
             await self._opened.close()
 
-    async def submit(self, job: Job, input_image: Path | None) -> None:
+    async def submit(self, job: Job, input_image: Path | None, mask: Path | None = None) -> None:
         """PUT the job; the same job again attaches to it. Raises EngineAway, EngineFull, EngineRefused."""
-        await self.put(job.id, job.request, input_image)
+        await self.put(job.id, job.request, input_image, mask)
 
     async def put(
         self,

@@ -39,5 +39,4 @@ class Given:
 async def _size(path: Path, limits: Limits) -> tuple[int, int]:
     """Of a picture that is sent as it is."""
     data = await asyncio.to_thread(path.read_bytes)
-    as_it_is = limits.model_copy(update={"max_side": limits.input_pixels})
-    return (await asyncio.to_thread(normalise, data, as_it_is)).size
+    return (await asyncio.to_thread(normalise, data, limits, keep_size=True)).size

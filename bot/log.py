@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 HIDDEN = "[hidden]"
+HEARTBEAT_S = 41.0  # Discord asks for one every 41.25 s
 _DATABASE = ("sqlalchemy", "aiosqlite", "alembic")
 # A bot token; an interaction or webhook token in an address; a bearer token in a header.
 _SECRETS = re.compile(
@@ -42,8 +43,19 @@ def set_up(level: str, secrets: Iterable[str]) -> None:
         for name in names:
             logging.getLogger(name).setLevel(max(least, logging.getLevelName(level)))
     logging.getLogger("discord.client").addFilter(_is_not_about_voice)
+    logging.getLogger("discord.gateway").addFilter(_is_not_the_last_heartbeat)
 
 
 def _is_not_about_voice(record: logging.LogRecord) -> bool:
     """discord.py warns at every start that it cannot speak; nobody asked it to."""
     return "voice will NOT be supported" not in record.getMessage()
+
+
+def _is_not_the_last_heartbeat(record: logging.LogRecord) -> bool:
+    """discord.py notes in a thread when it sent a heartbeat: one that was answered before the thread woke up looks as
+    late as the one before it was sent.
+    """
+    if not str(record.msg).startswith("Can't keep up") or not isinstance(record.args, tuple):
+        return True
+    behind = record.args[-1]
+    return not (isinstance(behind, float) and behind >= HEARTBEAT_S)

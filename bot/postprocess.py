@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from bot.errors import Refused
-from engine.wire import Capabilities, Format, GenerationRequest, Hires, PostStep, Task
+from engine.wire import Capabilities, Format, GenerationRequest, Hires, Limits, PostStep, Task
 
 STEP: TypeAdapter[PostStep] = TypeAdapter(PostStep)
 _OPTION = re.compile(r"(\w{1,20})=(\S{1,128})", re.ASCII)
@@ -78,6 +78,23 @@ class Postprocess:
             return Hires(**scale)
         known = (*capabilities.latent_upscalers, *capabilities.upscalers)
         return Hires(upscaler=_known("hires", match["name"], known), **scale)
+
+
+def best_upscaler(capabilities: Capabilities) -> str:
+    """The first that is a network; the first of all is plain resampling. Raises Refused where there is none."""
+    for name in (*capabilities.upscalers[1:], *capabilities.upscalers[:1]):
+        return name
+    raise Refused("This engine has no upscaler.")
+
+
+def check_enlarged(size: tuple[int, int], scale: float, limits: Limits) -> None:
+    """Raises Refused where a picture of `size` (width, height) would become larger than the engine makes them."""
+    width, height = round(size[0] * scale), round(size[1] * scale)
+    if max(width, height) > limits.result_side or width * height > limits.result_pixels:
+        raise Refused(
+            f"{scale:g} times as large this picture would be {width} x {height}; at most {limits.result_side} pixels"
+            f" a side and {limits.result_pixels / 2**20:g} megapixels are possible."
+        )
 
 
 def _step(text: str) -> PostStep:

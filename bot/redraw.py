@@ -116,6 +116,11 @@ class Redraw:
         return whole, fits and whole[0] * whole[1] <= ROOMY * model.defaults.width * model.defaults.height
 
 
+def is_roomy(size: tuple[int, int], model: ModelInfo) -> bool:
+    """Whether a picture of `size` (width, height) is larger than what the model draws well in one piece."""
+    return size[0] * size[1] > ROOMY * model.defaults.width * model.defaults.height
+
+
 def _fill(text: str) -> Fill:
     try:
         return Fill(text.strip().casefold())

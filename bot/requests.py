@@ -16,7 +16,7 @@ from bot.guidance import ALL_STEPS
 from bot.judging import Judging
 from bot.menus import find_model, find_sampler, find_schedule, find_tiling, find_vae
 from bot.postprocess import Postprocess
-from bot.redraw import MEANING, OUTPAINT_STRENGTH, PLAIN, Redraw
+from bot.redraw import MEANING, OUTPAINT_STRENGTH, Redraw
 from bot.sizes import nearest, typed_size
 from engine.wire import (
     MAX_SEED,
@@ -27,11 +27,12 @@ from engine.wire import (
     ModelInfo,
     Refiner,
     SamplerInfo,
+    Seamless,
     Task,
 )
 
-VARIATION_STRENGTH = 0.6
 MIN_STRENGTH = 0.05
+EDGES_STAY = (Task.INPAINT, Task.OUTPAINT, Task.UPSCALE)
 T = TypeVar("T", int, float)
 
 
@@ -87,8 +88,10 @@ def build(options: Options, capabilities: Capabilities, *, owner: str, random_se
         return options.postprocess.alone(capabilities, owner=owner, format=options.format)
     limits = capabilities.limits
     task = _task(options)
+    if options.postprocess.hires is not None and task is not Task.TXT2IMG:
+        raise Refused("hires draws from words alone: leave image out.")
     model = find_model(options.model, capabilities, task)
-    _check_task(task, model)
+    check_task(task, model)
     sampler = find_sampler(options.sampler, model, capabilities)
     steps = _steps(options.steps, model, sampler, limits)
     width, height = _size(options, task, model, limits)
@@ -118,7 +121,7 @@ def build(options: Options, capabilities: Capabilities, *, owner: str, random_se
         controls=chosen(options.controls, capabilities),
         vae=find_vae(options.vae, capabilities),
         refiner=options.refiner,
-        tiling=find_tiling(options.tiling),
+        tiling=_tiling(options, task),
         noise_level=tasks.noise_level(options.noise_level, task, limits),
         **options.redraw.fields(limits),
         **options.judging.fields(count, limits),
@@ -138,21 +141,6 @@ def _task(options: Options) -> Task:
     return named
 
 
-def again(request: GenerationRequest, *, owner: str, seed: int) -> GenerationRequest:
-    """The same request by whoever asks now, with another seed."""
-    return request.model_copy(update={"owner": owner, "seed": seed})
-
-
-def variation(
-    request: GenerationRequest, capabilities: Capabilities, *, owner: str, seed: int
-) -> GenerationRequest:
-    """The request that starts from one of `request`'s own pictures. Raises Refused where the model cannot."""
-    _check_task(Task.IMG2IMG, find_model(request.model, capabilities))
-    strength = max(VARIATION_STRENGTH, least_strength(request.steps))
-    changes = {"owner": owner, "seed": seed, "task": Task.IMG2IMG, "strength": strength}
-    return request.model_copy(update=PLAIN | changes)
-
-
 def _size(options: Options, task: Task, model: ModelInfo, limits: Limits) -> tuple[int, int]:
     if task is Task.UPSCALE:
         return tasks.size_to_upscale(options.image, options.size, limits)
@@ -166,7 +154,8 @@ def _size(options: Options, task: Task, model: ModelInfo, limits: Limits) -> tup
     return model.defaults.width, model.defaults.height
 
 
-def _check_task(task: Task, model: ModelInfo) -> None:
+def check_task(task: Task, model: ModelInfo) -> None:
+    """Raises Refused where the model cannot do this."""
     if task not in model.tasks:
         raise Refused(f"The model {model.name} cannot {MEANING[task]}.")
 
@@ -198,6 +187,13 @@ def _strength(options: Options, task: Task, model: ModelInfo, steps: int) -> flo
         few = "1 step" if steps == 1 else f"{steps} steps"
         raise Refused(f"strength must be at least {least:g} with {few}; it was {strength:g}.")
     return strength
+
+
+def _tiling(options: Options, task: Task) -> Seamless:
+    tiling = find_tiling(options.tiling)
+    if tiling is not Seamless.NONE and task in EDGES_STAY:
+        raise Refused(f"tiling does not go with {task}, which keeps the edges that are there.")
+    return tiling
 
 
 def _variation_seed(options: Options) -> int | None:

@@ -12,17 +12,21 @@ SMALL_STEP = 32  # … and for small ones 64 is too coarse to tell wide from lan
 SMALL = 512
 ASPECTS = {"square": (1, 1), "portrait": (2, 3), "landscape": (3, 2), "wide": (16, 9)}
 _TYPED = re.compile(r"\s*(\d{1,9})\s*[x×*]\s*(\d{1,9})\s*", re.IGNORECASE | re.ASCII)
+_TYPED_SHAPE = re.compile(r"\s*([1-9]\d{0,3})\s*:\s*([1-9]\d{0,3})\s*", re.ASCII)
 
 
 def typed_size(text: str, model: ModelInfo, limits: Limits) -> tuple[int, int]:
-    """(width, height) of a shape's name or of such as "512x768". Raises Refused."""
+    """(width, height) of a shape's name, of such as "4:5" or of such as "512x768". Raises Refused."""
     name = text.strip().casefold()
     if name in ASPECTS:
         return fit(ASPECTS[name], model, limits)
+    if shape := _TYPED_SHAPE.fullmatch(text):
+        return fit((int(shape[1]), int(shape[2])), model, limits)
     typed = _TYPED.fullmatch(text)
     if typed is None:
         raise Refused(
-            f"size must be {', '.join(ASPECTS)}, or a width and a height such as 512x768; it was {quoted(text)}."
+            f"size must be {', '.join(ASPECTS)}, a shape such as 4:5, or a width and a height such as 512x768; "
+            f"it was {quoted(text)}."
         )
     width, height = int(typed[1]), int(typed[2])
     _check_side("width", width, model, limits)

@@ -2,7 +2,7 @@
 
 from bot.checks import between
 from bot.errors import Refused
-from engine.wire import DEFAULT_NOISE_LEVEL, Limits, Task, upscaled_size
+from engine.wire import DEFAULT_NOISE_LEVEL, GenerationRequest, Limits, ModelInfo, Task, upscaled_size
 
 NAMED = (Task.DEPTH2IMG, Task.UPSCALE)  # all others are told by what was given
 
@@ -17,6 +17,28 @@ def named(text: str | None, *, has_depth: bool) -> Task | None:
     if has_depth and task is not Task.DEPTH2IMG:
         raise Refused(f"depth belongs to {Task.DEPTH2IMG}; the task was {task}.")
     return task
+
+
+def to_describe(model: ModelInfo, *, owner: str = "") -> GenerationRequest:
+    """The request for a picture's description. Nothing is drawn: what a drawing would need is the model's own.
+
+    Raises Refused where the model has no CLIP that could.
+    """
+    if Task.DESCRIBE not in model.tasks:
+        raise Refused(f"There is no CLIP that could describe an image for the model {model.name}.")
+    defaults = model.defaults
+    return GenerationRequest(
+        owner=owner,
+        task=Task.DESCRIBE,
+        model=model.name,
+        prompt="",
+        width=defaults.width,
+        height=defaults.height,
+        steps=defaults.steps,
+        guidance_scale=defaults.guidance_scale,
+        sampler=defaults.sampler,
+        seed=0,
+    )
 
 
 def size_to_upscale(picture: tuple[int, int] | None, size: str | None, limits: Limits) -> tuple[int, int]:

@@ -108,7 +108,7 @@ class Seconds:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of one typed command. `state` is posted, or ended where the reply has no picture."""
+    """What became of one typed command. `state` is posted, or ended where nothing came of it."""
 
     job: str | None
     state: str
@@ -146,8 +146,8 @@ def is_final(message: Mapping[str, Any]) -> bool:
 
 
 def is_posted(message: Mapping[str, Any]) -> bool:
-    """Whether a reply shows pictures to go on from."""
-    return bool(message["attachments"]) and any(":again:" in each for each in custom_ids(message))
+    """Whether a reply is a result, pictures or a description: it can be deleted."""
+    return any(":delete:" in each for each in custom_ids(message))
 
 
 def custom_ids(message: Mapping[str, Any]) -> list[str]:

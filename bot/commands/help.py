@@ -17,7 +17,7 @@ async def help_command(interaction: discord.Interaction[Darkroom]) -> None:
     capabilities = await desk.catalogue.known()
     engine = words.engine_status(capabilities, away=desk.engine.is_away)
     listing = "\n".join(describe(command) for command in interaction.client.commands)
-    text = f"{listing}\n\n{words.BUTTONS}\n\n{engine} {words.models(capabilities)}"
+    text = f"{listing}\n\n{words.PROMPT_HELP}\n\n{words.BUTTONS}\n\n{engine} {words.models(capabilities)}"
     await interaction.edit_original_response(
         embed=discord.Embed(title="Darkroom", description=words.shorten(text, MAX_DESCRIPTION))
     )

@@ -13,15 +13,19 @@ from engine.wire import ErrorBody, GenerationRequest
 _CONVERSATION = tuple(field.name for field in fields(Conversation))
 _IMAGE = tuple(field.name for field in fields(StoredImage))
 _SAME = (
-    *("id", "created_at", "input_sha256", "parent_id", "attempt", "crashes", "seconds", "posted_at"),
-    *("cancel_requested_at", "cancel_requested_by"),
+    *("id", "created_at", "input_sha256", "mask_sha256", "parent_id", "attempt", "crashes", "seconds"),
+    *("description", "posted_at", "cancel_requested_at", "cancel_requested_by"),
 )
 
 
-def fingerprint(request: GenerationRequest, input_sha256: str | None) -> str:
+def fingerprint(
+    request: GenerationRequest, input_sha256: str | None = None, mask_sha256: str | None = None
+) -> str:
     """SHA-256 of what is drawn, whatever the seed and whoever asks: what killed the engine once may again."""
     content = request.model_dump(mode="json", exclude={"seed", "owner"})
-    return hashlib.sha256(json.dumps([content, input_sha256], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps([content, input_sha256, mask_sha256], sort_keys=True).encode()
+    ).hexdigest()
 
 
 def job_of(row: JobRow) -> Job:
@@ -40,7 +44,7 @@ def row_of(job: Job, moved_at: datetime) -> JobRow:
         **{name: getattr(job, name) for name in _SAME},
         **{name: getattr(job.conversation, name) for name in _CONVERSATION},
         request=job.request.model_dump_json(),
-        fingerprint=fingerprint(job.request, job.input_sha256),
+        fingerprint=fingerprint(job.request, job.input_sha256, job.mask_sha256),
         state=job.state.value,
         error=None if job.error is None else job.error.model_dump_json(),
         notices=list(job.notices),

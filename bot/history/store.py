@@ -11,6 +11,7 @@ from typing import Any, Self, TypedDict, Unpack
 
 from sqlalchemy import ColumnElement, delete, exists, func, literal, select, update
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from bot.errors import Misconfigured
 from bot.history.database import Database, to_the_end
@@ -34,6 +35,7 @@ class Changes(TypedDict, total=False):
     error: ErrorBody
     seconds: float
     notices: tuple[str, ...]
+    description: str | None
     message_id: int
     posted_at: datetime
 
@@ -149,25 +151,20 @@ class History:
         async with self._database.writing() as session:
             images = await session.scalars(select(ImageRow).where(ImageRow.job_id == job_id))
             hashes = {value for row in images for value in (row.sha256, row.thumbnail_sha256)}
-            hashes |= set(await session.scalars(select(JobRow.input_sha256).where(JobRow.id == job_id)))
+            hashes |= await _inputs_of(session, JobRow.id == job_id)
             await session.execute(delete(ImageRow).where(ImageRow.job_id == job_id))
             await session.execute(delete(JobRow).where(JobRow.id == job_id))
-            candidates = sorted(filter(None, hashes))
-            return tuple(
-                [sha256 for sha256 in candidates if not await session.scalar(select(_named(sha256)))]
-            )
+            return await _unnamed(session, hashes)
 
     @to_the_end
-    async def drop_input(self, job_id: str) -> tuple[str, ...]:
-        """Forget the input image of a job that ended without pictures. Returns its hash if nobody else names it."""
+    async def drop_inputs(self, job_id: str) -> tuple[str, ...]:
+        """Forget the input pictures of a job that ended without any. Returns the hashes that nobody else names."""
         async with self._database.writing() as session:
             pictures = exists().where(ImageRow.job_id == job_id)
             which = (JobRow.id == job_id) & ~pictures
-            sha256 = await session.scalar(select(JobRow.input_sha256).where(which))
-            if sha256 is None:
-                return ()
-            await session.execute(update(JobRow).where(which).values(input_sha256=None))
-            return () if await session.scalar(select(_named(sha256))) else (sha256,)
+            hashes = await _inputs_of(session, which)
+            await session.execute(update(JobRow).where(which).values(input_sha256=None, mask_sha256=None))
+            return await _unnamed(session, hashes)
 
     # Counts
 
@@ -274,7 +271,18 @@ class History:
         return found
 
 
+async def _inputs_of(session: AsyncSession, which: ColumnElement[bool]) -> set[str]:
+    """The hashes of a job's input pictures."""
+    rows = await session.execute(select(JobRow.input_sha256, JobRow.mask_sha256).where(which))
+    return {sha256 for row in rows for sha256 in row if sha256 is not None}
+
+
+async def _unnamed(session: AsyncSession, hashes: set[str]) -> tuple[str, ...]:
+    """Those that no row names."""
+    return tuple([each for each in sorted(hashes) if not await session.scalar(select(_named(each)))])
+
+
 def _named(sha256: str) -> ColumnElement[bool]:
     return exists().where(
         (ImageRow.sha256 == sha256) | (ImageRow.thumbnail_sha256 == sha256)
-    ) | exists().where(JobRow.input_sha256 == sha256)
+    ) | exists().where((JobRow.input_sha256 == sha256) | (JobRow.mask_sha256 == sha256))

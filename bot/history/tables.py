@@ -83,6 +83,7 @@ class JobRow(Base):
     created_at: Mapped[datetime]
     moved_at: Mapped[datetime]
     input_sha256: Mapped[str | None] = mapped_column(String(64), index=True)
+    mask_sha256: Mapped[str | None] = mapped_column(String(64), index=True)
     parent_id: Mapped[str | None] = mapped_column(
         String(64), ForeignKey("jobs.id", ondelete="SET NULL"), index=True
     )
@@ -93,6 +94,7 @@ class JobRow(Base):
     error: Mapped[str | None] = mapped_column(Text)
     seconds: Mapped[float | None]
     notices: Mapped[list[str]] = mapped_column(JSON)
+    description: Mapped[str | None] = mapped_column(Text)
     posted_at: Mapped[datetime | None]
 
 

@@ -84,6 +84,7 @@ class Delivery:
         if compressed:
             job = replace(job, notices=(*job.notices, reasons.compressed(len(compressed), limit)))
         uploads = [self._upload(job, image, compressed.get(image.index)) for image in images]
+        uploads = uploads or self._described(job)
         try:
             message_id = await self._patiently(
                 job,
@@ -125,6 +126,13 @@ class Delivery:
             data = await asyncio.to_thread(fit, path, limit, image.infotext)
             names[image.index] = await self._files.write(data, "image/webp")
         return names
+
+    def _described(self, job: Job) -> list[Upload]:
+        """The picture that a description is about, so that everybody sees what was described."""
+        if job.description is None or job.input_sha256 is None:
+            return []
+        path, alt_text = self._files.path(job.input_sha256), reasons.described(job.description)
+        return [Upload(filename=f"darkroom-{job.id}.png", path=path, alt_text=alt_text)]
 
     def _upload(self, job: Job, image: StoredImage, compressed: str | None) -> Upload:
         media_type = image.media_type if compressed is None else "image/webp"

@@ -18,6 +18,7 @@ from bot.history.store import History
 from bot.jobs import limits as rules
 from bot.jobs import reasons
 from bot.jobs.delivery import Delivery
+from bot.jobs.inputs import NOTHING, Inputs
 from bot.jobs.ports import Chat, Engine
 from bot.jobs.states import UNFINISHED, Conversation, Job, JobState
 from bot.jobs.story import Story
@@ -75,10 +76,10 @@ class Dispatcher:
         self,
         conversation: Conversation,
         request: GenerationRequest,
-        input_image: bytes | None = None,
+        inputs: Inputs = NOTHING,
         parent_id: str | None = None,
     ) -> Job:
-        """Commit a new job and start on it. `input_image` is a PNG.
+        """Commit a new job and start on it.
 
         The same interaction again returns the job that it made. Raises Refused, in a sentence to be shown,
         where a limit is reached; nothing is queued then.
@@ -89,7 +90,7 @@ class Dispatcher:
                 return known
             if self._stopping.is_set():
                 raise Refused(reasons.SHUTTING_DOWN)
-            job = await self._admit(conversation, request, input_image, parent_id)
+            job = await self._admit(conversation, request, inputs, parent_id)
         self._start(job)
         return job
 
@@ -150,18 +151,18 @@ class Dispatcher:
         self,
         conversation: Conversation,
         request: GenerationRequest,
-        input_image: bytes | None,
+        inputs: Inputs,
         parent_id: str | None,
     ) -> Job:
         user_id, now = conversation.user_id, self._clock()
         request = request.model_copy(update={"owner": str(user_id)})
-        input_sha256 = None if input_image is None else await asyncio.to_thread(sha256, input_image)
+        hashes = [await _hash(data) for data in (inputs.image, inputs.mask)]
         rules.check(
             self._limits,
             mine=await self._history.waiting_count(user_id),
             in_all=await self._history.waiting_total(),
             quarantined=await self._history.quarantined(
-                fingerprint(request, input_sha256), now - rules.QUARANTINE
+                fingerprint(request, *hashes), now - rules.QUARANTINE
             ),
         )
         job = Job(
@@ -170,12 +171,13 @@ class Dispatcher:
             request=request,
             state=JobState.RECEIVED,
             created_at=now,
-            input_sha256=input_sha256,
+            input_sha256=hashes[0],
+            mask_sha256=hashes[1],
             parent_id=parent_id,
         )
         async with self._files.shelf:
-            if input_image is not None:
-                await self._files.write(input_image)
+            for data in inputs.given:
+                await self._files.write(data)
             return await self._history.add(job)
 
     def _start(self, job: Job) -> None:
@@ -210,3 +212,7 @@ class Dispatcher:
             await asyncio.wait(sending, timeout=STOP_GRACE_S)
         for task in tasks.values():
             task.cancel()
+
+
+async def _hash(data: bytes | None) -> str | None:
+    return None if data is None else await asyncio.to_thread(sha256, data)

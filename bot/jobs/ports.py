@@ -94,7 +94,7 @@ class EngineRefused(EngineError):
 class Engine(Protocol):
     """The engine as the bot sees it."""
 
-    async def submit(self, job: Job, input_image: Path | None) -> None:
+    async def submit(self, job: Job, input_image: Path | None, mask: Path | None = None) -> None:
         """PUT the job; the same job again attaches to it. Raises EngineAway, EngineFull, EngineRefused."""
 
     def events(self, job_id: str) -> AsyncGenerator[EngineEvent]:

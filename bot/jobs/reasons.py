@@ -38,8 +38,16 @@ def compressed(pictures: int, limit: int) -> str:
     return f"{what} compressed to fit the limit of {limit / 2**20:.3g} MiB here."
 
 
-def alt_text(prompt: str, limit: int = 1000) -> str:
-    """A description for people who cannot see the picture, at most `limit` characters."""
+def alt_text(prompt: str) -> str:
+    """A description for people who cannot see the picture, at most 1000 characters."""
     words = " ".join(prompt.split())
-    text = f"Picture drawn from the prompt: {words}" if words else "Picture drawn without a prompt"
+    return _shortened(f"Picture drawn from the prompt: {words}" if words else "Picture without a prompt")
+
+
+def described(description: str) -> str:
+    """The same for a picture that was described."""
+    return _shortened(f"Picture described as: {' '.join(description.split())}")
+
+
+def _shortened(text: str, limit: int = 1000) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"

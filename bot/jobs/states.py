@@ -73,7 +73,8 @@ class Job:
     """A request on its way. A snapshot of its row: read again after every move.
 
     `attempt` counts dispatches and fences off late events of earlier ones; `crashes` counts the times the
-    engine died while drawing it. `input_sha256` names the input image in the file store.
+    engine died while drawing it. `input_sha256` names the input image in the file store, and
+    `mask_sha256` its mask. `description` is what a picture was described by, where that was asked for.
     `parent_id` is the job whose button asked for this one.
     """
 
@@ -83,6 +84,7 @@ class Job:
     state: JobState
     created_at: datetime
     input_sha256: str | None = None
+    mask_sha256: str | None = None
     parent_id: str | None = None
     attempt: int = 0
     crashes: int = 0
@@ -91,6 +93,7 @@ class Job:
     error: ErrorBody | None = None
     seconds: float | None = None
     notices: tuple[str, ...] = ()
+    description: str | None = None
     posted_at: datetime | None = None
 
 

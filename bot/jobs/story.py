@@ -143,7 +143,9 @@ class Story:
     async def _offer(self) -> Finished | Failed | Cancelled | None:
         """Hand the job to the engine and follow it. None where it has to be offered again."""
         try:
-            await self._engine.submit(self.job, self._input_path())
+            await self._engine.submit(
+                self.job, self._path(self.job.input_sha256), self._path(self.job.mask_sha256)
+            )
         except EngineFull as full:
             await self._wait(reasons.ENGINE_FULL, full.retry_after)
             return None
@@ -204,7 +206,11 @@ class Story:
             return
         await self._have_run()
         job = self.job
-        changes: Changes = {"seconds": finished.seconds, "notices": finished.notices}
+        changes: Changes = {
+            "seconds": finished.seconds,
+            "notices": finished.notices,
+            "description": finished.description,
+        }
         async with self._files.shelf:
             images = [await keep(self._files, info, data) for info, data in pictures]
             self._taken(await self._history.add_images(job.id, images, attempt=job.attempt, **changes))
@@ -256,6 +262,8 @@ class Story:
         finally:
             self.sending = False
         await self._release()
+        if not images:  # a description: nothing goes on from its input
+            await self._drop_inputs()
 
     async def _fail(self, error: ErrorBody) -> None:
         await self._end(JobState.FAILED, reasons.refused(error), error=error)
@@ -269,8 +277,7 @@ class Story:
             log.warning("job %s: nobody left to tell: %s", self.job.id, gone)
         await self._move(to, **changes)
         await self._release()
-        async with self._files.shelf:
-            await self._files.remove(await self._history.drop_input(self.job.id))
+        await self._drop_inputs()
 
     async def _give_up(self) -> None:
         """After unexpected errors: tell the reference. Where even that fails again and again, only note it."""
@@ -286,6 +293,10 @@ class Story:
             await self._engine.release(self.job.id)
         except EngineError as error:
             log.info("job %s: not released: %s", self.job.id, error)
+
+    async def _drop_inputs(self) -> None:
+        async with self._files.shelf:
+            await self._files.remove(await self._history.drop_inputs(self.job.id))
 
     async def _wait(self, reason: str, seconds: float = 0.0) -> None:
         """Say once why the job waits, and wait at least `seconds`, or until it is cancelled."""
@@ -336,6 +347,5 @@ class Story:
         left = (self._expires_at - self._clock()).total_seconds()
         return asyncio.get_running_loop().time() + left
 
-    def _input_path(self) -> Path | None:
-        sha256 = self.job.input_sha256
+    def _path(self, sha256: str | None) -> Path | None:
         return None if sha256 is None else self._files.path(sha256)

@@ -11,7 +11,17 @@ from collections.abc import Sequence
 from discord.utils import escape_markdown, escape_mentions
 
 from bot.jobs.states import Job, JobState
-from engine.wire import STARTING, Capabilities, Loading, Progress, Queued
+from engine.wire import (
+    STARTING,
+    Capabilities,
+    GenerationRequest,
+    Loading,
+    PostStep,
+    Progress,
+    Queued,
+    Task,
+    Upscale,
+)
 
 MAX_CONTENT = 2000  # Discord's limit on a message
 MAX_PROMPT_SHOWN = 1000
@@ -27,9 +37,14 @@ RESTARTED = "I was restarted before I could take this down, so nothing is queued
 NO_HISTORY = "You have not asked for a picture yet. Try `/imagine`."
 NO_JOBS = "You have no picture waiting."
 BUTTONS = (
-    "**Buttons** Again draws the same with a new seed, Variation (V1 to V4 for several pictures) starts from that "
-    "picture; anybody may press them, and the new picture is theirs. Cancel and Delete are for who asked, and "
-    "for moderators."
+    "**Buttons** Again draws the same with a new seed, Edit the same seed with other words. Variation (V1 to V4 "
+    "for several pictures) starts from that picture, Upscale (U1 to U4) makes it twice as large, Zoom out and the "
+    "arrows draw more of it around it or to one side. Anybody may press them, and the new picture is theirs. "
+    "Cancel and Delete are for who asked, and for moderators."
+)
+PROMPT_HELP = (
+    "**Prompts** `(word:1.3)` counts more, `[word]` less; `{red|blue} cat` is one of them; `[cat:dog:0.5]` changes "
+    "half way; `<lora:name:0.8>` draws with a LoRA."
 )
 HIDDEN_PROMPT = "(this server's AutoMod does not allow the prompt to be shown)"
 
@@ -103,20 +118,56 @@ def progress(event: Progress) -> str:
 
 def result(job: Job, notices: Sequence[str], *, show_prompt: bool = True) -> str:
     """The line under the pictures, and below it what has to be said about them."""
-    request = job.request
-    prompt = code(request.prompt, MAX_PROMPT_SHOWN) if show_prompt else HIDDEN_PROMPT
     facts = [
         f"**<@{job.conversation.user_id}>**",
-        prompt,
+        subject(job.request, MAX_PROMPT_SHOWN, show_prompt=show_prompt),
+        *_how(job.request),
+    ]
+    if job.seconds is not None:
+        facts.append(f"{job.seconds:.1f} s" if job.seconds >= 0.05 else "under 0.1 s")
+    found = ""
+    if job.description is not None:
+        found = f"\n> {code(job.description, MAX_PROMPT_SHOWN) if show_prompt else HIDDEN_PROMPT}"
+    told = dict.fromkeys(notices if show_prompt else map(unquoted, notices))
+    small = "".join(f"\n-# {plain(notice, 300)}" for notice in told)
+    return shorten(" · ".join(facts) + found + small, MAX_CONTENT)
+
+
+def subject(request: GenerationRequest, most: int, *, show_prompt: bool = True) -> str:
+    """What is drawn: the prompt, or what is done to a picture that has none."""
+    if not request.prompt.strip():
+        return _WITHOUT_PROMPT.get(request.task, "a picture without words")
+    return code(request.prompt, most) if show_prompt else HIDDEN_PROMPT
+
+
+def _how(request: GenerationRequest) -> list[str]:
+    """What it takes to draw it again, or what was done to it."""
+    if request.task is Task.DESCRIBE:
+        return []
+    if request.task is Task.PROCESS:
+        return [_done(step) for step in request.post]
+    return [
         f"seed {request.seed}",
         f"model {plain(request.model, 100)}",
         "1 step" if request.steps == 1 else f"{request.steps} steps",
     ]
-    if job.seconds is not None:
-        facts.append(f"{job.seconds:.1f} s" if job.seconds >= 0.05 else "under 0.1 s")
-    told = dict.fromkeys(notices if show_prompt else map(unquoted, notices))
-    small = "".join(f"\n-# {plain(notice, 300)}" for notice in told)
-    return shorten(" · ".join(facts) + small, MAX_CONTENT)
+
+
+def _done(step: PostStep) -> str:
+    if isinstance(step, Upscale):
+        return f"{step.scale:g} times as large, by {plain(step.upscaler, 100)}"
+    return _DONE[step.type]
+
+
+_WITHOUT_PROMPT = {Task.DESCRIBE: "a picture in words", Task.PROCESS: "a picture"}
+_DONE = {
+    "faces": "faces restored",
+    "sharpen": "sharpened",
+    "denoise": "smoothed",
+    "colour": "other colours",
+    "crop": "cropped",
+    "resize": "resized",
+}
 
 
 def ended(job: Job, text: str, *, show_prompt: bool = True) -> str:
@@ -142,12 +193,12 @@ def queue_entry(job: Job, event: Queued | Loading | Progress | None) -> str:
         state = "loading its model"
     else:
         state = place(event)
-    return f"- {code(job.request.prompt, 80)} {state} {jump_link(job)}".rstrip()
+    return f"- {subject(job.request, 80)} {state} {jump_link(job)}".rstrip()
 
 
 def totals(waiting: int, engine: str) -> str:
     """What the whole bot is busy with. `engine` is the sentence of `engine_status`."""
-    pictures = "One picture is" if waiting == 1 else f"{waiting} pictures are"
+    pictures = {0: "No picture is", 1: "One picture is"}.get(waiting, f"{waiting} pictures are")
     return f"{pictures} waiting or being drawn, everybody's together. {engine}"
 
 
@@ -196,9 +247,7 @@ _STATE_WORDS = {
 def history_entry(job: Job) -> str:
     """One entry of /history: the prompt, what came of it, when, and the way back to it."""
     when = f"<t:{int(job.created_at.timestamp())}:R>"
-    line = (
-        f"{code(job.request.prompt, 300)}\nseed {job.request.seed} · model {plain(job.request.model, 100)} · "
-    )
+    line = f"{subject(job.request, 300)}\n" + "".join(f"{fact} · " for fact in _how(job.request)[:2])
     return f"{line}{_STATE_WORDS[job.state]} · {when} {jump_link(job)}".rstrip()
 
 
@@ -217,5 +266,5 @@ def jump_link(job: Job) -> str:
 
 
 def _headed(job: Job, text: str, show_prompt: bool) -> str:
-    prompt = code(job.request.prompt, 300) if show_prompt else HIDDEN_PROMPT
-    return f"<@{job.conversation.user_id}> {prompt}\n{text}"
+    about = subject(job.request, 300, show_prompt=show_prompt)
+    return f"<@{job.conversation.user_id}> {about}\n{text}"

@@ -76,7 +76,7 @@ async def shoot(trial: Trial, browser: Browser, take: Callable[[Chat], Awaitable
 
 
 async def conversation(chat: Chat) -> None:
-    await expect(chat.message("a lighthouse at night")).to_be_in_viewport()
+    await expect(chat.message("a bird sitting on a tree branch")).to_be_in_viewport()
 
 
 async def command(chat: Chat) -> None:

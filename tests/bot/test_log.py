@@ -52,3 +52,12 @@ def test_what_looks_like_a_token_is_hidden(written: io.StringIO) -> None:
     logging.getLogger("bot.test").warning("PATCH /webhooks/123456789/%s/messages/@original failed", TOKEN)
     assert "[hidden]" in written.getvalue()
     assert TOKEN not in written.getvalue()
+
+
+def test_an_answer_that_was_quicker_than_the_library_is_not_told_as_a_late_one(written: io.StringIO) -> None:
+    said = "Can't keep up, shard ID %s websocket is %.1fs behind."
+    gateway = logging.getLogger("discord.gateway")
+    gateway.warning(said, None, 41.3)
+    assert "41.3s" not in written.getvalue()
+    gateway.warning(said, None, 12.5)
+    assert "12.5s behind" in written.getvalue()

@@ -5,7 +5,8 @@ import pytest
 from bot.errors import Refused
 from bot.postprocess import Postprocess
 from bot.redraw import Redraw
-from bot.requests import Options, build, variation
+from bot.requests import Options, build
+from bot.sequels import variation
 from engine.wire import GenerationRequest, Hires, Sharpen, Task, Upscale
 from tests.bot.samples import capabilities, model
 

@@ -4,7 +4,8 @@ import pytest
 
 from bot.errors import Refused
 from bot.redraw import Redraw
-from bot.requests import Options, build, variation
+from bot.requests import Options, build
+from bot.sequels import variation
 from engine.wire import Fill, GenerationRequest, Margins, Task
 from tests.bot.samples import capabilities, model
 

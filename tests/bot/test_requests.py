@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bot.errors import Refused
 from bot.menus import closest
-from bot.requests import VARIATION_STRENGTH, Options, again, build, least_strength, variation
+from bot.requests import Options, build, least_strength
 from bot.sizes import ASPECTS, fit, preset_sizes
 from engine.wire import GenerationRequest, Limits, Refiner, Sampler, Schedule, Seamless, Task
 from tests.bot.samples import capabilities, model, request
@@ -104,8 +104,8 @@ def test_every_choice_arrives_in_the_request() -> None:
         ),
         (
             {"size": "huge"},
-            "size must be square, portrait, landscape, wide, or a width and a height such as 512x768; "
-            "it was 'huge'.",
+            "size must be square, portrait, landscape, wide, a shape such as 4:5, or a width and a height such as"
+            " 512x768; it was 'huge'.",
         ),
         ({"size": "32x512"}, "width must be between 64 and 2048; it was 32."),
         ({"size": "512x99999"}, "height must be between 64 and 2048; it was 99999."),
@@ -120,6 +120,14 @@ def test_a_violation_names_the_field_the_limit_and_the_value(
     options: dict[str, object], sentence: str
 ) -> None:
     assert refusal(**options) == sentence
+
+
+@pytest.mark.parametrize(
+    ("typed", "size"), [("16:9", (704, 384)), (" 9 : 16 ", (384, 704)), ("1:1", (512, 512))]
+)
+def test_a_shape_keeps_the_models_own_area(typed: str, size: tuple[int, int]) -> None:
+    asked = made(size=typed)
+    assert (asked.width, asked.height) == size
 
 
 def test_too_many_pixels_are_refused_even_where_both_sides_are_allowed() -> None:
@@ -267,24 +275,6 @@ def test_the_least_strength_always_leaves_one_step() -> None:
     for steps in range(1, 151):
         assert int(steps * least_strength(steps)) >= 1
         assert least_strength(steps) <= 1
-
-
-def test_again_changes_the_seed_and_the_owner_and_nothing_else() -> None:
-    assert again(request(), owner="8", seed=4) == request(owner="8", seed=4)
-
-
-def test_a_variation_starts_from_the_picture_with_a_new_seed() -> None:
-    varied = variation(request(count=4), OFFERED, owner="8", seed=4)
-    assert varied == request(owner="8", seed=4, count=4, task=Task.IMG2IMG, strength=VARIATION_STRENGTH)
-
-
-def test_a_variation_of_a_one_step_picture_has_a_step_to_draw() -> None:
-    assert variation(request(steps=1), OFFERED, owner="8", seed=4).strength == 1
-
-
-def test_a_variation_with_a_model_that_is_gone_is_refused() -> None:
-    with pytest.raises(Refused, match="There is no model called 'gone'"):
-        variation(request(model="gone"), OFFERED, owner="8", seed=4)
 
 
 def test_nothing_typed_offers_everything_in_its_own_order() -> None:

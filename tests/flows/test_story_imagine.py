@@ -1,6 +1,7 @@
 """From a slash command to a posted picture, and on from there."""
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -57,15 +58,14 @@ async def test_four_pictures_arrive_in_one_message_described_for_those_who_canno
     assert len(message["attachments"]) == 4
     assert all("a quick hamster" in each["description"] for each in message["attachments"])
     assert len({(await picture(alice, message, n)).tobytes() for n in range(4)}) == 4
-    assert [button["label"] for button in buttons(message)][:4] == ["Again", "V1", "V2", "V3"] or len(
-        buttons(message)
-    ) == 6
+    shown = [button["label"] for button in buttons(message)]
+    each_picture = [f"{letter}{number}" for letter in "VU" for number in (1, 2, 3, 4)]
+    assert shown == ["Again", "Edit", *each_picture, "Delete"]
 
 
 async def test_a_picture_to_start_from_is_followed(alice: Person) -> None:
-    stream = io.BytesIO()
-    Image.new("RGB", (300, 200), "navy").save(stream, "PNG")
-    message = await posted(alice, QUICK | {"strength": 0.5}, image=("navy.png", stream.getvalue()))
+    navy = png(Image.new("RGB", (300, 200), "navy"))
+    message = await posted(alice, QUICK | {"strength": 0.5}, image=("navy.png", navy))
     drawn = await picture(alice, message)
     assert drawn.width > drawn.height
     assert "Denoising strength: 0.5" in drawn.info["parameters"]
@@ -127,3 +127,37 @@ async def test_menus_are_filled_from_what_the_engine_offers(alice: Person) -> No
     assert [choice["value"] for choice in models] == ["demo"]
     samplers = await alice.autocomplete("imagine", "sampler", "dpm", prompt="x")
     assert {"dpmpp_2m", "dpmpp_2m_sde"} <= {choice["value"] for choice in samplers}
+
+
+async def test_a_picture_is_described_upscaled_extended_and_drawn_with_other_words(alice: Person) -> None:
+    first = await posted(alice, QUICK)
+    before = await picture(alice, first)
+    larger = await alice.wait_message(await alice.press(first, "Upscale"), is_final, timeout=DEADLINE_S)
+    assert (await picture(alice, larger)).size == (2 * before.width, 2 * before.height)
+    wider = await alice.wait_message(await alice.press(first, "▶"), is_final, timeout=DEADLINE_S)
+    assert (await picture(alice, wider)).width > before.width
+    opened = await alice.wait(await alice.press(first, "Edit"), lambda seen: seen.modal is not None)
+    sent = await alice.submit(opened, {"prompt": "a quick cat", "negative_prompt": ""})
+    other = await alice.wait_message(sent, is_final, timeout=DEADLINE_S)
+    assert "a quick cat" in other["content"]
+    assert is_posted(other)
+    data = await alice.download(first["attachments"][0]["url"])
+    asked = await alice.slash("describe", files={"image": ("first.png", data)})
+    told = await alice.wait_message(asked, is_final, timeout=DEADLINE_S)
+    assert re.search(r"\n> `\w+", told["content"])
+
+
+async def test_only_what_is_white_in_a_mask_is_drawn_anew(alice: Person) -> None:
+    navy, mask = Image.new("RGB", (128, 128), "navy"), Image.new("L", (128, 128), 0)
+    mask.paste(255, (64, 0, 128, 128))
+    message = await posted(alice, QUICK, image=("navy.png", png(navy)), mask=("mask.png", png(mask)))
+    drawn = await picture(alice, message)
+    assert drawn.size == (128, 128)
+    assert drawn.crop((0, 0, 48, 128)).tobytes() == navy.crop((0, 0, 48, 128)).tobytes()
+    assert drawn.crop((80, 0, 128, 128)).tobytes() != navy.crop((80, 0, 128, 128)).tobytes()
+
+
+def png(image: Image.Image) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, "PNG")
+    return stream.getvalue()

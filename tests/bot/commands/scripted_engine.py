@@ -28,14 +28,16 @@ class ScriptedEngine:
         self.offers: Capabilities | None = capabilities()
         self.jobs: dict[str, Job] = {}
         self.inputs: dict[str, Path | None] = {}
+        self.masks: dict[str, Path | None] = {}
         self.arrivals: asyncio.Queue[Job] = asyncio.Queue()
         self._events: dict[str, asyncio.Queue[EngineEvent]] = {}
         self._data: dict[str, bytes] = {}
 
-    async def submit(self, job: Job, input_image: Path | None) -> None:
+    async def submit(self, job: Job, input_image: Path | None, mask: Path | None = None) -> None:
         if job.id not in self.jobs:
             self.jobs[job.id] = job
             self.inputs[job.id] = input_image
+            self.masks[job.id] = mask
             self._events[job.id] = asyncio.Queue()
             self.arrivals.put_nowait(job)
 

@@ -10,7 +10,7 @@ from discord import app_commands
 from bot.__main__ import COMMANDS
 from bot.client import AnyCommand, Darkroom
 from bot.ui.buttons import result_view, waiting_view
-from engine.wire import MAX_COUNT, MAX_GUIDANCE, MAX_PROMPT_CHARS, MAX_SEED, MAX_STEPS
+from engine.wire import MAX_COUNT, MAX_GUIDANCE, MAX_PROMPT_CHARS, MAX_SEED, MAX_STEPS, Task
 from tests.bot.samples import job
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "commands.md"
@@ -75,9 +75,11 @@ def test_the_document_lists_every_command_with_every_option_in_order() -> None:
 
 async def test_the_document_lists_every_button() -> None:
     section = DOCUMENT.read_text().split("## Buttons")[1]
-    documented = set(re.findall(r"^\| \*\*(\w+)\*\*", section, re.MULTILINE))
-    views = [waiting_view(job()), result_view(job()), result_view(job(count=MAX_COUNT))]
+    documented = set(re.findall(r"^\| \*\*([^*]+)\*\*", section, re.MULTILINE))
+    described = result_view(job(task=Task.DESCRIBE))
+    views = [waiting_view(job()), result_view(job()), result_view(job(count=MAX_COUNT)), described]
     labels = {
         button["label"] for view in views for row in view.to_components() for button in row["components"]
     }
-    assert documented | {"V2", "V3", "V4"} == labels | {"Newer", "Older"}
+    several = {f"{letter}{number}" for letter in "VU" for number in (2, 3, 4)}
+    assert documented | several == labels | {"Newer", "Older"}

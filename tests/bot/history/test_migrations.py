@@ -53,7 +53,7 @@ async def test_a_newer_schema_is_refused_in_one_sentence(file: Path) -> None:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     connection.close()
     before = schema(file)
-    with pytest.raises(Misconfigured, match=r"newer Darkroom \(schema 9999, this one knows up to 0001\)"):
+    with pytest.raises(Misconfigured, match=r"newer Darkroom \(schema 9999, this one knows up to 0002\)"):
         await History.open(url(file))
     assert schema(file) == before
 

@@ -82,6 +82,7 @@ async def test_a_job_comes_back_as_it_was_given(history: History) -> None:
     given = job(
         1,
         input_sha256="c" * 64,
+        mask_sha256="d" * 64,
         parent_id="job9",
         attempt=2,
         crashes=1,
@@ -90,6 +91,7 @@ async def test_a_job_comes_back_as_it_was_given(history: History) -> None:
         error=ErrorBody(code="internal", message="Broke."),
         seconds=1.25,
         notices=("One.", "Two."),
+        description="a red star",
         posted_at=NOW + timedelta(milliseconds=1),
     )
     await history.add(given)
@@ -225,6 +227,7 @@ async def test_a_fingerprint_is_the_request_without_its_seed_and_owner() -> None
     assert fingerprint(request(seed=2, owner="bob"), None) == same
     assert fingerprint(request(steps=6), None) != same
     assert fingerprint(request(), "c" * 64) != same
+    assert fingerprint(request(), "c" * 64, "d" * 64) != fingerprint(request(), "c" * 64, None)
 
 
 async def test_a_quarantined_request_is_known_until_it_is_too_long_ago(history: History) -> None:
@@ -245,12 +248,13 @@ async def test_a_job_that_failed_otherwise_is_not_in_quarantine(history: History
 
 async def test_deleting_a_job_names_the_files_that_nobody_else_needs(history: History) -> None:
     for number, own in ((1, "1" * 64), (2, "2" * 64)):
-        await history.add(job(number, state=JobState.RUNNING, input_sha256="c" * 64))
+        masked = job(number, state=JobState.RUNNING, input_sha256="c" * 64, mask_sha256="d" * 64)
+        await history.add(masked)
         await history.add_images(f"job{number}", [image(0, "a" * 64), image(1, own)], attempt=0)
     assert await history.delete_job("job1") == ("1" * 64,)
     assert await history.get("job1") is None
     assert await history.images("job1") == ()
-    assert await history.delete_job("job2") == ("2" * 64, "a" * 64, "b" * 64, "c" * 64)
+    assert await history.delete_job("job2") == ("2" * 64, "a" * 64, "b" * 64, "c" * 64, "d" * 64)
     assert await history.delete_job("job2") == ()
 
 

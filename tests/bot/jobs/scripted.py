@@ -89,6 +89,7 @@ class ScriptedEngine:
         self.drawn: Counter[str] = Counter()
         self.released: list[str] = []
         self.inputs: list[Path | None] = []
+        self.masks: list[Path | None] = []
         self.offers = 0
         self.jobs: dict[str, Drawing] = {}
 
@@ -105,7 +106,7 @@ class ScriptedEngine:
             self.finished(),
         ]
 
-    async def submit(self, job: Job, input_image: Path | None) -> None:
+    async def submit(self, job: Job, input_image: Path | None, mask: Path | None = None) -> None:
         self.offers += 1
         self._reach()
         if self.full:
@@ -114,6 +115,7 @@ class ScriptedEngine:
             raise EngineRefused(self.refusal)
         if job.id not in self.jobs:
             self.inputs.append(input_image)
+            self.masks.append(mask)
             self.drawn[job.id] += 1
             parts = self.scripts.pop(0) if self.scripts else self.happy()
             self.jobs[job.id] = Drawing(parts=list(parts), images=self.images)

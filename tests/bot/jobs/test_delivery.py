@@ -131,7 +131,7 @@ async def test_pictures_that_are_too_large_together_are_compressed(desk: Desk, j
 
 def test_a_long_prompt_is_shortened_to_an_alt_text() -> None:
     assert reasons.alt_text("a\n  hamster") == "Picture drawn from the prompt: a hamster"
-    assert reasons.alt_text("") == "Picture drawn without a prompt"
+    assert reasons.alt_text("") == "Picture without a prompt"
     long = reasons.alt_text("hamster " * 300)
     assert len(long) == 1000
     assert long.endswith("…")

@@ -6,6 +6,7 @@ import pytest
 
 from bot.errors import Refused
 from bot.jobs import reasons
+from bot.jobs.inputs import Inputs
 from bot.jobs.ports import ChatGone, ChatUnavailable, EngineAway
 from bot.jobs.states import Job, JobState
 from engine.wire import ErrorBody, Loading, Progress, Queued
@@ -79,10 +80,45 @@ async def test_the_same_interaction_again_is_the_same_job(desk: Desk) -> None:
 async def test_the_input_image_is_kept_and_handed_to_the_engine(desk: Desk) -> None:
     given = picture(1)
     async with desk.running() as dispatcher:
-        job = await desk.ended(await dispatcher.submit(desk.conversation(), request(), given))
+        job = await desk.ended(await dispatcher.submit(desk.conversation(), request(), Inputs(image=given)))
     assert job.input_sha256 is not None
     assert desk.engine.inputs == [desk.files.path(job.input_sha256)]
     assert await desk.files.read(job.input_sha256) == given
+
+
+async def test_a_mask_goes_along_and_what_ended_without_pictures_leaves_neither_behind(desk: Desk) -> None:
+    desk.engine.scripts = [[failed("internal")]]
+    given = Inputs(image=picture(1), mask=picture(2))
+    async with desk.running() as dispatcher:
+        job = await desk.ended(await dispatcher.submit(desk.conversation(), request(), given))
+        (image,), (mask,) = desk.engine.inputs, desk.engine.masks
+        assert image is not None
+        assert mask is not None
+
+        async def both_are_gone() -> bool:
+            return not image.exists() and not mask.exists()
+
+        await until(both_are_gone)
+    assert job.state is JobState.FAILED
+
+
+async def test_a_description_is_posted_with_the_picture_that_it_is_about_which_is_dropped_then(
+    desk: Desk,
+) -> None:
+    described = desk.engine.finished().model_copy(update={"images": (), "description": "a red star"})
+    desk.engine.scripts = [[described]]
+    async with desk.running() as dispatcher:
+        asked = await dispatcher.submit(desk.conversation(), request(), Inputs(image=(given := picture(1))))
+        job = await desk.ended(asked)
+
+        async def is_dropped() -> bool:
+            now = await desk.history.get(job.id)
+            return now is not None and now.input_sha256 is None
+
+        await until(is_dropped)
+    assert (job.state, job.description) == (JobState.POSTED, "a red star")
+    alt_text = "Picture described as: a red star"
+    assert desk.chat.uploads[job.id] == [(f"darkroom-{job.id}.png", given, alt_text)]
 
 
 async def test_a_person_may_have_so_many_jobs_and_no_more_even_at_once(desk: Desk) -> None:

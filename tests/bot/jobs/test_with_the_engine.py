@@ -10,6 +10,7 @@ import pytest
 
 from bot.engine_client import EngineClient
 from bot.jobs import reasons
+from bot.jobs.inputs import Inputs
 from bot.jobs.states import Job, JobState
 from engine.wire import GenerationRequest, Progress, Task
 from tests.bot.jobs.conftest import Desk, request, until
@@ -48,7 +49,7 @@ async def drawing(desk: Desk, job: Job) -> None:
 async def test_a_request_with_an_input_becomes_pictures(desk: Desk, front: Engine) -> None:
     async with bot(desk, front) as dispatcher:
         wish = asked("a hamster", count=2, task=Task.IMG2IMG, strength=0.5)
-        job = await desk.ended(await dispatcher.submit(desk.conversation(), wish, picture(1)))
+        job = await desk.ended(await dispatcher.submit(desk.conversation(), wish, Inputs(image=picture(1))))
     assert job.state is JobState.POSTED
     assert [image.seed for image in await desk.history.images(job.id)] == [7, 8]
     assert job.notices == ("scripted",)

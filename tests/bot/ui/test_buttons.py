@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.commands.history import PageButton
-from bot.ui.buttons import Action, JobButton, custom_id, result_view, waiting_view
+from bot.ui.actions import Action, custom_id
+from bot.ui.buttons import JobButton, result_view, waiting_view
 from bot.ui.debounce import WINDOW, Debounce
-from engine.wire import JOB_ID_PATTERN
+from engine.wire import JOB_ID_PATTERN, Sharpen, Task
 from tests.bot.samples import NOW, job
 
 TEMPLATE = JobButton.__discord_ui_compiled_template__
@@ -49,23 +50,31 @@ def test_the_pages_of_the_history_have_ids_of_their_own() -> None:
     assert re.fullmatch(PageButton.__discord_ui_compiled_template__, "darkroom:history:3")
 
 
-async def test_one_picture_has_one_variation_button() -> None:
-    assert looks(result_view(job())) == [("Again", 0), ("Variation", 0), ("Delete", 0)]
-
-
-async def test_four_pictures_have_four_in_rows_that_discord_takes() -> None:
-    assert looks(result_view(job(count=4))) == [
-        ("Again", 0),
-        ("V1", 0),
-        ("V2", 0),
-        ("V3", 0),
-        ("V4", 0),
-        ("Delete", 1),
+async def test_under_one_picture_is_what_can_be_done_with_it_and_around_it() -> None:
+    assert rows(result_view(job())) == [
+        ["Again", "Variation", "Edit", "Upscale", "Zoom out"],
+        ["◀", "▲", "▼", "▶", "Delete"],
     ]
 
 
+async def test_each_of_four_pictures_has_its_own_in_rows_that_discord_takes() -> None:
+    assert rows(result_view(job(count=4))) == [
+        ["Again", "Edit"],
+        ["V1", "V2", "V3", "V4"],
+        ["U1", "U2", "U3", "U4", "Delete"],
+    ]
+
+
+async def test_what_was_not_drawn_cannot_be_drawn_again() -> None:
+    post = (Sharpen(),)
+    assert rows(result_view(job(task=Task.PROCESS, post=post)))[0] == ["Variation", "Upscale", "Zoom out"]
+    assert rows(result_view(job(task=Task.PROCESS, post=post, prompt=""))) == [["Upscale", "Delete"]]
+    assert rows(result_view(job(task=Task.DESCRIBE))) == [["Draw this", "Delete"]]
+    assert rows(result_view(job(task=Task.UPSCALE))) == [["Again", "Edit", "Upscale", "Delete"]]
+
+
 async def test_a_job_under_way_can_be_cancelled() -> None:
-    assert looks(waiting_view(job())) == [("Cancel", 0)]
+    assert rows(waiting_view(job())) == [["Cancel"]]
 
 
 async def test_views_are_not_kept_in_memory() -> None:
@@ -73,9 +82,8 @@ async def test_views_are_not_kept_in_memory() -> None:
     assert result_view(job()).is_finished()
 
 
-def looks(view: discord.ui.View) -> list[tuple[str | None, int]]:
-    rows = view.to_components()
-    return [(button["label"], number) for number, row in enumerate(rows) for button in row["components"]]
+def rows(view: discord.ui.View) -> list[list[str | None]]:
+    return [[button["label"] for button in row["components"]] for row in view.to_components()]
 
 
 def test_the_second_press_within_two_seconds_is_a_repetition() -> None:

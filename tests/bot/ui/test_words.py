@@ -9,7 +9,20 @@ from hypothesis import strategies as st
 
 from bot.jobs.states import JobState
 from bot.ui import words
-from engine.wire import STARTING, Loading, Progress, Queued
+from engine.wire import (
+    STARTING,
+    Colour,
+    Crop,
+    Denoise,
+    Loading,
+    Progress,
+    Queued,
+    Resize,
+    RestoreFaces,
+    Sharpen,
+    Task,
+    Upscale,
+)
 from tests.bot.samples import capabilities, conversation, job
 
 NASTY = (
@@ -72,6 +85,27 @@ def test_the_result_line_holds_everything_to_draw_it_again() -> None:
     )
 
 
+def test_what_was_done_to_a_picture_is_told_instead_of_how_it_was_drawn() -> None:
+    done = (Upscale(upscaler="4x_sharp", scale=1.5), Sharpen(), RestoreFaces(restorer="gfpgan"))
+    processed = job(task=Task.PROCESS, post=done, prompt="", seconds=2.0)
+    assert words.result(processed, []) == (
+        "**<@7>** · a picture · 1.5 times as large, by 4x\\_sharp · sharpened · faces restored · 2.0 s"
+    )
+    assert words.waiting(processed, None, None).startswith("<@7> a picture\n")
+
+
+def test_every_step_that_may_be_done_has_a_word() -> None:
+    steps = (Denoise(), Colour(), Crop(width=8, height=8), Resize(width=8, height=8))
+    said = words.result(job(task=Task.PROCESS, post=steps), [])
+    assert said.endswith(" · smoothed · other colours · cropped · resized")
+
+
+def test_a_description_is_quoted_and_kept_back_where_a_server_does_not_allow_it() -> None:
+    described = job(task=Task.DESCRIBE, prompt="", description="a `red` star @everyone")
+    assert words.result(described, []) == "**<@7>** · a picture in words\n> `a ˋredˋ star @everyone`"
+    assert "star" not in words.result(described, [], show_prompt=False)
+
+
 def test_the_result_line_can_do_without_the_prompt() -> None:
     assert "hamster" not in words.result(job(), [], show_prompt=False)
 
@@ -129,6 +163,7 @@ def test_an_empty_queue_says_so() -> None:
 
 
 def test_totals_count_and_say_how_the_engine_is() -> None:
+    assert words.totals(0, "It is well.").startswith("No picture is waiting")
     assert words.totals(1, "It is well.").startswith("One picture is waiting")
     assert words.totals(2, "It is well.").endswith("It is well.")
 
