@@ -20,6 +20,7 @@ from engine.job import EventLog, Job, fingerprint_of
 from engine.metrics import Metrics
 from engine.pace import Pace
 from engine.queue import FairQueue, Ticket
+from engine.speed import Speed
 from engine.spool import Result, Spool
 from engine.supervisor import Executor, ExecutorEvent
 from engine.validation import completed, validate
@@ -40,6 +41,7 @@ class Front:
         catalogue: Catalogue,
         spool: Spool,
         queue: FairQueue,
+        speed: Speed = Speed.EXACT,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -47,6 +49,7 @@ class Front:
         self._catalogue = catalogue
         self._spool = spool
         self._queue = queue
+        self._speed = speed
         self._clock = clock
         self._wall = wall
         self._jobs: dict[str, Job] = {}
@@ -125,7 +128,7 @@ class Front:
             has_depth=depth is not None,
             controls=controls.keys(),
         )
-        request = completed(request, capabilities)
+        request = completed(request, capabilities, self._speed)
         # Outside of the lock: others must be able to cancel while a large picture is decoded.
         inputs = await asyncio.to_thread(decode_inputs, request, image, mask, depth, controls)
         async with self._admission:

@@ -25,7 +25,7 @@ from engine.worker.flight import ImageInFlight
 from engine.worker.ladder import Rung, Work
 from engine.worker.policy import MemoryPolicy
 from engine.worker.room import Room
-from engine.worker.speed import Bucketed
+from engine.worker.bucketed import Bucketed
 from engine.worker.step_loop import StepLoop
 from tests.engine import adapter_files
 
