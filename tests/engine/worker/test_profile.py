@@ -7,6 +7,7 @@ import torch
 
 from engine import config
 from engine.models.loading import StableDiffusion
+from engine.speed import Speed
 from engine.wire import Defaults, ModelInfo, Sampler, Schedule, Task
 from engine.worker.device import Device
 from engine.worker.profile import Profile, advice, main, measure
@@ -57,7 +58,7 @@ def test_a_setting_that_would_help_is_named(settings: config.Engine, said: str) 
 
 
 def test_nothing_is_named_that_would_not_help() -> None:
-    settings = config.Engine(threads=2, speed="balanced")
+    settings = config.Engine(threads=2, speed=Speed.BALANCED)
     fast = Device(place=torch.device("cpu"), dtype=torch.bfloat16, reason="test")
     assert advice([profile(decode_s=0.1)], device=fast, settings=settings, cores=2) == []
 
