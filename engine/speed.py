@@ -1,6 +1,6 @@
 """How much may be given up for speed (`engine.speed`), and what that means for requests. Pure: no torch.
 
-What it means for networks is in `engine/worker/speed.py`; why, in docs/decisions/0023-speed.md.
+What it means for networks is in `engine/worker/speed.py`; why, in docs/decisions/0024-speed.md.
 """
 
 from enum import StrEnum

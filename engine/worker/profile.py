@@ -100,7 +100,8 @@ def advice(profiles: Sequence[Profile], *, device: Device, settings: config.Engi
     if settings.reproducible and any(profile.gain >= GAIN_WORTH_TELLING for profile in profiles):
         found.append("engine.reproducible = false: a crowd is drawn one picture after the other.")
     if settings.speed is Speed.EXACT and can_compile(device):
-        found.append('engine.speed = "balanced": compiled networks, after minutes of compiling once.')
+        small = " On a CPU it pays for small networks." if on_cpu else ""
+        found.append(f'engine.speed = "balanced": compiled networks, after minutes of compiling once.{small}')
     if any(profile.decode_s > DECODE_WORTH_TELLING * profile.picture_s for profile in profiles):
         found.append("Decoding is a large part of each picture, as with models of few steps.")
     if on_cpu and device.dtype is torch.float32:

@@ -2,7 +2,7 @@
 
 What every level does is done where networks are loaded: the device's number format, and convolutions in channels-last
 memory (`engine/models/loading.py`). What each one gains is in docs/benchmarks.md, what was tried and left out in
-docs/decisions/0023-speed.md; `python -m bench.speedups` measures both.
+docs/decisions/0024-speed.md; `python -m bench.speedups` measures both.
 """
 
 import shutil
@@ -59,7 +59,8 @@ def cuda_graphs(model: StableDiffusion, folder: CompiledFolder | None = None) ->
     replay = torch.compile(model.unet, dynamic=False, mode="reduce-overhead")
 
     def run(*inputs: torch.Tensor, **conditions: Any) -> Any:
-        torch.compiler.cudagraph_mark_step_begin()
-        return tree_map(torch.clone, replay(*inputs, **conditions))  # the next pass writes over what it made
+        torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+        made = replay(*inputs, **conditions)
+        return tree_map(torch.Tensor.clone, made)  # the next pass writes over what this one made
 
     return replace(model, unet=Bucketed(model.unet, run, folder))
