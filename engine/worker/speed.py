@@ -6,6 +6,7 @@ docs/decisions/0024-speed.md; `python -m bench.speedups` measures both.
 """
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -56,7 +57,7 @@ def cuda_graphs(model: StableDiffusion, folder: CompiledFolder | None = None) ->
 
     Each bucket keeps its own memory for it. It has not been seen on a GPU (`tests/gpu/test_cuda.py`).
     """
-    replay = torch.compile(model.unet, dynamic=False, mode="reduce-overhead")
+    replay: Callable[..., Any] = torch.compile(model.unet, dynamic=False, mode="reduce-overhead")
 
     def run(*inputs: torch.Tensor, **conditions: Any) -> Any:
         torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
