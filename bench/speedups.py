@@ -2,7 +2,7 @@
 
 All draw the same picture in turns, so that a machine that grows warm or busy is unfair to nobody; the figures are
 medians. What was tried and not taken is measured too. `--compiled` includes what is compiled first, for minutes;
-`--model` and `--side` take any other folder in diffusers' layout.
+`--model` and `--side` take any other folder in diffusers' layout; it is held in memory several times.
 """
 
 import argparse

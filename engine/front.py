@@ -32,7 +32,10 @@ RETRY_S = 10.0  # when to come back, where nothing was measured yet
 
 
 class Front:
-    """`clock` is monotonic and `wall` is wall clock time, both in seconds. Call `open` before anything else."""
+    """`clock` is monotonic and `wall` is wall clock time, both in seconds. Call `open` before anything else.
+
+    `speed` is the operator's: what requests may lose for it.
+    """
 
     def __init__(
         self,

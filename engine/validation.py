@@ -108,7 +108,7 @@ def completed(
 ) -> GenerationRequest:
     """A valid request with its model's own defaults where it says nothing, and the operator's policy where stricter.
 
-    What is only processed is a person's own picture: nobody looks at it.
+    `speed` is the operator's too. What is only processed is a person's own picture: nobody looks at it.
     """
     if not request.task.needs_model:
         return request

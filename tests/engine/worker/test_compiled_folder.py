@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.worker.compiled_folder import DIGESTS, CompiledFolder
+from engine.speed import Speed
+from engine.worker.compiled_folder import DIGESTS, VARIABLE, CompiledFolder
+from engine.worker.program import _compiled_folder
 
 
 @pytest.fixture
@@ -68,6 +70,19 @@ def test_what_somebody_removed_is_compiled_again_and_no_damage(folder: CompiledF
     (folder.path / "ab" / "kernel.so").unlink()
     folder.check()
     assert folder.path.exists()
+
+
+def test_the_worker_looks_at_it_before_it_draws_with_what_is_compiled(
+    folder: CompiledFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut_short(folder.path)
+    monkeypatch.setenv(VARIABLE, str(folder.path))
+    assert _compiled_folder(Speed.EXACT) is None
+    assert folder.path.exists()
+    found = _compiled_folder(Speed.FAST)
+    assert found is not None
+    assert found.path == folder.path
+    assert not folder.path.exists()
 
 
 def test_a_folder_that_is_not_there_yet_is_no_damage(
