@@ -36,6 +36,7 @@ bench: $(VENV)/developer.stamp ## numbers for docs/benchmarks.md
 	@$(BIN)/python -m bench.serving
 	@$(BIN)/python -m bench.page
 	@$(BIN)/python -m bench.provenance
+	@$(BIN)/python -m bench.speedups
 
 screenshots: $(VENV)/developer.stamp ## take the pictures in docs/screenshots/ anew; needs Chromium
 	@$(BIN)/python -m docs.screenshots.take

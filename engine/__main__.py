@@ -139,6 +139,7 @@ async def serve(settings: config.Settings, *, token: str, worker_argv: Sequence[
             settings.spool_folder.resolve(), keep_s=settings.engine.spool_hours * 3600, clock=time.time
         ),
         queue=FairQueue(capacity=settings.engine.queue),
+        speed=settings.engine.speed,
     )
     stopping = _stop_on_signal()
     taken = _take_address(*settings.address)  # before the spool is touched: it may be another engine's

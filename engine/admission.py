@@ -3,12 +3,13 @@
 import asyncio
 
 from engine.images.inputs import Inputs, Sent, decode_inputs
+from engine.speed import Speed
 from engine.validation import completed, validate
 from engine.wire import Capabilities, GenerationRequest
 
 
 async def admitted(
-    request: GenerationRequest, sent: Sent, capabilities: Capabilities
+    request: GenerationRequest, sent: Sent, capabilities: Capabilities, speed: Speed
 ) -> tuple[GenerationRequest, Inputs]:
     """The request, complete, and its pictures. Raises Refusal as `validate` and `decode_inputs` do."""
     validate(
@@ -19,5 +20,5 @@ async def admitted(
         has_depth=sent.depth is not None,
         controls=sent.controls.keys(),
     )
-    request = completed(request, capabilities)
+    request = completed(request, capabilities, speed)
     return request, await asyncio.to_thread(decode_inputs, request, sent)

@@ -20,6 +20,7 @@ from engine.job import EventLog, Job, fingerprint_of
 from engine.metrics import Metrics
 from engine.pace import Pace
 from engine.queue import FairQueue, Ticket
+from engine.speed import Speed
 from engine.spool import Spool
 from engine.supervisor import Executor, ExecutorEvent
 
@@ -30,7 +31,10 @@ RETRY_S = 10.0  # when to come back, where nothing was measured yet
 
 
 class Front:
-    """`clock` is monotonic and `wall` is wall clock time, both in seconds. Call `open` before anything else."""
+    """`clock` is monotonic and `wall` is wall clock time, both in seconds. Call `open` before anything else.
+
+    `speed` is the operator's: what requests may lose for it.
+    """
 
     def __init__(
         self,
@@ -39,6 +43,7 @@ class Front:
         catalogue: Catalogue,
         spool: Spool,
         queue: FairQueue,
+        speed: Speed = Speed.EXACT,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -46,6 +51,7 @@ class Front:
         self._catalogue = catalogue
         self._spool = spool
         self._queue = queue
+        self._speed = speed
         self._clock = clock
         self._wall = wall
         self._jobs: dict[str, Job] = {}
@@ -115,7 +121,7 @@ class Front:
             return known, False
         self._check_room()
         # Outside of the lock: others must be able to cancel while a large picture is decoded.
-        request, inputs = await admitted(request, sent, self._catalogue.capabilities())
+        request, inputs = await admitted(request, sent, self._catalogue.capabilities(), self._speed)
         async with self._admission:
             if (known := self._attachable(job_id, fingerprint)) is not None:
                 return known, False

@@ -21,6 +21,7 @@ from engine import (
 from engine.errors import Refusal
 from engine.prompts import loras
 from engine.samplers import SAMPLERS, SCHEDULE_LABELS
+from engine.speed import Speed, hastened
 from engine.wire import MAX_PIXELS, Capabilities, GenerationRequest, ModelInfo, Schedule, Seamless, Task
 
 SEAMLESS_TASKS = (
@@ -102,18 +103,21 @@ def validate(
     _check_vae(request, capabilities)
 
 
-def completed(request: GenerationRequest, capabilities: Capabilities) -> GenerationRequest:
+def completed(
+    request: GenerationRequest, capabilities: Capabilities, speed: Speed = Speed.EXACT
+) -> GenerationRequest:
     """A valid request with its model's own defaults where it says nothing, and the operator's policy where stricter.
 
-    What is only processed is a person's own picture: nobody looks at it.
+    `speed` is the operator's too. What is only processed is a person's own picture: nobody looks at it.
     """
     if not request.task.needs_model:
         return request
     request = request.model_copy(update={"safety": policy.stricter(request.safety, capabilities.safety)})
+    model = _model(request.model, capabilities)
+    request = hastened(request, model, speed)
     if request.clip_skip is not None:
         return request
-    defaults = _model(request.model, capabilities).defaults
-    return request.model_copy(update={"clip_skip": defaults.clip_skip})
+    return request.model_copy(update={"clip_skip": model.defaults.clip_skip})
 
 
 def _model(name: str, capabilities: Capabilities) -> ModelInfo:

@@ -65,7 +65,7 @@ def inside(network: Any) -> list[str]:
 
 
 def _bare(network: Any) -> Any:
-    """The network itself, where it is compiled (`engine/worker/speed.py`)."""
+    """The network itself, where it is compiled (`engine/worker/bucketed.py`)."""
     return getattr(network, "network", network)
 
 

@@ -15,8 +15,8 @@ from engine.images.preprocessing import preprocess
 from engine.models.control_loading import ControlNetwork
 from engine.models.loading import StableDiffusion
 from engine.wire import Control, ControlKind
+from engine.worker.bucketed import eager
 from engine.worker.flight import ImageInFlight
-from engine.worker.speed import eager
 from engine.worker.steering import Steering
 
 

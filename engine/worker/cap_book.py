@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from engine.speed import Speed
 from engine.worker.batching import SAMPLES, RowCap, Timing
 from engine.worker.device import Device
-from engine.worker.speed import Speed
 
 log = logging.getLogger(__name__)
 

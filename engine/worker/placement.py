@@ -10,8 +10,8 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from engine.models.loading import StableDiffusion
 from engine.wire import Weights
+from engine.worker.bucketed import eager
 from engine.worker.ladder import Rung, Rungs, place_of
-from engine.worker.speed import eager
 
 HOST = torch.device("cpu")
 PARKED = "parked"  # all in the host's memory, none at work

@@ -23,13 +23,15 @@ from engine import config
 from engine.errors import EngineError
 from engine.models.loading import ModelBroken, StableDiffusion, load_stable_diffusion
 from engine.models.registry import Registry
+from engine.speed import Speed
 from engine.tasks.text_to_image import start_text_to_image
 from engine.wire import GenerationRequest, ModelInfo, Task
 from engine.worker.batching import BUCKETS, RowCap
+from engine.worker.compiled_folder import VARIABLE, CompiledFolder
 from engine.worker.device import Device, choose_device, wait_for
 from engine.worker.flight import ImageInFlight
 from engine.worker.pixels import decode_latents
-from engine.worker.speed import Speed, can_compile, sped_up
+from engine.worker.speed import can_compile, check_able, sped_up
 from engine.worker.step_loop import StepLoop
 
 TICKS = {True: 3, False: 10}  # of one image, by whether it is to be quick
@@ -97,8 +99,9 @@ def advice(profiles: Sequence[Profile], *, device: Device, settings: config.Engi
         found.append(f"engine.max_rows = 0: a crowd would be served faster with {max(caps)} rows.")
     if settings.reproducible and any(profile.gain >= GAIN_WORTH_TELLING for profile in profiles):
         found.append("engine.reproducible = false: a crowd is drawn one picture after the other.")
-    if settings.speed == "exact" and can_compile():
-        found.append('engine.speed = "balanced": compiled networks, after minutes of compiling once.')
+    if settings.speed is Speed.EXACT and can_compile(device):
+        small = " On a CPU it pays for small networks." if on_cpu else ""
+        found.append(f'engine.speed = "balanced": compiled networks, after minutes of compiling once.{small}')
     if any(profile.decode_s > DECODE_WORTH_TELLING * profile.picture_s for profile in profiles):
         found.append("Decoding is a large part of each picture, as with models of few steps.")
     if on_cpu and device.dtype is torch.float32:
@@ -141,6 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = config.load(config.file(options.config), os.environ)
         device = choose_device(settings.engine.device, settings.engine.dtype)
+        check_able(settings.engine.speed, device)
     except EngineError as error:
         return _say(str(error), error.exit_code)
     except ValueError as error:
@@ -148,10 +152,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if device.place.type == "cpu":
         torch.set_num_threads(settings.engine.threads or torch.get_num_threads())
     sys.stdout.write(f"Drawing on {device}, {torch.get_num_threads()} threads.\n")
+    folder = CompiledFolder(settings.compiled_folder.resolve())  # the one that the engine uses
+    os.environ[VARIABLE] = str(folder.path)
+    folder.check()
     profiles, broken = [], False
     for info, place in _models(settings.models_folder, options.model):
         try:
-            profiles.append(_profile(info, place, device, settings.engine, quick=options.quick))
+            profiles.append(_profile(info, place, device, settings.engine.speed, folder, quick=options.quick))
         except ModelBroken as error:
             sys.stderr.write(f"{error}\n")
             broken = True
@@ -175,10 +182,10 @@ def _models(folder: Path, name: str | None) -> Iterator[tuple[ModelInfo, Path]]:
 
 
 def _profile(
-    info: ModelInfo, place: Path, device: Device, settings: config.Engine, *, quick: bool
+    info: ModelInfo, place: Path, device: Device, speed: Speed, folder: CompiledFolder, *, quick: bool
 ) -> Profile:
     began = time.perf_counter()
-    model = sped_up(load_stable_diffusion(info.name, place, device), Speed(settings.speed))
+    model = sped_up(load_stable_diffusion(info.name, place, device), speed, folder)
     return measure(model, info, load_s=time.perf_counter() - began, ticks=TICKS[quick])
 
 

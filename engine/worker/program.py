@@ -35,7 +35,9 @@ from engine.models.tiny_decoder import TinyDecoders
 from engine.models.upscaler import Upscaler, load_upscaler
 from engine.models.upscaler_folder import UpscalerFolder
 from engine.prompts.wildcards import WildcardFolder
+from engine.speed import Speed
 from engine.worker.cap_book import CapBook, machine_of
+from engine.worker.compiled_folder import VARIABLE, CompiledFolder
 from engine.worker.control_shelf import ControlShelf
 from engine.worker.decoders import Decoders
 from engine.worker.device import Device, choose_device
@@ -45,7 +47,7 @@ from engine.worker.kept_rungs import KeptRungs
 from engine.worker.policy import MemoryPolicy
 from engine.worker.process import Inbox, Worker
 from engine.worker.shelf import Model
-from engine.worker.speed import Speed, can_compile, sped_up
+from engine.worker.speed import check_able, sped_up
 
 CACHE_SHARE = 4  # a quarter of the machine's memory may hold models that are not in use
 NICENESS = 5  # on a CPU the pictures may wait a moment for the people, never the other way round
@@ -60,10 +62,7 @@ def main() -> None:
     try:
         device = choose_device(options.device, options.dtype)
         key = signing_key.load(options.signing_key) if options.signing_key else None
-        if options.speed is not Speed.EXACT and not can_compile():
-            raise ValueError(
-                f"engine.speed is {str(options.speed)!r}, but there is no C++ compiler to compile with"
-            )
+        check_able(options.speed, device)
     except (ValueError, Misconfigured) as error:
         sys.exit(str(error))
     logging.getLogger(__name__).info("drawing on %s", device)
@@ -81,7 +80,9 @@ def main() -> None:
     policy.beside.append(lambda: controls.bytes)
     judges = Judges(companions=companions, place=registry.lookup)
     Worker(
-        load=partial(_load, registry, replace(device, parked=True), options.speed),
+        load=partial(
+            _load, registry, replace(device, parked=True), options.speed, _compiled_folder(options.speed)
+        ),
         device=device,
         caps=CapBook(file=options.caps, machine=machine_of(device, options.speed), fixed=options.max_rows),
         inbox=inbox,
@@ -124,7 +125,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: as many as cores")
     parser.add_argument("--max-rows", type=int, default=0, help="rows a tick may hold; 0: measured")
-    parser.add_argument("--speed", type=Speed, default=Speed.EXACT, help="exact, balanced")
+    parser.add_argument("--speed", type=Speed, default=Speed.EXACT, help="exact, balanced, fast")
     parser.add_argument("--caps", type=Path, help="file for measured caps; without it they are forgotten")
     parser.add_argument("--memory", default="auto", help="of the device, such as 6GB; auto: what a GPU has")
     parser.add_argument("--model-cache", default="auto", help="for models not in use, such as 8GB")
@@ -174,12 +175,22 @@ def _beat(send: partial[None]) -> None:
         send(frames.Heartbeat())
 
 
-def _load(registry: Registry, device: Device, speed: Speed, name: str) -> Model:
+def _compiled_folder(speed: Speed) -> CompiledFolder | None:
+    """Where torch was told to keep what it compiles, if anything is compiled; damaged it is made anew."""
+    if speed is Speed.EXACT or VARIABLE not in os.environ:
+        return None
+    folder = CompiledFolder(Path(os.environ[VARIABLE]))
+    folder.check()
+    return folder
+
+
+def _load(
+    registry: Registry, device: Device, speed: Speed, folder: CompiledFolder | None, name: str
+) -> Model:
     model = load_model(name, registry.lookup(name), device)
     if isinstance(model, LoadedPipeline):  # it is drawn as it is
         return model
-    cache = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
-    return sped_up(model, speed, Path(cache) if cache else None)
+    return sped_up(model, speed, folder)
 
 
 def _load_control(folder: ControlFolder, device: Device, name: str) -> ControlNetwork:

@@ -1,108 +1,67 @@
 """Ways to draw faster, one function each: a loaded model in, the same model with faster networks out.
 
-`exact` changes no picture beyond the rounding of floats and starts at once. `balanced` compiles the networks: the first
-picture of each size and number of rows then waits for minutes, once for each machine, since what was compiled is kept
-on disk. What each one gains is in docs/benchmarks.md.
+What every level does is done where networks are loaded: the device's number format, and convolutions in channels-last
+memory (`engine/models/loading.py`). What each one gains is in docs/benchmarks.md, what was tried and left out in
+docs/decisions/0024-speed.md; `python -m bench.speedups` measures both.
 """
 
-import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
-from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 import torch
+from torch.utils._pytree import tree_map
 
 from engine.models.loading import StableDiffusion
-from engine.worker.batching import BUCKETS
+from engine.speed import Speed
+from engine.worker.bucketed import Bucketed
+from engine.worker.compiled_folder import CompiledFolder
+from engine.worker.device import Device
 
-log = logging.getLogger(__name__)
-
-COMPILERS = ("c++", "g++", "clang++", "cl")
-
-
-class Speed(StrEnum):
-    EXACT = "exact"
-    BALANCED = "balanced"
+COMPILERS = {"C": ("gcc", "clang"), "C++": ("c++", "g++", "clang++", "cl")}
 
 
-def sped_up(model: StableDiffusion, speed: Speed, cache: Path | None = None) -> StableDiffusion:
-    """The model with all that `speed` allows. `cache` is where compiled code is kept."""
-    return compiled(model, cache) if speed is Speed.BALANCED else model
+def sped_up(model: StableDiffusion, speed: Speed, folder: CompiledFolder | None = None) -> StableDiffusion:
+    """The model with all that `speed` allows on its device. `folder` is where compiled code is kept."""
+    if speed is Speed.EXACT:
+        return model
+    graphs = speed is Speed.FAST and model.device.place.type == "cuda"
+    return (cuda_graphs if graphs else compiled)(model, folder)
 
 
-def compiled(model: StableDiffusion, cache: Path | None = None) -> StableDiffusion:
-    """The UNet as one compiled graph for each size and bucket of rows (`engine/worker/batching.py`)."""
+def check_able(speed: Speed, device: Device) -> None:
+    """Raises ValueError where this machine lacks what `speed` needs."""
+    if speed is not Speed.EXACT and not can_compile(device):
+        language = "C" if device.place.type == "cuda" else "C++"
+        raise ValueError(
+            f"engine.speed is {str(speed)!r}, but there is no {language} compiler to compile with"
+            f" ({', '.join(COMPILERS[language])})"
+        )
+
+
+def can_compile(device: Device) -> bool:
+    """Whether this machine has what torch compiles with for the device. For CUDA Triton does, and needs C alone."""
+    language = "C" if device.place.type == "cuda" else "C++"
+    return any(shutil.which(name) for name in COMPILERS[language])
+
+
+def compiled(model: StableDiffusion, folder: CompiledFolder | None = None) -> StableDiffusion:
+    """The UNet as one compiled graph for each size and bucket of rows (`engine/worker/bucketed.py`)."""
     compile_ = torch.compile(model.unet, dynamic=False)
-    return replace(model, unet=Bucketed(model.unet, compile_, cache))
+    return replace(model, unet=Bucketed(model.unet, compile_, folder))
 
 
-def can_compile() -> bool:
-    """Whether this machine has what torch compiles with: a C++ compiler, or for CUDA Triton, which brings its own."""
-    return torch.cuda.is_available() or any(shutil.which(name) for name in COMPILERS)
+def cuda_graphs(model: StableDiffusion, folder: CompiledFolder | None = None) -> StableDiffusion:
+    """Compiled, and each graph is handed to the GPU as a whole, which saves a thousand launches a pass.
 
-
-def eager(unet: Any) -> Any:
-    """The network as it was before it was compiled: for a pass in which it is another one."""
-    return unet.network if isinstance(unet, Bucketed) else unet
-
-
-class Bucketed(torch.nn.Module):
-    """A network whose number of rows is rounded up to a bucket, so that few graphs serve all ticks.
-
-    The rows that are added repeat the first one; their results are thrown away.
+    Each bucket keeps its own memory for it. It has not been seen on a GPU (`tests/gpu/test_cuda.py`).
     """
+    replay: Callable[..., Any] = torch.compile(model.unet, dynamic=False, mode="reduce-overhead")
 
-    def __init__(self, network: Any, compiled: Callable[..., Any], cache: Path | None = None) -> None:
-        super().__init__()
-        self.network = network
-        self._compiled = compiled
-        self._cache = cache
+    def run(*inputs: torch.Tensor, **conditions: Any) -> Any:
+        torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+        made = replay(*inputs, **conditions)
+        return tree_map(torch.Tensor.clone, made)  # the next pass writes over what this one made
 
-    @property
-    def config(self) -> Any:
-        return self.network.config
-
-    def forward(self, sample: torch.Tensor, timestep: torch.Tensor, **conditions: Any) -> Any:
-        """As the network's, for any number of rows."""
-        rows = len(sample)
-        more = next((bucket for bucket in BUCKETS if bucket >= rows), rows) - rows
-        padded = [_padded(value, rows, more) for value in (sample, timestep, conditions)]
-        return _cut(self._run(*padded), rows)
-
-    def _run(self, sample: torch.Tensor, timestep: torch.Tensor, conditions: dict[str, Any]) -> Any:
-        changing = getattr(self.network, "loras_applied", None) or getattr(
-            self.network, "comes_and_goes", False
-        )
-        if changing:  # LoRAs, or weights moved in for each pass: compiling would never end
-            return self.network(sample, timestep, **conditions)
-        try:
-            return self._compiled(sample, timestep, **conditions)
-        except torch.OutOfMemoryError:
-            raise
-        except Exception:
-            if self._cache is None or not self._cache.exists():
-                raise
-        log.warning(
-            "what was compiled before cannot be used: it is discarded and compiled anew", exc_info=True
-        )
-        shutil.rmtree(self._cache, ignore_errors=True)
-        self._cache = None  # a second failure is not the cache's
-        return self._compiled(sample, timestep, **conditions)
-
-
-def _padded(value: Any, rows: int, more: int) -> Any:
-    """Every tensor of `rows` rows with `more` copies of its first, in dictionaries, lists and tuples too."""
-    if isinstance(value, torch.Tensor) and value.ndim and len(value) == rows and more:
-        return torch.cat([value, value[:1].expand(more, *value.shape[1:])])
-    if isinstance(value, dict):
-        return {name: _padded(each, rows, more) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_padded(each, rows, more) for each in value)
-    return value
-
-
-def _cut(result: Any, rows: int) -> Any:
-    return tuple(each[:rows] for each in result) if isinstance(result, tuple) else result
+    return replace(model, unet=Bucketed(model.unet, run, folder))

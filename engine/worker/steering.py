@@ -15,8 +15,8 @@ from PIL import Image
 
 from engine.models.control_loading import ControlNetwork
 from engine.wire import Control, ControlKind
+from engine.worker.bucketed import eager
 from engine.worker.passes import in_passes
-from engine.worker.speed import eager
 
 Options = dict[str, Any]
 

@@ -22,6 +22,7 @@ from engine.models.loading import StableDiffusion
 from engine.models.vae import Vae
 from engine.wire import Seamless
 from engine.worker.batching import BUCKETS, RowCap, choose
+from engine.worker.bucketed import eager
 from engine.worker.decoding import Decoding, beside
 from engine.worker.device import is_out_of_memory, wait_for
 from engine.worker.flight import ImageInFlight
@@ -33,7 +34,6 @@ from engine.worker.placement import Size, bytes_of
 from engine.worker.precision import Precision, computing
 from engine.worker.room import Room
 from engine.worker.seamless import seamless
-from engine.worker.speed import eager
 from engine.worker.steering import steered
 from engine.worker.turns import in_turn
 

@@ -1,5 +1,6 @@
 import asyncio
 import io
+import json
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from PIL import Image
 
 from engine import wire
+from engine.speed import GUIDED_UNTIL
 from tests.engine.front_process import TOKEN, Engine, running
 
 
@@ -15,6 +17,17 @@ from tests.engine.front_process import TOKEN, Engine, running
 async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
     async with running(tmp_path) as engine:
         yield engine
+
+
+async def test_a_fast_engine_draws_with_less_guidance_and_the_same_request_still_finds_its_job(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path, ENGINE__SPEED="fast") as engine:
+        assert (await engine.put("job"))[0] == 202
+        await engine.until("job", "finished")
+        assert (await engine.put("job"))[0] == 200
+    kept = json.loads((tmp_path / "spool" / "job" / "result.json").read_bytes())
+    assert kept["request"]["guidance_end"] == GUIDED_UNTIL
 
 
 async def test_a_waiting_job_is_cancelled_at_once_and_the_others_move_up(engine: Engine) -> None:

@@ -7,6 +7,7 @@ import pytest
 from engine.errors import Refusal
 from engine.prompts import composition, loras
 from engine.samplers import sampler_menu, schedule_menu
+from engine.speed import GUIDED_UNTIL, Speed
 from engine.validation import completed, parse_request, validate
 from engine.wire import Capabilities, Defaults, GenerationRequest, ModelInfo, Sampler, Schedule, Task
 
@@ -36,6 +37,12 @@ def ask(**changes: object) -> GenerationRequest:
 def test_clip_skip_is_the_models_where_the_request_says_nothing() -> None:
     assert completed(ask(), capabilities()).clip_skip == 2
     assert completed(ask(clip_skip=1), capabilities()).clip_skip == 1
+
+
+def test_guidance_ends_early_where_the_engine_is_to_be_fast_and_the_request_says_nothing() -> None:
+    assert completed(ask(), capabilities(), Speed.FAST).guidance_end == GUIDED_UNTIL
+    assert completed(ask(guidance_end=0.9), capabilities(), Speed.FAST).guidance_end == 0.9
+    assert completed(ask(), capabilities()).guidance_end == 1
 
 
 def test_a_lora_that_the_engine_offers_may_be_named() -> None:

@@ -8,12 +8,15 @@ import pytest
 import torch
 
 from engine.models.loading import StableDiffusion, load_stable_diffusion
+from engine.speed import Speed
 from engine.tasks.text_to_image import start_text_to_image
 from engine.wire import GenerationRequest, Sampler
 from engine.worker.batching import RowCap
 from engine.worker.device import Device, choose_device
 from engine.worker.flight import ImageInFlight
 from engine.worker.pixels import Pixels, decode_latents
+from engine.worker.placement import networks_of
+from engine.worker.speed import sped_up
 from engine.worker.step_loop import StepLoop
 from tests.engine.tiny_model import make_tiny_model
 
@@ -76,6 +79,29 @@ def test_pictures_drawn_together_on_the_gpu_equal_those_drawn_alone(folder: Path
     together = draw(model, requests, rows=8)
     alone = [draw(model, [request], rows=2)[0] for request in requests]
     torch.testing.assert_close(together, alone, atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("speed", [Speed.BALANCED, Speed.FAST])
+def test_what_is_compiled_draws_the_same_and_goes_on_doing_so(folder: Path, speed: Speed) -> None:
+    model = load(folder, "cuda", torch.float32)
+    faster = sped_up(model, speed)
+    for requests, rows in (([ask(1)], 2), ([ask(2), ask(3)], 4), ([ask(4)], 2)):  # graphs of both are kept
+        torch.testing.assert_close(
+            draw(faster, requests, rows), draw(model, requests, rows), atol=5e-3, rtol=0
+        )
+
+
+def test_graphs_find_weights_that_were_moved_out_and_in_again(folder: Path) -> None:
+    model = load(folder, "cuda", torch.float32)
+    faster = sped_up(model, Speed.FAST)
+    before = draw(faster, [ask(1)], rows=2)
+    for network in networks_of(faster):
+        network.to("cpu")
+    taken = torch.ones(1 << 20, device="cuda")  # where they were there is something else now
+    for network in networks_of(faster):
+        network.to("cuda")
+    torch.testing.assert_close(draw(faster, [ask(1)], rows=2), before, atol=5e-3, rtol=0)
+    del taken
 
 
 def test_the_format_that_is_chosen_for_the_gpu_draws_numbers(folder: Path) -> None:

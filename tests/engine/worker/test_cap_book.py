@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from engine.speed import Speed
 from engine.worker.cap_book import CapBook, machine_of
 from engine.worker.device import Device
-from engine.worker.speed import Speed
 
 KEY = (4, 64, 64, 77, 768)
 CURVE = {2: 1.0, 4: 1.1, 8: 1.3, 16: 1.6}

@@ -17,8 +17,8 @@ from diffusers import (
 from engine.errors import Refusal
 from engine.models.loading import StableDiffusion, load_stable_diffusion
 from engine.wire import Control, GenerationRequest, Sampler, Schedule
+from engine.worker.bucketed import Bucketed
 from engine.worker.device import Device
-from engine.worker.speed import Bucketed
 from tests.engine.tiny_controls import make_controlnet, make_ip_adapter
 from tests.engine.tiny_model import make_tiny_model
 from tests.engine.worker.steered import Steerer, by_pipeline, parts_of, pattern

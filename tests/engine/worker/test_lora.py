@@ -21,12 +21,12 @@ from engine.prompts.wildcards import Words
 from engine.tasks.text_to_image import start_text_to_image
 from engine.wire import GenerationRequest, Sampler, Schedule
 from engine.worker.batching import RowCap
+from engine.worker.bucketed import Bucketed
 from engine.worker.device import Device
 from engine.worker.flight import ImageInFlight
 from engine.worker.ladder import Rung, Work
 from engine.worker.policy import MemoryPolicy
 from engine.worker.room import Room
-from engine.worker.speed import Bucketed
 from engine.worker.step_loop import StepLoop
 from tests.engine import adapter_files
 from tests.engine.worker.equality import told

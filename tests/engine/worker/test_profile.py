@@ -7,9 +7,11 @@ import torch
 
 from engine import config
 from engine.models.loading import StableDiffusion
+from engine.speed import Speed
 from engine.wire import Defaults, ModelInfo, Sampler, Schedule, Task
+from engine.worker.compiled_folder import DIGESTS, CompiledFolder
 from engine.worker.device import Device
-from engine.worker.profile import Profile, advice, main, measure
+from engine.worker.profile import Profile, _profile, advice, main, measure
 
 CPU = Device(place=torch.device("cpu"), dtype=torch.float32, reason="test")
 
@@ -57,12 +59,13 @@ def test_a_setting_that_would_help_is_named(settings: config.Engine, said: str) 
 
 
 def test_nothing_is_named_that_would_not_help() -> None:
-    settings = config.Engine(threads=2, speed="balanced")
+    settings = config.Engine(threads=2, speed=Speed.BALANCED)
     fast = Device(place=torch.device("cpu"), dtype=torch.bfloat16, reason="test")
     assert advice([profile(decode_s=0.1)], device=fast, settings=settings, cores=2) == []
 
 
-def test_a_model_is_measured_with_the_step_loop(model: StableDiffusion) -> None:
+@pytest.fixture
+def info() -> ModelInfo:
     defaults = Defaults(
         width=64,
         height=64,
@@ -72,11 +75,23 @@ def test_a_model_is_measured_with_the_step_loop(model: StableDiffusion) -> None:
         sampler=Sampler.EULER,
         schedule=Schedule.AUTOMATIC,
     )
-    info = ModelInfo(name="tiny", title="Tiny", family="sd1", tasks=(Task.TXT2IMG,), defaults=defaults)
+    return ModelInfo(name="tiny", title="Tiny", family="sd1", tasks=(Task.TXT2IMG,), defaults=defaults)
+
+
+def test_a_model_is_measured_with_the_step_loop(model: StableDiffusion, info: ModelInfo) -> None:
     found = measure(model, info, load_s=1.0, ticks=3)
     assert (found.width, found.steps, found.load_s) == (64, 4, 1.0)
     assert min(found.tick_s, found.crowd_tick_s, found.decode_s) > 0
     assert found.rows in (2, 4, 8, 16)
+
+
+def test_what_is_compiled_to_be_measured_is_kept_for_the_engine(
+    model_folder: Path, info: ModelInfo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "compile", lambda network, **_: network)
+    folder = CompiledFolder(tmp_path / "compiled")
+    _profile(info, model_folder, CPU, Speed.BALANCED, folder, quick=True)
+    assert (folder.path / DIGESTS).exists()
 
 
 def test_a_wrong_setting_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

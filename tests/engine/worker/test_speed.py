@@ -10,14 +10,19 @@ import pytest
 import torch
 
 from engine.models.loading import StableDiffusion, load_stable_diffusion
+from engine.prompts.wildcards import Words
+from engine.speed import Speed
+from engine.tasks.conditioning import condition
 from engine.tasks.text_to_image import start_text_to_image
 from engine.wire import GenerationRequest
 from engine.worker.batching import RowCap
+from engine.worker.bucketed import Bucketed, eager
+from engine.worker.compiled_folder import DIGESTS, CompiledFolder
 from engine.worker.device import Device
 from engine.worker.ladder import Rung
 from engine.worker.policy import MemoryPolicy
 from engine.worker.room import Room
-from engine.worker.speed import Bucketed, Speed, eager, sped_up
+from engine.worker.speed import check_able, cuda_graphs, sped_up
 from engine.worker.step_loop import StepLoop
 
 Ask = Callable[..., GenerationRequest]
@@ -75,9 +80,69 @@ def test_every_tensor_of_as_many_rows_is_rounded_up_however_deep() -> None:
     assert seen["name"] == "x"
 
 
+def test_a_row_without_guidance_is_not_rounded_up(model: StableDiffusion, ask: Ask) -> None:
+    counting = Counting(model.unet)
+    faster = replace(model, unet=Bucketed(model.unet, counting))
+    request = ask(steps=5, guidance_end=0.6)
+    conditioning = condition(faster, request, Words(request.prompt, ""))
+    loop = StepLoop(model=faster, cap=RowCap(fixed=16))
+    loop.join(start_text_to_image(faster, "job", request, 0, conditioning))
+    while loop.images:
+        assert not loop.tick().failed
+    assert counting.rows == [2, 2, 2, 1, 1]
+
+
 def test_exact_draws_with_the_networks_as_they_are(model: StableDiffusion) -> None:
     assert sped_up(model, Speed.EXACT) is model
-    assert isinstance(sped_up(model, Speed.BALANCED).unet, Bucketed)
+
+
+@pytest.mark.parametrize(
+    ("speed", "place", "mode"),
+    [
+        (Speed.BALANCED, "cpu", None),
+        (Speed.FAST, "cpu", None),
+        (Speed.BALANCED, "cuda", None),
+        (Speed.FAST, "cuda", "reduce-overhead"),
+    ],
+)
+def test_the_others_compile_and_fast_on_a_gpu_records_graphs(
+    model: StableDiffusion, monkeypatch: pytest.MonkeyPatch, speed: Speed, place: str, mode: str | None
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(torch, "compile", lambda _, **options: asked.append(options.get("mode")))
+    on = replace(model, device=replace(model.device, place=torch.device(place)))
+    faster = sped_up(on, speed)
+    assert isinstance(faster.unet, Bucketed)
+    assert eager(faster.unet) is model.unet
+    assert asked == [mode]
+
+
+def test_what_a_graph_made_outlives_its_next_run(
+    model: StableDiffusion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    static = torch.zeros(2, 4)  # a graph writes to the same memory every time
+
+    def replay(sample: torch.Tensor, _: torch.Tensor, **__: Any) -> tuple[torch.Tensor]:
+        return (static.copy_(sample),)
+
+    monkeypatch.setattr(torch, "compile", lambda *_, **__: replay)
+    unet = cuda_graphs(model).unet
+    first = unet(torch.ones(2, 4), torch.zeros(2))[0]
+    unet(torch.full((2, 4), 2.0), torch.zeros(2))
+    assert first.tolist() == torch.ones(2, 4).tolist()
+
+
+@pytest.mark.parametrize(("place", "language"), [("cpu", "C++"), ("cuda", "C")])
+def test_a_machine_that_cannot_compile_is_told_what_it_lacks(
+    monkeypatch: pytest.MonkeyPatch, place: str, language: str
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    device = Device(place=torch.device(place), dtype=torch.float32, reason="test")
+    check_able(Speed.EXACT, device)
+    for speed in (Speed.BALANCED, Speed.FAST):
+        with pytest.raises(ValueError, match=f"engine.speed is '{speed}'") as raised:
+            check_able(speed, device)
+        assert f"there is no {language} compiler" in raised.value.args[0]
 
 
 def test_what_was_compiled_before_and_is_damaged_is_discarded_with_one_line(
@@ -93,9 +158,25 @@ def test_what_was_compiled_before_and_is_damaged_is_discarded_with_one_line(
         return (sample,)
 
     with caplog.at_level(logging.WARNING):
-        Bucketed(None, network, cache)(torch.ones(2, 4), torch.zeros(2))
-    assert not cache.exists()
-    assert len(caplog.records) == 1
+        Bucketed(None, network, CompiledFolder(cache))(torch.ones(2, 4), torch.zeros(2))
+    assert not (cache / "damaged").exists()
+    assert [record.getMessage() for record in caplog.records] == [
+        "what was compiled before cannot be used (RuntimeError): it is discarded and compiled anew"
+    ]
+    assert caplog.records[0].exc_info is None
+
+
+def test_what_is_compiled_for_a_new_shape_is_sealed_and_for_a_known_one_is_not(tmp_path: Path) -> None:
+    def network(sample: torch.Tensor, _: torch.Tensor) -> tuple[torch.Tensor]:
+        return (sample,)
+
+    bucketed = Bucketed(None, network, CompiledFolder(tmp_path))
+    bucketed(torch.ones(2, 4), torch.zeros(2))
+    (tmp_path / DIGESTS).unlink()
+    bucketed(torch.ones(2, 4), torch.zeros(2))
+    assert not (tmp_path / DIGESTS).exists()
+    bucketed(torch.ones(4, 4), torch.zeros(4))
+    assert (tmp_path / DIGESTS).exists()
 
 
 def test_a_second_failure_is_an_error(tmp_path: Path) -> None:
@@ -103,7 +184,7 @@ def test_a_second_failure_is_an_error(tmp_path: Path) -> None:
         raise RuntimeError("it is not the cache")
 
     with pytest.raises(RuntimeError, match="not the cache"):
-        Bucketed(None, network, tmp_path)(torch.ones(2, 4), torch.zeros(2))
+        Bucketed(None, network, CompiledFolder(tmp_path))(torch.ones(2, 4), torch.zeros(2))
 
 
 def test_memory_that_is_short_is_not_the_caches_fault(tmp_path: Path) -> None:
@@ -111,7 +192,7 @@ def test_memory_that_is_short_is_not_the_caches_fault(tmp_path: Path) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     with pytest.raises(torch.OutOfMemoryError):
-        Bucketed(None, network, tmp_path)(torch.ones(2, 4), torch.zeros(2))
+        Bucketed(None, network, CompiledFolder(tmp_path))(torch.ones(2, 4), torch.zeros(2))
     assert tmp_path.exists()
 
 

@@ -1,0 +1,24 @@
+"""How much may be given up for speed (`engine.speed`), and what that means for requests. Pure: no torch.
+
+What it means for networks is in `engine/worker/speed.py`; why, in docs/decisions/0024-speed.md.
+"""
+
+from enum import StrEnum
+
+from engine.wire import GenerationRequest, ModelInfo
+
+GUIDED_UNTIL = 0.6  # of the steps, where pictures are to come fast: the others cost half without guidance
+
+
+class Speed(StrEnum):
+    EXACT = "exact"  # no picture changes beyond the rounding of floats, and nothing has to be waited for
+    BALANCED = "balanced"  # the same pictures; networks are compiled, once for each machine
+    FAST = "fast"  # the same, and pictures change a little where that saves much
+
+
+def hastened(request: GenerationRequest, model: ModelInfo, speed: Speed) -> GenerationRequest:
+    """The request as `speed` has it drawn: fast, guidance ends early unless the request says when it ends."""
+    guided = request.guidance_scale > 1 and not model.own_pipeline  # such a pipeline guides all steps or none
+    if speed is not Speed.FAST or not guided or not request.always_guided:
+        return request
+    return request.model_copy(update={"guidance_end": GUIDED_UNTIL})
