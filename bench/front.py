@@ -27,10 +27,12 @@ TOGETHER = 20  # jobs that are handed over at a time
 
 
 async def main() -> int:
-    os.environ["DARKROOM_ENGINE__QUEUE"] = "1000"
     with tempfile.TemporaryDirectory() as folder:
         async with own_engine(
-            models=Path(folder), signing_key=Path(folder) / "signing.pem", config=None
+            models=Path(folder),
+            signing_key=Path(folder) / "signing.pem",
+            config=None,
+            environment={"DARKROOM_ENGINE__QUEUE": "1000"},
         ) as engine:
             await fill(engine)
             async with following(engine):

@@ -20,6 +20,7 @@ from engine.worker.batching import BUCKETS
 
 log = logging.getLogger(__name__)
 
+GRAPHS = 64  # of one network: sizes × buckets. Beyond torch's own limit, 8 for all of a class, it would not compile
 COMPILERS = ("c++", "g++", "clang++", "cl")
 
 
@@ -35,8 +36,14 @@ def sped_up(model: StableDiffusion, speed: Speed, cache: Path | None = None) -> 
 
 def compiled(model: StableDiffusion, cache: Path | None = None) -> StableDiffusion:
     """The UNet as one compiled graph for each size and bucket of rows (`engine/worker/batching.py`)."""
-    compile_ = torch.compile(model.unet, dynamic=False)
-    return replace(model, unet=Bucketed(model.unet, compile_, cache))
+    return replace(model, unet=Bucketed(model.unet, for_each_shape(model.unet), cache))
+
+
+def for_each_shape(network: Any, backend: Any = "inductor") -> Any:
+    """The network, compiled anew for each shape of its inputs. Others of its class do not count against GRAPHS."""
+    return torch.compile(
+        network, dynamic=False, backend=backend, recompile_limit=GRAPHS, isolate_recompiles=True
+    )
 
 
 def can_compile() -> bool:
