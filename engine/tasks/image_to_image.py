@@ -45,7 +45,7 @@ def start_from_latents(
     """The same from a picture's latents, [1, 4, h, w] as the network expects them; `noise` draws what comes next."""
     assert request.strength is not None  # the front refuses img2img without it
     scheduler = make_scheduler(model.scheduler_config, request.sampler, request.schedule)
-    timesteps = timesteps_from(scheduler, request.steps, request.strength, model.device.place)
+    timesteps = timesteps_from(scheduler, request.steps, request.strength)
     drawn = noise.draw(clean.shape, model.device.place)
     return ImageInFlight(
         job_id=job_id,

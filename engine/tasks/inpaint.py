@@ -35,7 +35,7 @@ def start_inpaint(
     assert request.strength is not None  # the front refuses inpaint without it
     noise = Noise(request, index)
     scheduler = make_scheduler(model.scheduler_config, request.sampler, request.schedule)
-    timesteps = timesteps_from(scheduler, request.steps, request.strength, model.device.place)
+    timesteps = timesteps_from(scheduler, request.steps, request.strength)
     latents, held, shown = _begin(model, request, canvas, noise, scheduler, timesteps[:1])
     return ImageInFlight(
         job_id=job_id,

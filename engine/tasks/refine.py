@@ -46,7 +46,7 @@ def start_refinement(
     """
     assert request.refiner is not None
     scheduler = make_scheduler(model.scheduler_config, request.sampler, request.schedule)
-    scheduler.set_timesteps(request.steps, device=model.device.place)
+    scheduler.set_timesteps(request.steps, device="cpu")  # as timesteps_from
     last = _last_of_base(scheduler, request.refiner.switch_at)
     count = int((scheduler.timesteps < last).sum())
     if count == 0:  # its noise schedule is another one than the base's

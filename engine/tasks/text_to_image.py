@@ -18,7 +18,7 @@ def start_text_to_image(
     """Image `index` of the request, as diffusers' `StableDiffusionPipeline` would start it alone."""
     noise = Noise(request, index)
     scheduler = make_scheduler(model.scheduler_config, request.sampler, request.schedule)
-    timesteps = timesteps_from(scheduler, request.steps, 1.0, model.device.place)
+    timesteps = timesteps_from(scheduler, request.steps, 1.0)
     shape = (1, 4, request.height // model.vae_factor, request.width // model.vae_factor)
     return ImageInFlight(
         job_id=job_id,

@@ -35,7 +35,7 @@ def start_upscale(
     """
     noise, place = Noise(request, index), model.device.place
     scheduler = make_scheduler(model.scheduler_config, request.sampler, request.schedule)
-    timesteps = timesteps_from(scheduler, request.steps, 1.0, place)
+    timesteps = timesteps_from(scheduler, request.steps, 1.0)
     pixels = VaeImageProcessor(do_resize=False).preprocess(picture).to(place)
     low_res = DDPMScheduler.from_config(model.low_res_config)
     grain = noise.draw(pixels.shape, place)

@@ -39,7 +39,7 @@ class Afterwards:
         fail: Callable[[str, Exception], None],
         join: Callable[[Drawing, ImageInFlight], None],
         write: Callable[[Drawing, Developed, Pixels], None],
-        report: Callable[[Drawing], None],
+        report: Callable[[Drawing], object],
         load_restorer: Callable[[str], Restorer] = no_restorer,
         room: Room | None = None,
     ) -> None:
@@ -56,7 +56,8 @@ class Afterwards:
         """
         size = drawn_size(request, None) if image.canvas is None else image.canvas.picture.size
         pieces = request.candidates * self._postprocessor.plan(request, size)
-        return Plan(pieces=pieces, steps=ticks_of_second_passes(request))
+        more = image.all_steps - request.steps
+        return Plan(pieces=pieces, steps=ticks_of_second_passes(request, more))
 
     def process_given(self, command: Start, clock: Callable[[], float]) -> Drawing:
         """A process job: its picture goes where a drawn one goes after its decode. Raises Refusal, OSError."""

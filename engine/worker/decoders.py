@@ -2,9 +2,13 @@
 
 import base64
 import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from engine.errors import Refusal
@@ -40,26 +44,29 @@ class Decoders:
             return None
         return None if self.tiny is None else self.tiny.of(model)
 
-    def preview(self, model: StableDiffusion, image: ImageInFlight, *, hidden: bool) -> str | None:
-        """A base64 JPEG of an unfinished picture. Where no tiny decoder can, the matrix does.
+    def preview(
+        self, model: StableDiffusion, image: ImageInFlight, *, hidden: bool
+    ) -> Callable[[], str] | None:
+        """What gives a base64 JPEG of an unfinished picture, for a thread. Without a tiny decoder the matrix draws it.
 
         None for an upscaler, unless its card says what colours its latents have.
         """
         latents = image.latents if image.estimate is None else image.estimate
-        drawn = self._decoded(model, image, latents, hidden)
-        if drawn is None and (matrix := model.latent_to_rgb) is not None:
-            drawn = preview_jpeg(latents[0].float().cpu().numpy(), matrix, hidden=hidden)
-        return None if drawn is None else base64.b64encode(drawn).decode()
+        pixels = self._decoded(model, image, latents)
+        if pixels is not None:
+            return partial(_in_base64, partial(jpeg, pixels, hidden=hidden))
+        if (matrix := model.latent_to_rgb) is not None:
+            return partial(_in_base64, partial(_of_matrix, latents[0], matrix, hidden=hidden))
+        return None
 
     def _decoded(
-        self, model: StableDiffusion, image: ImageInFlight, latents: torch.Tensor, hidden: bool
-    ) -> bytes | None:
+        self, model: StableDiffusion, image: ImageInFlight, latents: torch.Tensor
+    ) -> npt.NDArray[np.uint8] | None:
         """By the tiny decoder; None where there is none, or it fails: for a preview no picture need be lost."""
         if not self.previews or self.tiny is None:
             return None
         try:
-            tiny = model.with_vae(self.tiny.of(model)).with_tiling(image.seamless)
-            return jpeg(decode_latents(tiny, latents), hidden=hidden)
+            return decode_latents(model.with_vae(self.tiny.of(model)).with_tiling(image.seamless), latents)
         except (Refusal, NotANumber) as why:
             self._say(str(why) or "The tiny autoencoder gave no numbers.")
             return None
@@ -79,3 +86,12 @@ class Decoders:
 def told(decoder: Vae) -> str:
     """What the person is told whose pictures it decodes."""
     return f"Decoded by the tiny autoencoder {decoder.name}: details are rougher than the model's own."
+
+
+def _of_matrix(latents: torch.Tensor, matrix: Sequence[Sequence[float]], *, hidden: bool) -> bytes:
+    """Only here, in the thread, is waited for a GPU to have come as far as these latents."""
+    return preview_jpeg(latents.float().cpu().numpy(), matrix, hidden=hidden)
+
+
+def _in_base64(draw: Callable[[], bytes]) -> str:
+    return base64.b64encode(draw()).decode()

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 
 from engine.frames import Finished
-from engine.hires import drawn_steps
 from engine.models.vae import Vae
 from engine.wire import GenerationRequest, ImageInfo
 from engine.worker.judges import Jury
@@ -50,6 +50,7 @@ class Drawing:
     developed: int = 0  # of the images: looked at, and written if they are to be
     description: str | None = None
     selection: Selection = field(init=False)
+    judging: Lock = field(init=False, default_factory=Lock)  # its pictures are finished in several threads
     began: float = field(init=False)
     _reported: float | None = None
     _previewed: float = field(init=False)
@@ -88,8 +89,7 @@ class Drawing:
 
     def begin_second_pass(self, image: Picture) -> None:
         """An image goes on as `image`."""
-        assert self.request.hires is not None
-        self.plan.steps -= drawn_steps(self.request, self.request.hires)
+        self.plan.steps -= image.steps
         self.images.append(image)
 
     def report_due(self) -> bool:

@@ -4,12 +4,12 @@ It has the interface of the step loop: an image joins and leaves, and a tick is 
 blocks, so it stands in a thread of its own that goes on only during a tick.
 """
 
-import numpy as np
-import numpy.typing as npt
+from collections.abc import Generator
 
 from engine.models.pipeline_loading import LoadedPipeline
 from engine.models.vae import Vae
 from engine.worker.pipeline_image import PipelineImage
+from engine.worker.pixels import Pixels
 from engine.worker.step_loop import Tick
 from engine.worker.stepped_call import SteppedCall
 
@@ -43,8 +43,13 @@ class PipelineLoop:
         self.model.text_to_image.to("cpu")
         self._on_device = False
 
-    def pixels(self, image: PipelineImage, vae: Vae | None = None) -> npt.NDArray[np.uint8]:  # noqa: ARG002 - refused
-        """The finished picture, [H, W, 3]: it was decoded with its last step. Raises NotANumber."""
+    def decode(
+        self,
+        image: PipelineImage,
+        vae: Vae | None = None,  # noqa: ARG002 - refused
+    ) -> Generator[None, None, Pixels]:
+        """The finished picture: it was decoded with its last step. Raises NotANumber."""
+        yield from ()
         return image.pixels()
 
     def notices(self, image: PipelineImage) -> tuple[str, ...]:  # noqa: ARG002 - every one is drawn the same way

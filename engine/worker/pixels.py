@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,10 @@ from engine.wire import Seamless
 from engine.worker.noise import Noise
 from engine.worker.precision import Precision, computing
 from engine.worker.seamless import cropped, seamless, wrapped
-from engine.worker.tiling import Tiling
+
+Pixels = npt.NDArray[np.uint8]  # [H, W, 3]
+Numbers = tuple[torch.Tensor, torch.Tensor]  # what was computed, and whether all of it are numbers
+Result = TypeVar("Result")
 
 MARGIN = 16  # cells around the picture, which is farther than the autoencoder sees sharply
 
@@ -35,32 +39,34 @@ def encode_pixels(model: StableDiffusion, pixels: torch.Tensor, noise: Noise) ->
 
     Sampled with the next draw of `noise`, as diffusers' `DiagonalGaussianDistribution.sample` does. Raises NotANumber.
     """
-    taken = pixels.to(model.device.place, model.vae.dtype)
-    mean, deviation = _around(model, taken, 1 / model.vae_factor, partial(_posterior, model))
+    mean, deviation = _numbers(model, partial(_posterior, model, pixels))
     drawn = noise.draw(mean.shape, model.device.place, model.vae.dtype)
     shift, scale = _statistics(model, drawn.device)
     latents: torch.Tensor = ((mean + deviation * drawn).float() - shift) / scale
     return latents
 
 
-@torch.inference_mode()
-def decode_latents(
-    model: StableDiffusion, latents: torch.Tensor, tiling: Tiling | None = None
-) -> npt.NDArray[np.uint8]:
-    """Pixels [H, W, 3] of latents [1, 4, h, w], rounded as diffusers' `VaeImageProcessor`. Raises NotANumber.
+def decode_latents(model: StableDiffusion, latents: torch.Tensor) -> Pixels:
+    """Pixels of latents [1, 4, h, w], rounded as diffusers' `VaeImageProcessor`. Raises NotANumber."""
+    return to_picture(_numbers(model, partial(decoded, model, latents)))
 
-    With a `tiling` one tile after the other.
-    """
+
+@torch.inference_mode()
+def decoded(model: StableDiffusion, latents: torch.Tensor, precision: Precision) -> Numbers:
+    """Pixels [1, 3, H, W] around [-1, 1] of latents [1, 4, h, w]. It does not wait for the device."""
     shift, scale = _statistics(model, latents.device)
     scaled = (latents * scale + shift).to(model.vae.dtype)
+    decode = partial(model.vae.decode, return_dict=False)
+    with computing(precision):
+        (pixels,) = _around(model, scaled, model.vae_factor, decode)
+    return pixels.float(), torch.isfinite(pixels).all()
 
-    def decode(part: torch.Tensor) -> torch.Tensor:
-        decoded = partial(model.vae.decode, return_dict=False)
-        return _around(model, part, model.vae_factor, decoded)[0].float()
 
-    pixels = (decode(scaled) if tiling is None else tiling.mapped(scaled, decode, model.vae_factor))[0]
-    unit = (pixels / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).cpu().numpy()
-    rounded: npt.NDArray[np.uint8] = (unit * 255).round().astype(np.uint8)
+@torch.inference_mode()
+def to_picture(pixels: torch.Tensor) -> Pixels:
+    """Pixels [1, 3, H, W] around [-1, 1] as those of a file. Raises NotANumber."""
+    unit = (pixels[0] / 2 + 0.5).clamp(0, 1).permute(1, 2, 0)
+    rounded: Pixels = (unit * 255).round().to(torch.uint8).cpu().numpy()
     if not rounded.any():  # nobody draws it, but half precision's NaN often ends as this
         raise NotANumber
     return rounded
@@ -79,27 +85,33 @@ def _around(
     axes = model.tiling
     if axes is Seamless.NONE or not getattr(model.vae, "use_tiling", False):
         with seamless(axes):
-            return _numbers(model, lambda: compute(given))
+            return compute(given)
     cells = min(MARGIN, *(side if factor > 1 else side // model.vae_factor for side in given.shape[-2:]))
     margin = cells if factor > 1 else cells * model.vae_factor
     wider = wrapped(given, axes, (margin,) * 4)
-    made = _numbers(model, lambda: compute(wider))
-    return tuple(cropped(each, axes, round(margin * factor)) for each in made)
+    return tuple(cropped(each, axes, round(margin * factor)) for each in compute(wider))
 
 
-def _posterior(model: StableDiffusion, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    posterior = model.vae.encode(pixels).latent_dist
-    return posterior.mean, posterior.std
+def _posterior(
+    model: StableDiffusion, pixels: torch.Tensor, precision: Precision
+) -> tuple[tuple[torch.Tensor, ...], torch.Tensor]:
+    """The mean and the deviation of the latents."""
+
+    def encode(taken: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        posterior = model.vae.encode(taken).latent_dist
+        return posterior.mean, posterior.std
+
+    taken = pixels.to(model.device.place, model.vae.dtype)
+    with computing(precision):
+        result = _around(model, taken, 1 / model.vae_factor, encode)
+    return result, torch.stack([torch.isfinite(each).all() for each in result]).all()
 
 
-def _numbers(
-    model: StableDiffusion, compute: Callable[[], tuple[torch.Tensor, ...]]
-) -> tuple[torch.Tensor, ...]:
+def _numbers(model: StableDiffusion, compute: Callable[[Precision], tuple[Result, torch.Tensor]]) -> Result:
     """What the autoencoder computes; in float32 where half precision could not hold it. Raises NotANumber."""
     for precision in (Precision.USUAL, Precision.FULL):
-        with computing(precision):
-            result = compute()
-        if all(bool(torch.isfinite(each).all()) for each in result):
+        result, finite = compute(precision)
+        if bool(finite):
             return result
         if precision.next_of(model.vae.dtype) is None:
             break

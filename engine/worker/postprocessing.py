@@ -136,9 +136,11 @@ class Postprocessor:
         return pixels
 
 
-def ticks_of_second_passes(request: GenerationRequest) -> int:
-    """The steps of the second passes of all pictures."""
-    return 0 if request.hires is None else request.candidates * drawn_steps(request, request.hires)
+def ticks_of_second_passes(request: GenerationRequest, more: int) -> int:
+    """The ticks of the second passes of all pictures. PLMS takes one `more` than its steps, in each."""
+    if request.hires is None:
+        return 0
+    return request.candidates * (drawn_steps(request, request.hires) + more)
 
 
 def _counted(shares: Generator[float, None, Pixels], count: int) -> Pieces:

@@ -6,12 +6,12 @@ decode. Commands are obeyed between two pieces, so a cancel takes effect within 
 
 import logging
 import time
-from collections import Counter, deque
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from queue import Empty, SimpleQueue
+from typing import Any
 
 import torch
 
@@ -21,7 +21,6 @@ from engine.frames import (
     Failed,
     FromWorker,
     Loading,
-    Progress,
     Ready,
     Start,
     Stop,
@@ -35,7 +34,7 @@ from engine.models.upscaler import Upscaler
 from engine.prompts.wildcards import Lines, no_lines
 from engine.tasks.describe import Describer, describe_file
 from engine.tasks.refine import start_refinement
-from engine.wire import GenerationRequest, ImageInfo, Task
+from engine.wire import GenerationRequest, Task
 from engine.worker.afterwards import Afterwards
 from engine.worker.beginning import Beginner
 from engine.worker.cap_book import CapBook
@@ -45,13 +44,16 @@ from engine.worker.decoders import KEY, Decoders, told
 from engine.worker.device import Device, free_memory, is_out_of_memory
 from engine.worker.drawing import Drawing
 from engine.worker.failures import meaning
+from engine.worker.files import THREADS, THREADS_ELSEWHERE, Files, Written
 from engine.worker.flight import ImageInFlight
 from engine.worker.judges import Jury, no_describer, no_jury
 from engine.worker.ladder import Work
 from engine.worker.picture import Developed, Picture
 from engine.worker.pieces import Resumed
+from engine.worker.pixels import Pixels
 from engine.worker.policy import MemoryPolicy
-from engine.worker.postprocessing import Pixels, no_restorer, no_upscaler
+from engine.worker.postprocessing import no_restorer, no_upscaler
+from engine.worker.reporting import Previewed, Reporter
 from engine.worker.restoring import Room
 from engine.worker.shelf import Loop, Model, Shelf
 from engine.worker.step_loop import StepLoop
@@ -63,15 +65,8 @@ IN_FLIGHT = {"cuda": 8}  # images taken at a time; more would only wait here, wh
 IN_FLIGHT_ELSEWHERE = 4
 
 
-@dataclass(frozen=True)
-class Written:
-    """A picture is judged and the files that followed are complete, or a picture is described; or it failed."""
-
-    job_id: str
-    result: "Future[list[ImageInfo]] | Future[str]"
-
-
-Inbox = SimpleQueue[Start | Cancel | Stop | Written | Resumed]
+Message = Start | Cancel | Stop | Written | Previewed | Resumed
+Inbox = SimpleQueue[Message]
 
 
 class Worker:
@@ -116,22 +111,23 @@ class Worker:
         self._beginner = Beginner(wildcards, library, control)
         self._jury = jury
         self._decoders = decoders or Decoders()
+        self._reporter = Reporter(send=send, decoders=self._decoders, aside=self._in_thread, tell=inbox.put)
         self._describer = describer
         self._clock = clock
         self._shelf = Shelf(load=load, caps=caps, policy=self._policy)
         self._drawings: dict[str, Drawing] = {}
-        self._writing: Counter[str] = Counter()  # files of each job
-        self._last_words: dict[str, FromWorker] = {}
-        self._undecoded: deque[Picture] = deque()
+        threads = THREADS.get(device.place.type, THREADS_ELSEWHERE)
+        self._files = Files(threads=threads, tell=inbox.put, send=send)
+        self._undecoded: deque[tuple[Picture, Generator[None, None, Pixels]]] = deque()
         self._changeover = Changeover()
         self._after = Afterwards(
             load=load_upscaler,
-            aside=lambda work: self._writer.submit(work),
+            aside=self._in_thread,
             wake=lambda work: inbox.put(Resumed(work)),
             fail=self._fail_drawing,
             join=self._join,
             write=self._write,
-            report=self._report,
+            report=self._reporter.report,
             load_restorer=load_restorer,
             room=Room(rungs=self._policy.rungs, park=self._shelf.park),
         )
@@ -139,13 +135,16 @@ class Worker:
     def run(self) -> None:
         """Work until `stop`. Raises what makes the device unusable, such as a sticky CUDA error."""
         self._send(self._ready)
-        with ThreadPoolExecutor(1, "files") as self._writer:
+        with self._files, ThreadPoolExecutor(1, "aside") as self._aside:
             while self._obey():
                 self._tick()
                 self._decode_one()
                 self._change_over()
                 self._after.pieces.do_one()
             self._caps.save()
+
+    def _in_thread(self, work: Callable[[], Any]) -> Future[Any]:
+        return self._aside.submit(work)
 
     # -- commands ---------------------------------------------------------------------------------
 
@@ -161,6 +160,9 @@ class Worker:
                     self._cancel(job_id)
                 case Written() as written:
                     self._file_written(written)
+                case Previewed(drawing=drawing) as previewed:
+                    if self._drawings.get(drawing.job_id) is drawing:  # its job may be another by now
+                        self._reporter.show(previewed)
                 case Resumed(work=work):
                     self._after.pieces.resume(work)
                 case Stop():
@@ -171,10 +173,10 @@ class Worker:
         """Use an idle moment to learn what larger ticks cost; False where there is nothing left to learn."""
         if self._loop is not None and self._loop.probe():
             return True
-        self._writer.submit(self._caps.save)
+        self._aside.submit(self._caps.save)
         return False
 
-    def _next(self) -> Start | Cancel | Stop | Written | Resumed:
+    def _next(self) -> Message:
         """The next command. Where none comes for long, or memory was short again and again, the models are put away."""
         if not self._drawings:
             if self._policy.worn_out:
@@ -252,9 +254,7 @@ class Worker:
         self._drawings[job_id] = Drawing(
             job_id=job_id, request=command.request, folder=command.folder, clock=self._clock
         )
-        self._writing[job_id] += 1
-        future = self._writer.submit(describe_file, describer, command.input)
-        future.add_done_callback(lambda done: self._inbox.put(Written(job_id, done)))
+        self._files.write(job_id, partial(describe_file, describer, command.input))
 
     def _loop_of(self, model: str, job_id: str) -> Loop:
         if not self._shelf.holds(model):
@@ -267,12 +267,12 @@ class Worker:
 
     def _cancel(self, job_id: str) -> None:
         if self._drop(job_id):
-            self._say_last(job_id, Cancelled(job=job_id))
+            self._files.say_last(job_id, Cancelled(job=job_id))
 
     def _drop(self, job_id: str) -> bool:
         if self._loop is not None:
             self._loop.leave(job_id)
-        self._undecoded = deque(image for image in self._undecoded if image.job_id != job_id)
+        self._undecoded = deque(each for each in self._undecoded if each[0].job_id != job_id)
         self._after.pieces.leave(job_id)
         waited = self._changeover.leave(job_id)
         return self._drawings.pop(job_id, None) is not None or waited
@@ -294,44 +294,46 @@ class Worker:
 
     def _go_on(self, image: Picture) -> None:
         """What comes after an image's last step."""
-        if not isinstance(image, ImageInFlight):
-            self._undecoded.append(image)
-        elif image.hires is not None:
-            assert self._loop is not None
-            drawing = self._drawings[image.job_id]
+        assert self._loop is not None
+        drawing = self._drawings[image.job_id]
+        if isinstance(image, ImageInFlight) and image.hires is not None:
             model = self._loop.model.with_vae(drawing.vae).with_tiling(image.seamless)
             self._after.draw_again(model, drawing, image)
-        elif image.after:
+        elif isinstance(image, ImageInFlight) and image.after:
             self._changeover.images.append(image)
         else:
-            self._undecoded.append(image)
+            decoder = drawing.decoder or drawing.vae
+            self._undecoded.append((image, self._loop.decode(image, decoder)))
 
-    def _report(self, drawing: Drawing, image: Picture | None = None) -> None:
-        """Say how far a drawing is, where it is time to; with a preview of `image`."""
-        if not drawing.report_due():
-            return
-        preview = None
-        if isinstance(image, ImageInFlight) and drawing.preview_due():
+    def _report(self, drawing: Drawing, image: Picture) -> None:
+        """After a step of `image`."""
+        if isinstance(image, ImageInFlight):
             assert self._loop is not None
-            hidden = drawing.request.safety.hides  # nobody has checked it yet
-            preview = self._decoders.preview(self._loop.model, image, hidden=hidden)
-        self._send(Progress(job=drawing.job_id, step=drawing.step, steps=drawing.steps, preview=preview))
+            self._reporter.report_with(drawing, self._loop.model, image)
+        else:
+            self._reporter.report(drawing)
 
     def _decode_one(self) -> None:
-        """One picture at a time, so that a decode never holds up the others' steps for long."""
+        """One picture, or a tile of it, at a time, so that a decode never holds up the others' steps for long."""
         if not self._undecoded or self._loop is None:
             return
-        image = self._undecoded.popleft()
-        drawing = self._drawings[image.job_id]
+        image, decoding = self._undecoded[0]
         try:
-            pixels = self._loop.pixels(image, drawing.decoder or drawing.vae)
+            next(decoding)
+        except StopIteration as end:
+            self._undecoded.popleft()
+            self._decoded(image, end.value)
         except Exception as error:
+            self._undecoded.popleft()
             self._fail_drawing(image.job_id, error)
-        else:
-            drawing.tell(*self._loop.notices(image))
-            if drawing.decoder is not None:
-                drawing.tell(told(drawing.decoder))
-            self._after.process(drawing, image, pixels)
+
+    def _decoded(self, image: Picture, pixels: Pixels) -> None:
+        assert self._loop is not None
+        drawing = self._drawings[image.job_id]
+        drawing.tell(*self._loop.notices(image))
+        if drawing.decoder is not None:
+            drawing.tell(told(drawing.decoder))
+        self._after.process(drawing, image, pixels)
 
     def _change_over(self) -> None:
         """Once nothing is left to draw: pictures go on with their refiner, or the jobs that waited begin."""
@@ -360,17 +362,11 @@ class Worker:
         loop.join(refined, drawing.request.owner)
 
     def _write(self, drawing: Drawing, image: Developed, pixels: Pixels) -> None:
-        self._writing[image.job_id] += 1
-        future = self._writer.submit(write_image, self._finisher, drawing, image, pixels)
-        future.add_done_callback(lambda done: self._inbox.put(Written(image.job_id, done)))
+        self._files.write(image.job_id, partial(write_image, self._finisher, drawing, image, pixels))
 
     def _file_written(self, written: Written) -> None:
-        self._writing -= Counter([written.job_id])  # those that come to nothing are forgotten
-        if written.job_id in self._last_words:
-            self._say_last(written.job_id, self._last_words.pop(written.job_id))
-            return
         drawing = self._drawings.get(written.job_id)
-        if drawing is None:  # cancelled or failed meanwhile
+        if not self._files.written(written.job_id) or drawing is None:  # cancelled or failed meanwhile
             return
         if (error := written.result.exception()) is not None:
             self._fail_drawing(written.job_id, error)
@@ -395,11 +391,4 @@ class Worker:
             error.__traceback__ = None  # it would keep the memory alive
             free_memory(self._place)
         self._drop(job_id)
-        self._say_last(job_id, Failed(job=job_id, error=meaning(job_id, error)))
-
-    def _say_last(self, job_id: str, word: FromWorker) -> None:
-        """Once none of its files is being written: with the word its folder goes, and its id may come again."""
-        if self._writing[job_id]:
-            self._last_words[job_id] = word
-        else:
-            self._send(word)
+        self._files.say_last(job_id, Failed(job=job_id, error=meaning(job_id, error)))

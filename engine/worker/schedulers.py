@@ -53,13 +53,14 @@ def make_scheduler(config: dict[str, Any], sampler: Sampler, schedule: Schedule)
     return kind(**noise | spec.options | _SCHEDULE_OPTIONS[effective_schedule(sampler, schedule)])
 
 
-def timesteps_from(scheduler: Any, steps: int, strength: float, device: torch.device) -> torch.Tensor:
+def timesteps_from(scheduler: Any, steps: int, strength: float) -> torch.Tensor:
     """Set `steps` steps and return the timesteps that are really drawn, shape [n].
 
     Strength 1 draws them all; less leaves out the first, as diffusers' img2img `get_timesteps`.
-    `set_begin_index` spares a search, and with it a device sync, in each scheduler step.
+    They stay with the sigmas on the CPU, and `set_begin_index` spares a search: so that no scheduler step asks a GPU
+    for a number, and waits for it.
     """
-    scheduler.set_timesteps(steps, device=device)
+    scheduler.set_timesteps(steps, device="cpu")
     start = (steps - min(int(steps * strength), steps)) * scheduler.order
     if hasattr(scheduler, "set_begin_index"):  # DDIM and PLMS keep no index
         scheduler.set_begin_index(start)

@@ -3,12 +3,9 @@
 import gc
 import logging
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Generator, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
-
-import numpy as np
-import numpy.typing as npt
 
 from engine.errors import Refusal
 from engine.models.loading import StableDiffusion
@@ -18,6 +15,7 @@ from engine.worker.cap_book import CapBook
 from engine.worker.device import free_memory, is_out_of_memory
 from engine.worker.picture import Picture
 from engine.worker.pipeline_loop import PipelineLoop
+from engine.worker.pixels import Pixels
 from engine.worker.policy import MemoryPolicy
 from engine.worker.room import Room
 from engine.worker.step_loop import StepLoop, Tick
@@ -42,7 +40,7 @@ class Loop(Protocol):
     def leave(self, job_id: str) -> None: ...
     def tick(self) -> Tick: ...
     def probe(self) -> bool: ...
-    def pixels(self, image: Any, vae: Vae | None = None) -> npt.NDArray[np.uint8]: ...
+    def decode(self, image: Any, vae: Vae | None = None) -> Generator[None, None, Pixels]: ...
     def notices(self, image: Any) -> tuple[str, ...]: ...
 
 

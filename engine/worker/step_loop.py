@@ -12,12 +12,9 @@ and it equals the one that diffusers' own pipeline draws from the same weights, 
 import copy
 import logging
 import time
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Generator, Hashable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
 from engine.models import lora_layers
@@ -25,12 +22,13 @@ from engine.models.loading import StableDiffusion
 from engine.models.vae import Vae
 from engine.wire import Seamless
 from engine.worker.batching import BUCKETS, RowCap, choose
+from engine.worker.decoding import Decoding, beside
 from engine.worker.device import is_out_of_memory, wait_for
 from engine.worker.flight import ImageInFlight
 from engine.worker.ladder import Work
 from engine.worker.passes import in_passes
 from engine.worker.picture import Picture
-from engine.worker.pixels import NotANumber, decode_latents
+from engine.worker.pixels import NotANumber, Pixels
 from engine.worker.placement import Size, bytes_of
 from engine.worker.precision import Precision, computing
 from engine.worker.room import Room
@@ -69,6 +67,8 @@ class StepLoop:
         self._cap = cap
         self._clock = clock
         self._work = 0  # rows × steps done in all
+        begin, busy = beside(model.device.place), lambda: bool(self.images)
+        self._decoding = Decoding(room=self.room, begin=begin, busy=busy)
         self._samples: dict[Hashable, ImageInFlight] = {}  # one image of each shape, to measure with
 
     def join(self, image: ImageInFlight, owner: str = "") -> None:
@@ -103,11 +103,13 @@ class StepLoop:
         """Leave the device to others."""
         self.room.leave()
 
-    def pixels(self, image: ImageInFlight, vae: Vae | None = None) -> npt.NDArray[np.uint8]:
-        """The finished picture, [H, W, 3], decoded by the model's own autoencoder or `vae`. Raises NotANumber."""
+    def decode(self, image: ImageInFlight, vae: Vae | None = None) -> Generator[None, None, Pixels]:
+        """The finished picture, decoded by the model's own autoencoder or `vae`; yields whenever steps may go on.
+
+        Raises NotANumber.
+        """
         model = self.model.with_vae(vae).with_tiling(image.seamless)
-        decode = partial(decode_latents, model, image.latents, image.tiling)
-        return self.room.run(self.size_of(image), Work.VAE, decode, vae=model.vae)
+        return self._decoding.pixels(model, image, self.size_of(image))
 
     def notices(self, image: ImageInFlight) -> tuple[str, ...]:
         """What is to be said of how the picture had to be drawn."""
@@ -215,10 +217,10 @@ class StepLoop:
     def _account(self, batch: list[ImageInFlight], predictions: torch.Tensor) -> Tick:
         tick = Tick()
         rows = [image.rows for image in batch]
-        finite = torch.isfinite(predictions).flatten(1).all(dim=1).cpu()  # one wait for the device, for all
-        shares = zip(batch, torch.split(predictions, rows), torch.split(finite, rows), strict=True)
-        for image, prediction, whole in shares:
-            if not bool(whole.all()):
+        finite: list[bool] = torch.isfinite(predictions).flatten(1).all(dim=1).tolist()  # the tick's one wait
+        for image, prediction in zip(batch, torch.split(predictions, rows), strict=True):
+            whole, finite = finite[: image.rows], finite[image.rows :]
+            if not all(whole):
                 self._recompute(image, tick)
                 continue
             try:

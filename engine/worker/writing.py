@@ -25,8 +25,9 @@ def write_image(
     canvas = _canvas(drawing, image)
     if canvas is not None:
         pixels = canvas.finished(pixels)
-    candidate = drawing.jury.candidate(image, pixels)
-    return [_write(finisher, drawing, each) for each in drawing.selection.add(candidate)]
+    with drawing.judging:
+        chosen = drawing.selection.add(drawing.jury.candidate(image, pixels))
+    return [_write(finisher, drawing, each) for each in chosen]
 
 
 def _canvas(drawing: Drawing, image: Developed) -> Canvas | None:

@@ -1,5 +1,6 @@
 """What the tests share that compare our pictures with those of diffusers' pipelines."""
 
+from collections.abc import Generator
 from typing import Any
 
 import diffusers
@@ -8,10 +9,12 @@ import numpy.typing as npt
 import torch
 
 from engine.models.loading import StableDiffusion
+from engine.models.vae import Vae
 from engine.wire import Sampler
 from engine.worker.batching import RowCap
 from engine.worker.device import Device
 from engine.worker.flight import ImageInFlight
+from engine.worker.pixels import Pixels
 from engine.worker.step_loop import StepLoop
 
 Reals = npt.NDArray[np.float32]
@@ -57,3 +60,17 @@ def drawn(model: StableDiffusion, *images: ImageInFlight) -> list[Reals]:
         factor = model.vae.config.scaling_factor
         decoded = [model.vae.decode(image.latents / factor).sample[0] for image in images]
     return [(each / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).numpy() for each in decoded]
+
+
+def decoded_by(loop: StepLoop, image: ImageInFlight, vae: Vae | None = None) -> Pixels:
+    """A finished image's pixels as the worker gets them, from the first tile to the last."""
+    return result_of(loop.decode(image, vae))
+
+
+def result_of(work: Generator[None, None, Pixels]) -> Pixels:
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            pixels: Pixels = end.value
+            return pixels

@@ -254,14 +254,14 @@ def test_a_checker_that_dies_shows_nothing_and_the_worker_lives_on(
 
 
 def detail(engine: Engine, request: GenerationRequest) -> float:
-    """How much of the last preview a veil would take away, in shades of grey."""
+    """How much of the first preview a veil would take away, in shades of grey."""
     job = f"preview-{request.safety}"
     (engine.folder / job).mkdir()
     engine.inbox.put(Start(job=job, request=request, folder=engine.folder / job))
     preview = ""
     while not isinstance(frame := engine.frames.get(timeout=DEADLINE_S), Finished):
         if isinstance(frame, Progress):
-            preview = frame.preview or preview
+            preview = preview or frame.preview or ""
     with Image.open(io.BytesIO(base64.b64decode(preview))) as file:
         shown = file.convert("L")
     return float(np.abs(np.asarray(shown, float) - np.asarray(veiled(shown), float)).mean())

@@ -64,13 +64,13 @@ def test_the_models_noise_and_prediction_are_kept() -> None:
 def test_a_few_step_models_spacing_is_kept() -> None:
     turbo = dict(EulerDiscreteScheduler(timestep_spacing="trailing").config)
     made = make_scheduler(turbo, Sampler.EULER, Schedule.NORMAL)
-    assert timesteps_from(made, 1, 1.0, CPU).tolist() == [999.0]
+    assert timesteps_from(made, 1, 1.0).tolist() == [999.0]
 
 
 @pytest.mark.parametrize("sampler", list(Sampler))
 def test_every_image_has_a_scheduler_of_its_own(sampler: Sampler) -> None:
     first, second = (make_scheduler(SD15, sampler, Schedule.AUTOMATIC) for _ in range(2))
-    timesteps_from(first, 10, 1.0, CPU)
+    timesteps_from(first, 10, 1.0)
     assert first is not second
     assert second.num_inference_steps is None
 
@@ -84,7 +84,7 @@ def test_strength_leaves_out_the_first_steps(
 ) -> None:
     made = make_scheduler(SD15, sampler, Schedule.AUTOMATIC)
     repeated = 1 if sampler is Sampler.PLMS else 0  # PLMS takes its second step twice
-    count = len(timesteps_from(made, steps, strength, CPU))
+    count = len(timesteps_from(made, steps, strength))
     assert count == drawn + repeated
 
 

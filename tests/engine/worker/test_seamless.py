@@ -26,6 +26,7 @@ from engine.worker.pixels import decode_latents
 from engine.worker.seamless import cropped, seamless, wrapped
 from engine.worker.step_loop import StepLoop
 from tests.engine.test_validation import capabilities
+from tests.engine.worker.equality import decoded_by
 
 Ask = Callable[..., GenerationRequest]
 Pixels = npt.NDArray[np.uint8]
@@ -48,7 +49,7 @@ def drawn(model: StableDiffusion, *images: ImageInFlight, cap: int = 8) -> list[
     while loop.images:
         tick = loop.tick()
         assert not tick.failed
-    return [loop.pixels(image) for image in images]
+    return [decoded_by(loop, image) for image in images]
 
 
 def seam(pixels: npt.NDArray[Any], axis: int) -> float:

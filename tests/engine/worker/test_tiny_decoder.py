@@ -29,6 +29,7 @@ from engine.worker.pixels import decode_latents
 from engine.worker.placement import Placement
 from engine.worker.step_loop import StepLoop
 from tests.engine.tiny_autoencoder import tiny_autoencoder, write_decoder, write_folder, write_pair
+from tests.engine.worker.equality import decoded_by
 from tests.engine.worker.test_process import DEADLINE_S, Front
 
 Ask = Callable[..., GenerationRequest]
@@ -93,7 +94,7 @@ def test_the_picture_equals_that_of_diffusers_pipeline_with_this_vae(
     loop.join(drawn)
     while loop.images:
         loop.tick()
-    assert np.abs(loop.pixels(drawn, tiny.of(model)) / 255 - expected).max() <= 0.5 / 255 + 1e-4
+    assert np.abs(decoded_by(loop, drawn, tiny.of(model)) / 255 - expected).max() <= 0.5 / 255 + 1e-4
 
 
 def test_where_memory_is_short_it_works_on_parts(tiny: TinyDecoders, model: StableDiffusion) -> None:
@@ -142,9 +143,9 @@ def test_previews_are_the_tiny_decoders_where_it_is_there_and_else_the_matrix(
     flying.estimate = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(3))
 
     def shown(decoders: Decoders, *, hidden: bool = False) -> Image.Image:
-        preview = decoders.preview(model, flying, hidden=hidden)
-        assert preview is not None
-        return Image.open(io.BytesIO(base64.b64decode(preview)))
+        draw = decoders.preview(model, flying, hidden=hidden)
+        assert draw is not None
+        return Image.open(io.BytesIO(base64.b64decode(draw())))
 
     matrix = shown(Decoders())
     small = shown(Decoders(tiny=tiny, previews=True))

@@ -15,11 +15,12 @@ from engine.frames import Failed, Finished, Stop
 from engine.models.loading import StableDiffusion, load_stable_diffusion
 from engine.tasks.upscale import start_upscale
 from engine.wire import GenerationRequest, Sampler, Schedule, Task, upscaled_size
+from engine.worker.batching import RowCap
 from engine.worker.device import Device
 from engine.worker.flight import ImageInFlight
-from engine.worker.pixels import decode_latents
+from engine.worker.step_loop import StepLoop
 from tests.engine.tiny_upscaler import make_tiny_upscaler
-from tests.engine.worker.equality import Reals, drawn, plain_scheduler, run
+from tests.engine.worker.equality import Reals, decoded_by, drawn, plain_scheduler, run
 from tests.engine.worker.test_process import DEADLINE_S, Front
 
 Ask = Callable[..., GenerationRequest]
@@ -125,7 +126,7 @@ def test_the_result_is_four_times_as_large_to_the_pixel_whatever_the_size(
 ) -> None:
     image = start(model, enlarge(ask, steps=2), gradient(33, 21))
     run(model, image)
-    assert decode_latents(model, image.latents, image.tiling).shape == (84, 132, 3)
+    assert decoded_by(StepLoop(model=model, cap=RowCap()), image).shape == (84, 132, 3)
 
 
 def test_each_row_has_its_own_noise_level(model: StableDiffusion, ask: Ask, picture: Image.Image) -> None:
@@ -186,7 +187,7 @@ def test_a_picture_drawn_in_tiles_has_no_seams(model: StableDiffusion, ask: Ask)
         left + tiling.tile[1] for _, left in tiling.corners if left + tiling.tile[1] < 232
     }
     assert len(edges) == 4
-    steps = steps_between_columns(decode_latents(model, image.latents, tiling))
+    steps = steps_between_columns(decoded_by(StepLoop(model=model, cap=RowCap()), image))
     at_edges = [steps[4 * edge - 1] for edge in edges]
     ordinary = np.percentile(steps, 99)
     assert max(at_edges) <= ordinary

@@ -31,6 +31,7 @@ from engine.worker.room import Room
 from engine.worker.step_loop import StepLoop
 from tests.engine.adapter_files import Tensors, write
 from tests.engine.models.original_layout import original_vae
+from tests.engine.worker.equality import decoded_by
 
 Ask = Callable[..., GenerationRequest]
 OLD_NAMES = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
@@ -170,13 +171,13 @@ def test_where_memory_is_short_another_vae_draws_the_same(
     request = ask(steps=1)
     words = model.prompts.encode(request.prompt, request.negative_prompt, guided=True)
     image = start_text_to_image(model, "job", request, 0, words)
-    expected = StepLoop(model=model, cap=RowCap()).pixels(image, AdapterLibrary(vaes).vae(model, "new"))
+    expected = decoded_by(StepLoop(model=model, cap=RowCap()), image, AdapterLibrary(vaes).vae(model, "new"))
     short = load_stable_diffusion("tiny", model_folder, exact)
     room = Room(short, MemoryPolicy(rungs=(rung,)))
     assert room.step_down((64, 64), Work.UNET if rung is Rung.SLICES else Work.VAE)
     room.settle((64, 64), Work.VAE)
     vae = AdapterLibrary(vaes).vae(short, "new")  # read while the model's own is away
-    drawn = StepLoop(model=short, cap=RowCap(), room=room).pixels(image, vae)
+    drawn = decoded_by(StepLoop(model=short, cap=RowCap(), room=room), image, vae)
     assert vae.network.use_tiling == (rung is Rung.TILES)
     if rung is not Rung.TILES:  # their seams show
         assert np.abs(drawn.astype(int) - expected.astype(int)).max() <= 1
