@@ -104,21 +104,18 @@ def measure(model: StableDiffusion, stock: Stock, requests: Sequence[GenerationR
     """Each request by both. Raises TimeoutError where a picture does not come within DEADLINE_S."""
     stock.set(unet=model.unet, vae=model.vae, text_encoder=model.prompts.text_encoder)
     networks = NetworkTime(model.unet, model.vae.decoder, model.prompts.text_encoder)
-    overhead = Overhead([], [])
+    pairs: list[dict[str, Taken]] = []
     with tempfile.TemporaryDirectory() as folder:
         ours = _Ours(model, requests[0].width)
-        draw_bare, taken = _bare(stock, Path(folder)), {}
+        both = {"bare": _bare(stock, Path(folder)), "ours": ours.draw}
         try:
-            for number, request in enumerate((requests[0], *requests)):  # the first one warms up
-                both = {"bare": draw_bare, "ours": ours.draw}
-                for name in list(both)[:: -1 if number % 2 else 1]:
-                    taken[name] = _timed(networks, both[name], request)
-                if number:
-                    overhead.bare.append(taken["bare"])
-                    overhead.ours.append(taken["ours"])
+            for number, request in enumerate((requests[0], *requests)):
+                names = list(both)[:: -1 if number % 2 else 1]
+                pairs.append({name: _timed(networks, both[name], request) for name in names})
         finally:
             ours.stop()
-    return overhead
+    warm = pairs[1:]
+    return Overhead(bare=[pair["bare"] for pair in warm], ours=[pair["ours"] for pair in warm])
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:

@@ -20,7 +20,7 @@ from bench.serving.trial import Plan, Trial
 from bench.serving.verdict import same_pictures, sentences
 from engine.worker.device import choose_device
 
-REQUESTS, ROUNDS = 10, 2  # on a CPU: few, for the whole run to take less than ten minutes on two cores
+REQUESTS, ROUNDS = 8, 2  # on a CPU: few, for the whole run to take less than ten minutes on two cores
 ON_A_GPU = 40
 
 

@@ -41,9 +41,8 @@ def compiled(model: StableDiffusion, cache: Path | None = None) -> StableDiffusi
 
 def for_each_shape(network: Any, backend: Any = "inductor") -> Any:
     """The network, compiled anew for each shape of its inputs. Others of its class do not count against GRAPHS."""
-    return torch.compile(
-        network, dynamic=False, backend=backend, recompile_limit=GRAPHS, isolate_recompiles=True
-    )
+    limits: Any = {"recompile_limit": GRAPHS, "isolate_recompiles": True}  # torch's types do not know of them
+    return torch.compile(network, dynamic=False, backend=backend, **limits)
 
 
 def can_compile() -> bool:
