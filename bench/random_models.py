@@ -1,6 +1,7 @@
 """Folders in diffusers' layout with random weights: what is drawn with them is noise, what it costs is the truth."""
 
 import json
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -38,13 +39,20 @@ MID_SIZE: dict[str, dict[str, Any]] = {
 
 def write_full_size(family: str, folder: Path) -> None:
     """Stable Diffusion 1.5 ("sd1"), 2.1 ("sd2") or XL ("sdxl") at true size."""
-    write_model(_configuration(family), folder)
+    write_model(configuration(family), folder)
 
 
 def write_mid_size(folder: Path) -> None:
     """A small Stable Diffusion 1.5 for a CPU."""
-    config = _configuration("sd1")
-    write_model(config | {part: config[part] | changes for part, changes in MID_SIZE.items()}, folder)
+    write_model(configuration("sd1", MID_SIZE), folder)
+
+
+def configuration(family: str, changes: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
+    """The family's parts at true size, but for `changes` by part."""
+    config: dict[str, Any] = json.loads(
+        files("engine.models").joinpath(f"configs/{family}.json").read_bytes()
+    )
+    return config | {part: config[part] | new for part, new in (changes or {}).items()}
 
 
 def write_model(config: dict[str, Any], folder: Path) -> None:
@@ -78,13 +86,6 @@ def write_model(config: dict[str, Any], folder: Path) -> None:
     if "text_encoder_2" not in texts:
         index |= {key: [None, None] for key in ("safety_checker", "feature_extractor")}
     (folder / "model_index.json").write_text(json.dumps(index))
-
-
-def _configuration(family: str) -> dict[str, Any]:
-    config: dict[str, Any] = json.loads(
-        files("engine.models").joinpath(f"configs/{family}.json").read_bytes()
-    )
-    return config
 
 
 def _filled(network: Any, dice: torch.Generator) -> Any:

@@ -21,8 +21,8 @@ Picture = np.ndarray[Any, np.dtype[np.uint8]]  # RGB, [H, W, 3]
 
 @dataclass(frozen=True)
 class Stock:
-    """`text` and `image` are the pipelines of text-to-image and image-to-image, of the same parts. `config` is the
-    scheduler's as the model's file has it.
+    """`text` and `image` are the pipelines of text-to-image and image-to-image, of the same parts. `config` is that of
+    the scheduler they were loaded with, of which every sampler takes its noise.
     """
 
     text: Any
