@@ -13,8 +13,9 @@ import time
 from pathlib import Path
 
 from bot.engine_client import EngineClient
-from bot.generate import generate, own_engine, progress_bar
+from bot.generate import generate, progress_bar
 from bot.given import Given
+from bot.own_engine import OwnEngine
 from engine.wire import GenerationRequest
 
 COLD_GOAL_S, WARM_GOAL_S, MEMORY_GOAL_GB = 6.0, 3.0, 1.5
@@ -25,9 +26,8 @@ async def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "hamster.png"
         began = time.monotonic()
-        async with own_engine(
-            models=Path(folder), signing_key=Path(folder) / "signing.pem", config=None, environment={}
-        ) as engine:
+        own = OwnEngine(models=Path(folder), signing_key=Path(folder) / "signing.pem")
+        async with own.running() as engine:
             request = await first_request(engine)
             await draw(engine, request, out)
             cold = time.monotonic() - began

@@ -17,7 +17,7 @@ import aiohttp
 
 from bench.first_picture import descendants
 from bot.engine_client import EngineClient
-from bot.generate import own_engine
+from bot.own_engine import OwnEngine
 from engine.wire import GenerationRequest, Sampler
 
 JOBS, STREAMS, ASKED = 500, 50, 400
@@ -27,13 +27,10 @@ TOGETHER = 20  # jobs that are handed over at a time
 
 
 async def main() -> int:
+    os.environ["DARKROOM_ENGINE__QUEUE"] = "1000"
     with tempfile.TemporaryDirectory() as folder:
-        async with own_engine(
-            models=Path(folder),
-            signing_key=Path(folder) / "signing.pem",
-            config=None,
-            environment={"DARKROOM_ENGINE__QUEUE": "1000"},
-        ) as engine:
+        own = OwnEngine(models=Path(folder), signing_key=Path(folder) / "signing.pem")
+        async with own.running() as engine:
             await fill(engine)
             async with following(engine):
                 waits = sorted(await ask(f"{engine.url}/healthz"))

@@ -2,32 +2,21 @@
 
 import secrets
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 from bot.engine_client import EngineClient
 from bot.errors import Refused
-from bot.generate import own_engine
 from bot.given import Given
 from bot.jobs.ports import EngineAway
-from bot.requests import find_model
+from bot.menus import find_model
+from bot.own_engine import OwnEngine
 from engine.wire import Cancelled, Failed, Finished, GenerationRequest, ModelInfo, Task
 
 
-async def describe_alone(
-    *,
-    models: Path,
-    signing_key: Path,
-    config: Path | None,
-    environment: Mapping[str, str],
-    file: Path,
-    model: str | None,
-) -> str:
-    """What is in the picture of a file, in a few words. Raises as `describe` and `own_engine`, and OSError."""
+async def describe_alone(own: OwnEngine, *, file: Path, model: str | None) -> str:
+    """What is in the picture of a file, in a few words. Raises as `describe` and `OwnEngine.running`, and OSError."""
     with tempfile.TemporaryDirectory(prefix="darkroom-") as folder:
-        async with own_engine(
-            models=models, signing_key=signing_key, config=config, environment=environment
-        ) as engine:
+        async with own.running() as engine:
             capabilities = await engine.capabilities()
             given = await Given(file).checked(Path(folder), capabilities.limits, keep_size=False)
             found = find_model(model, capabilities, Task.DESCRIBE)

@@ -1,11 +1,8 @@
-"""Pictures without a chat: an engine of our own for one request, a progress bar, and files."""
+"""Pictures without a chat: one request, a progress bar, and files."""
 
 import asyncio
-import os
 import secrets
 import tempfile
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,76 +12,24 @@ from bot.engine_client import EngineClient
 from bot.errors import Refused
 from bot.given import Given
 from bot.jobs.ports import EngineAway
-from bot.launcher import START_S, Launcher, engine_child, free_port, private_link
+from bot.own_engine import OwnEngine
 from bot.requests import Options, build
 from engine.wire import MAX_SEED, Cancelled, Failed, Finished, Format, GenerationRequest, Loading
 from engine.wire import Progress as Step
 
-LOOK_EVERY_S = 0.1
 
-
-async def generate_alone(
-    *,
-    models: Path,
-    signing_key: Path,
-    config: Path | None,
-    environment: Mapping[str, str],
-    options: Options,
-    given: Given,
-    out: Path,
-) -> list[Path]:
+async def generate_alone(own: OwnEngine, *, options: Options, given: Given, out: Path) -> list[Path]:
     """Draw what was chosen with an engine of its own, and write it as `generate` does. Raises the same, and those
-    of `own_engine`, OSError and Refused for what was given.
+    of `OwnEngine.running`, OSError and Refused for what was given.
     """
     with tempfile.TemporaryDirectory(prefix="darkroom-") as folder:
-        async with own_engine(
-            models=models, signing_key=signing_key, config=config, environment=environment
-        ) as engine:
+        async with own.running() as engine:
             capabilities = await engine.capabilities()
             given = await given.checked(Path(folder), capabilities.limits, keep_size=options.keeps_size)
             options = replace(options, image=given.size, depth=given.depth_size)
             request = build(options, capabilities, owner="", random_seed=secrets.randbelow(MAX_SEED + 1))
             with progress_bar() as progress:
                 return await generate(engine=engine, request=request, given=given, out=out, progress=progress)
-
-
-@asynccontextmanager
-async def own_engine(
-    *, models: Path, signing_key: Path, config: Path | None, environment: Mapping[str, str]
-) -> AsyncIterator[EngineClient]:
-    """An engine on a free port with a spool of its own, for as long as the block runs.
-
-    `environment` overrides settings, as DARKROOM_<TABLE>__<KEY>.
-
-    Raises ChildGaveUp where it cannot start, TimeoutError where it does not answer.
-    """
-    with tempfile.TemporaryDirectory(prefix="darkroom-") as data:
-        url, token = f"http://127.0.0.1:{free_port()}", secrets.token_urlsafe(32)
-        level = os.environ.get("DARKROOM_LOG__LEVEL", "WARNING")
-        private = private_link(url=url, token=token, data=Path(data), models=models, signing_key=signing_key)
-        environment = {**private, **environment, "DARKROOM_LOG__LEVEL": level}
-        file = ["--config", str(config)] if config else []
-        launcher = Launcher(children=[engine_child(config=file, environment=environment)])
-        launched = asyncio.create_task(launcher.run(), name="launcher")
-        try:
-            async with EngineClient(url=url, token=token) as engine:
-                async with asyncio.timeout(START_S):
-                    await _until_it_answers(engine, launched)
-                yield engine
-        finally:
-            launched.cancel()
-            await asyncio.wait({launched})
-
-
-async def _until_it_answers(engine: EngineClient, launched: "asyncio.Task[None]") -> None:
-    while True:
-        if launched.done():
-            launched.result()
-        try:
-            await engine.capabilities()
-            return
-        except EngineAway:
-            await asyncio.sleep(LOOK_EVERY_S)
 
 
 async def generate(

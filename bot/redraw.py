@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from bot.checks import between
 from bot.errors import Refused
 from engine.wire import Fill, GenerationRequest, Limits, Margins, ModelInfo, Task
 
@@ -77,9 +78,9 @@ class Redraw:
         if self.outpaint is not None:
             chosen["extend"] = self.margins(limits)
         if self.mask_blur is not None:
-            chosen["mask_blur"] = _pixels("mask_blur", self.mask_blur, limits.mask_blur)
+            chosen["mask_blur"] = between("mask_blur", self.mask_blur, 0, limits.mask_blur)
         if self.padding is not None:
-            chosen["padding"] = _pixels("padding", self.padding, limits.padding)
+            chosen["padding"] = between("padding", self.padding, 0, limits.padding)
         if self.fill is not None:
             chosen["fill"] = _fill(self.fill)
         return chosen
@@ -128,10 +129,4 @@ def _margin(side: str, value: int, limits: Limits) -> int:
         raise Refused(
             f"{side} must be a multiple of {step}, such as {value - value % step + step}; it was {value}."
         )
-    return _pixels(side, value, limits.max_side)
-
-
-def _pixels(field: str, value: int, most: int) -> int:
-    if not 0 <= value <= most:
-        raise Refused(f"{field} must be between 0 and {most}; it was {value}.")
-    return value
+    return between(side, value, 0, limits.max_side)

@@ -1,5 +1,6 @@
 """A second SDXL that draws the last steps: from a person's words to the field of the request. Pure."""
 
+from bot.checks import between
 from bot.errors import Refused
 from engine.wire import Refiner
 
@@ -14,6 +15,4 @@ def refiner_of(model: str | None, switch_at: float | None) -> Refiner | None:
         return None
     if switch_at is None:
         return Refiner(model=model)
-    if not LEAST <= switch_at <= MOST:
-        raise Refused(f"switch_at must be between {LEAST} and {MOST}; it was {switch_at:.10g}.")
-    return Refiner(model=model, switch_at=switch_at)
+    return Refiner(model=model, switch_at=between("switch_at", switch_at, LEAST, MOST))

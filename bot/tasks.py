@@ -1,5 +1,6 @@
 """Which task a person's options ask for, where they do not follow from a mask or margins. Pure."""
 
+from bot.checks import between
 from bot.errors import Refused
 from engine.wire import DEFAULT_NOISE_LEVEL, Limits, Task, upscaled_size
 
@@ -39,6 +40,4 @@ def noise_level(value: int | None, task: Task, limits: Limits) -> int:
         return DEFAULT_NOISE_LEVEL
     if task is not Task.UPSCALE:
         raise Refused("noise_level belongs to upscale.")
-    if not 0 <= value <= limits.noise_level:
-        raise Refused(f"noise_level must be between 0 and {limits.noise_level}; it was {value}.")
-    return value
+    return between("noise_level", value, 0, limits.noise_level)

@@ -57,7 +57,12 @@ class Trial:
 
 @asynccontextmanager
 async def start_trial(
-    *, data: Path, models: Path, config: Path | None = None, environment: Mapping[str, str] | None = None
+    *,
+    data: Path,
+    models: Path,
+    signing_key: Path | None = None,
+    config: Path | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Trial]:
     """Start everything on free ports with random tokens; stop it all at the end.
 
@@ -68,7 +73,7 @@ async def start_trial(
     base = await playground.start()
     url, token = f"http://127.0.0.1:{free_port()}", secrets.token_urlsafe(32)
     settings = {
-        **private_link(url=url, token=token, data=data, models=models),
+        **private_link(url=url, token=token, data=data, models=models, signing_key=signing_key),
         "DARKROOM_DISCORD__TOKEN": playground.token,
         "DARKROOM_DISCORD__API": base,
         "DARKROOM_HISTORY__URL": "",

@@ -11,7 +11,9 @@ from discord.app_commands import Choice, Range
 from bot.attachments import fetch
 from bot.client import Darkroom
 from bot.errors import DarkroomError
-from bot.requests import ASPECTS, MIN_STRENGTH, Options, build, closest, find_model, preset_sizes
+from bot.menus import closest, find_model
+from bot.requests import MIN_STRENGTH, Options, build
+from bot.sizes import ASPECTS, preset_sizes
 from bot.ui.answers import conversation, keep_promise, promise_reply
 from engine.wire import MAX_COUNT, MAX_GUIDANCE, MAX_PROMPT_CHARS, MAX_SEED, MAX_STEPS
 

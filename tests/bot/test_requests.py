@@ -7,18 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.errors import Refused
-from bot.requests import (
-    ASPECTS,
-    VARIATION_STRENGTH,
-    Options,
-    again,
-    build,
-    closest,
-    fit,
-    least_strength,
-    preset_sizes,
-    variation,
-)
+from bot.menus import closest
+from bot.requests import VARIATION_STRENGTH, Options, again, build, least_strength, variation
+from bot.sizes import ASPECTS, fit, preset_sizes
 from engine.wire import GenerationRequest, Limits, Refiner, Sampler, Schedule, Seamless, Task
 from tests.bot.samples import capabilities, model, request
 
