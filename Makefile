@@ -34,6 +34,7 @@ bench: $(VENV)/developer.stamp ## numbers for docs/benchmarks.md
 	@$(BIN)/python bench/crowd.py
 	@$(BIN)/python -m bench.front
 	@$(BIN)/python -m bench.serving
+	@$(BIN)/python -m bench.overhead
 	@$(BIN)/python -m bench.page
 	@$(BIN)/python -m bench.provenance
 	@$(BIN)/python -m bench.speedups

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.serving.arms import drawn_by_pipeline
+from bench.serving.stock import Picture, Stock
+from bench.serving.workloads import start_picture
 from engine.models.loading import StableDiffusion
 from engine.samplers import SAMPLERS
+from engine.tasks.image_to_image import start_image_to_image
 from engine.tasks.text_to_image import start_text_to_image
-from engine.wire import GenerationRequest
+from engine.wire import GenerationRequest, Task
 from engine.worker.batching import RowCap
 from engine.worker.flight import ImageInFlight
 from engine.worker.pixels import decode_latents
@@ -20,9 +22,8 @@ from engine.worker.step_loop import StepLoop
 
 FIXED = 32
 STEPS = 8
+STRENGTH = 0.7
 CLOSE_DB = 40.0  # of the peak signal to noise: nobody sees a difference beyond
-
-Picture = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 @dataclass(frozen=True)
@@ -35,11 +36,13 @@ class Difference:
     largest: int
 
 
-def fixed_requests(model: str, side: int) -> list[GenerationRequest]:
-    """32 requests: every sampler, ancestral and SDE included, with and without guidance."""
+def fixed_requests(model: str, side: int, count: int = FIXED) -> list[GenerationRequest]:
+    """Requests of every sampler, ancestral and SDE included, with and without guidance; every fifth image-to-image."""
     samplers = list(SAMPLERS)
     return [
         GenerationRequest(
+            task=Task.IMG2IMG if number % 5 == 4 else Task.TXT2IMG,
+            strength=STRENGTH if number % 5 == 4 else None,
             model=model,
             prompt=f"a {('hamster', 'robot', 'cat', 'bird')[number % 4]}",
             width=side,
@@ -49,22 +52,21 @@ def fixed_requests(model: str, side: int) -> list[GenerationRequest]:
             sampler=samplers[number % len(samplers)],
             seed=1000 + number,
         )
-        for number in range(FIXED)
+        for number in range(count)
     ]
 
 
-def compare(model: StableDiffusion, pipeline: Any, requests: Sequence[GenerationRequest]) -> list[Difference]:
+def compare(model: StableDiffusion, stock: Stock, requests: Sequence[GenerationRequest]) -> list[Difference]:
     """Each picture in a random batch, and diffusers' own, against the same drawn alone by the step loop.
 
     In float32 it says what the code does; in half precision what rounding does, which SDE samplers make visible.
     """
-    config = dict(pipeline.scheduler.config)
     alone = [drawn_by_step_loop(model, [request])[0] for request in requests]
     together = _in_random_batches(model, requests)
-    stock = [drawn_by_pipeline(pipeline, config, [request])[0] for request in requests]
+    theirs = [stock.draw([request], start_picture(request.width))[0] for request in requests]
     return [
         _difference(sampler, against, requests, alone, others)
-        for against, others in (("in random batches", together), ("diffusers", stock))
+        for against, others in (("in random batches", together), ("diffusers", theirs))
         for sampler in dict.fromkeys(request.sampler for request in requests)
     ]
 
@@ -94,7 +96,10 @@ def drawn_by_step_loop(
 def started(model: StableDiffusion, request: GenerationRequest) -> ImageInFlight:
     """The request's image, before its first step."""
     conditioning = model.prompts.encode(request.prompt, "", guided=request.guidance_scale > 1)
-    return start_text_to_image(model, str(request.seed), request, 0, conditioning)
+    image = (model, str(request.seed), request, 0, conditioning)
+    if request.task is Task.IMG2IMG:
+        return start_image_to_image(*image, start_picture(request.width))
+    return start_text_to_image(*image)
 
 
 def _in_random_batches(model: StableDiffusion, requests: Sequence[GenerationRequest]) -> list[Picture]:

@@ -19,6 +19,7 @@ from engine.worker.bucketed import Bucketed
 from engine.worker.compiled_folder import CompiledFolder
 from engine.worker.device import Device
 
+GRAPHS = 64  # of one network: sizes × buckets. Beyond torch's own limit, 8 for all of a class, it would not compile
 COMPILERS = {"C": ("gcc", "clang"), "C++": ("c++", "g++", "clang++", "cl")}
 
 
@@ -48,8 +49,13 @@ def can_compile(device: Device) -> bool:
 
 def compiled(model: StableDiffusion, folder: CompiledFolder | None = None) -> StableDiffusion:
     """The UNet as one compiled graph for each size and bucket of rows (`engine/worker/bucketed.py`)."""
-    compile_ = torch.compile(model.unet, dynamic=False)
-    return replace(model, unet=Bucketed(model.unet, compile_, folder))
+    return replace(model, unet=Bucketed(model.unet, for_each_shape(model.unet), folder))
+
+
+def for_each_shape(network: Any, **options: Any) -> Callable[..., Any]:
+    """The network, compiled anew for each shape of its inputs. Others of its class do not count against GRAPHS."""
+    limits: Any = {"recompile_limit": GRAPHS, "isolate_recompiles": True}  # torch's types do not know of them
+    return torch.compile(network, dynamic=False, **limits, **options)
 
 
 def cuda_graphs(model: StableDiffusion, folder: CompiledFolder | None = None) -> StableDiffusion:
@@ -57,7 +63,7 @@ def cuda_graphs(model: StableDiffusion, folder: CompiledFolder | None = None) ->
 
     Each bucket keeps its own memory for it. It has not been seen on a GPU (`tests/gpu/test_cuda.py`).
     """
-    replay: Callable[..., Any] = torch.compile(model.unet, dynamic=False, mode="reduce-overhead")
+    replay = for_each_shape(model.unet, mode="reduce-overhead")
 
     def run(*inputs: torch.Tensor, **conditions: Any) -> Any:
         torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]

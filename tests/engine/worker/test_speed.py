@@ -22,7 +22,7 @@ from engine.worker.device import Device
 from engine.worker.ladder import Rung
 from engine.worker.policy import MemoryPolicy
 from engine.worker.room import Room
-from engine.worker.speed import check_able, cuda_graphs, sped_up
+from engine.worker.speed import check_able, cuda_graphs, for_each_shape, sped_up
 from engine.worker.step_loop import StepLoop
 
 Ask = Callable[..., GenerationRequest]
@@ -60,6 +60,22 @@ def test_rows_are_rounded_up_to_a_bucket_and_the_pictures_stay_the_same(
     drawn = latents(faster, ask, images)
     assert counting.rows == [rows] * 3
     torch.testing.assert_close(drawn, latents(model, ask, images), atol=1e-4, rtol=0)
+
+
+def test_many_sizes_of_several_models_are_compiled_each() -> None:
+    graphs = 0
+
+    def backend(graph: torch.fx.GraphModule, _: list[torch.Tensor]) -> Callable[..., Any]:
+        nonlocal graphs
+        graphs += 1
+        return graph.forward
+
+    networks = [for_each_shape(torch.nn.Linear(2, 2), backend=backend) for _ in range(2)]
+    for _ in range(2):
+        for rows in range(2, 14):
+            for network in networks:
+                network(torch.zeros(rows, 2))
+    assert graphs == 2 * 12
 
 
 def test_every_tensor_of_as_many_rows_is_rounded_up_however_deep() -> None:
