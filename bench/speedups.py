@@ -23,7 +23,8 @@ import numpy as np
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from bench.serving.gate import Picture, psnr
+from bench.serving.gate import psnr
+from bench.serving.stock import Picture
 from engine.models.loading import StableDiffusion, load_stable_diffusion
 from engine.models.registry import DEMO_FOLDER
 from engine.prompts.wildcards import Words

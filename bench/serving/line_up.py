@@ -15,10 +15,11 @@ from bench.serving.pipeline_arm import TOGETHER, PipelineArm
 from bench.serving.stock import Stock, compiled, load_stock
 from bench.serving.workloads import Workload, start_picture
 from engine.models.loading import StableDiffusion, load_stable_diffusion
+from engine.speed import Speed
 from engine.wire import Task
 from engine.worker.cap_book import CapBook
 from engine.worker.device import Device
-from engine.worker.speed import Speed, sped_up
+from engine.worker.speed import sped_up
 from engine.worker.step_loop import StepLoop
 
 AS_DOWNLOADED = "diffusers, one lock, float32"
