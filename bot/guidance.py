@@ -2,13 +2,14 @@
 
 from bot.errors import Refused
 
-ALL_STEPS = (0.0, 1.0)
+Interval = tuple[float, float | None]  # without an end it is the model's own
+NOT_SAID: Interval = (0.0, None)
 
 
-def interval_of(words: str | None) -> tuple[float, float]:
+def interval_of(words: str | None) -> Interval:
     """`0.2-0.8` as (0.2, 0.8). Raises Refused."""
     if words is None:
-        return ALL_STEPS
+        return NOT_SAID
     try:
         start, end = (float(part) for part in words.split("-"))
     except ValueError:

@@ -12,7 +12,7 @@ from bot import tasks
 from bot.checks import between, prompt, prose
 from bot.controls import ControlChoice, chosen
 from bot.errors import Refused
-from bot.guidance import ALL_STEPS
+from bot.guidance import NOT_SAID, Interval
 from bot.judging import Judging
 from bot.menus import find_model, find_sampler, find_schedule, find_tiling, find_vae
 from bot.postprocess import Postprocess
@@ -52,7 +52,7 @@ class Options:
     count: int | None = None
     steps: int | None = None
     guidance: float | None = None
-    guidance_interval: tuple[float, float] = ALL_STEPS
+    guidance_interval: Interval = NOT_SAID
     seed: int | None = None
     sampler: str | None = None
     schedule: str | None = None

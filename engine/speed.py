@@ -19,6 +19,7 @@ class Speed(StrEnum):
 def hastened(request: GenerationRequest, model: ModelInfo, speed: Speed) -> GenerationRequest:
     """The request as `speed` has it drawn: fast, guidance ends early unless the request says when it ends."""
     guided = request.guidance_scale > 1 and not model.own_pipeline  # such a pipeline guides all steps or none
-    if speed is not Speed.FAST or not guided or not request.always_guided:
+    said = request.guidance_start > 0 or request.guidance_end is not None
+    if speed is not Speed.FAST or not guided or said:
         return request
-    return request.model_copy(update={"guidance_end": GUIDED_UNTIL})
+    return request.model_copy(update={"guidance_end": min(GUIDED_UNTIL, model.defaults.guidance_end)})

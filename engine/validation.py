@@ -115,9 +115,13 @@ def completed(
     request = request.model_copy(update={"safety": policy.stricter(request.safety, capabilities.safety)})
     model = _model(request.model, capabilities)
     request = hastened(request, model, speed)
-    if request.clip_skip is not None:
-        return request
-    return request.model_copy(update={"clip_skip": model.defaults.clip_skip})
+    own = {"clip_skip": model.defaults.clip_skip, "guidance_end": _guided_until(request, model)}
+    return request.model_copy(update={name: own[name] for name in own if getattr(request, name) is None})
+
+
+def _guided_until(request: GenerationRequest, model: ModelInfo) -> float:
+    """Where guidance ends if nothing is said of it: a model's own end belongs to guidance from the beginning."""
+    return 1.0 if request.guidance_start else model.defaults.guidance_end
 
 
 def _model(name: str, capabilities: Capabilities) -> ModelInfo:
@@ -201,11 +205,11 @@ def _check_vae(request: GenerationRequest, capabilities: Capabilities) -> None:
 
 
 def _check_guidance(request: GenerationRequest) -> None:
-    if request.guidance_start >= request.guidance_end:
+    start, end = request.guidance_interval
+    if start >= end:
         raise _invalid(
             "guidance_end",
-            f"guidance_end must be over guidance_start, which is {request.guidance_start:g};"
-            f" it was {request.guidance_end:g}.",
+            f"guidance_end must be over guidance_start, which is {start:g}; it was {end:g}.",
         )
 
 

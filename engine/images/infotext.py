@@ -109,7 +109,7 @@ def infotext(
 
 
 def _interval(request: GenerationRequest) -> str:
-    return f"{_number(request.guidance_start)}-{_number(request.guidance_end)}"
+    return "-".join(_number(each) for each in request.guidance_interval)
 
 
 def _mask_pairs(request: GenerationRequest) -> dict[str, object]:

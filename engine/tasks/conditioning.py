@@ -18,7 +18,7 @@ def condition(
         words.prompt,
         words.negative_prompt,
         guided=request.guidance_scale > 1 and model.unet.config.time_cond_proj_dim is None,
-        interval=(request.guidance_start, request.guidance_end),
+        interval=request.guidance_interval,
         clip_skip=request.clip_skip or 1,
         adapters=adapters,
     )

@@ -18,6 +18,7 @@ class Defaults(WireModel):
     sampler: Sampler
     schedule: Schedule
     clip_skip: int = 1
+    guidance_end: float = 1.0
 
 
 class Weights(WireModel):

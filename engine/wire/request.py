@@ -141,7 +141,8 @@ class GenerationRequest(WireModel):
     layer, each more is one layer earlier; None is the model's default.
     `vae` names an autoencoder that takes the place of the model's own.
     Guidance acts on the steps that lie between `guidance_start` and `guidance_end`, fractions of them; the others are
-    drawn without, in half of the time (Kynkäänniemi et al. 2024, arXiv 2404.07724).
+    drawn without, in half of the time (Kynkäänniemi et al. 2024, arXiv 2404.07724). None is
+    the model's default.
     `tiling` makes pictures that can be laid side by side without a seam; it belongs to txt2img, img2img and depth2img.
     """
 
@@ -156,7 +157,7 @@ class GenerationRequest(WireModel):
     steps: Annotated[int, Field(strict=True, ge=1, le=MAX_STEPS)]
     guidance_scale: Annotated[float, Field(strict=True, ge=0, le=MAX_GUIDANCE, allow_inf_nan=False)]
     guidance_start: Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)] = 0.0
-    guidance_end: Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)] = 1.0
+    guidance_end: Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)] | None = None
     sampler: Sampler
     schedule: Schedule = Schedule.AUTOMATIC
     seed: Annotated[int, Field(strict=True, ge=0, le=MAX_SEED)]
@@ -192,7 +193,12 @@ class GenerationRequest(WireModel):
     @property
     def always_guided(self) -> bool:
         """Whether guidance acts on every step, where there is any."""
-        return (self.guidance_start, self.guidance_end) == (0.0, 1.0)
+        return self.guidance_interval == (0.0, 1.0)
+
+    @property
+    def guidance_interval(self) -> tuple[float, float]:
+        """Between which fractions of the steps guidance acts."""
+        return self.guidance_start, 1.0 if self.guidance_end is None else self.guidance_end
 
     @property
     def candidates(self) -> int:

@@ -83,3 +83,15 @@ def test_what_a_prompt_says_of_settings_is_text(smuggled: str) -> None:
     assert request == plain.model_copy(update={"prompt": smuggled})
     assert loras.take_out(smuggled) == (smuggled, ())
     assert [part.text for part in composition.parts(smuggled)] == [smuggled]
+
+
+def test_guidance_ends_where_the_models_card_says_unless_the_request_says_when() -> None:
+    known = capabilities()
+    card = known.models[0].model_copy(
+        update={"defaults": known.models[0].defaults.model_copy(update={"guidance_end": 0.5})}
+    )
+    known = known.model_copy(update={"models": (card,)})
+    assert completed(ask(), known).guidance_end == 0.5
+    assert completed(ask(), known, Speed.FAST).guidance_end == 0.5
+    assert completed(ask(guidance_end=1.0), known, Speed.FAST).guidance_end == 1.0
+    assert completed(ask(guidance_start=0.6), known).guidance_end == 1.0

@@ -27,10 +27,12 @@ GAMMA = (
 )
 THINGS = 2.0  # additional weight of the cells that show a thing: they are few, and what people look at
 EARLY = 0.6  # exponent of the timesteps' chance: what stands where is decided early, at much noise
-HARD = {
-    "above": 2.5,
-    "below": 2.5,
-}  # how often a layout is seen, beside the others' once: it is learned the slowest
+HARD = {  # how often a layout is seen, beside the others' once: these are learned the slowest
+    "above": 2.0,
+    "below": 2.0,
+    "left of": 1.5,
+    "right of": 1.5,
+}
 ENCODE_BATCH = 8
 
 NOISE = {  # Stable Diffusion's schedule with more noise at the end, so that the mean colour is noise as well

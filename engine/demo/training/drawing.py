@@ -9,6 +9,8 @@ import numpy.typing as npt
 from engine.demo.training.export import DEFAULTS
 from engine.demo.training.scenes import PICTURE
 from engine.models.loading import load_stable_diffusion
+from engine.prompts.wildcards import Words
+from engine.tasks.conditioning import condition
 from engine.tasks.text_to_image import start_text_to_image
 from engine.wire import GenerationRequest, Sampler
 from engine.worker.batching import RowCap
@@ -44,8 +46,9 @@ class Drawer:
                 sampler=Sampler.DPMPP_2M,
                 steps=int(DEFAULTS["steps"]),
                 guidance_scale=DEFAULTS["guidance_scale"],
+                guidance_end=DEFAULTS["guidance_end"],
             )
-            conditioning = self._model.prompts.encode(prompt, "", guided=True)
+            conditioning = condition(self._model, request, Words(prompt, ""))
             images.append(start_text_to_image(self._model, str(number), request, 0, conditioning))
             loop.join(images[-1])
         while loop.images:

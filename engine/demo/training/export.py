@@ -29,7 +29,7 @@ from engine.demo.vocabulary import (
 
 SAMPLE = 512  # canvases that the previews' matrix is fitted to
 FORMAT = torch.float16  # of the weights that ship
-DEFAULTS = {"steps": 20, "guidance_scale": 4.0}
+DEFAULTS = {"steps": 20, "guidance_scale": 6.0, "guidance_end": 0.4}  # later it roughens what is there
 
 _INDEX = {
     "_class_name": "StableDiffusionPipeline",

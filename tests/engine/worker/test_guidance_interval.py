@@ -30,7 +30,7 @@ def by_pipeline(folder: Path, request: GenerationRequest) -> Reals:
     pipeline = StableDiffusionPipeline.from_pretrained(folder, dtype=torch.float32)
     pipeline.scheduler = plain_scheduler(request.sampler, of=pipeline.scheduler)
     pipeline.set_progress_bar_config(disable=True)
-    last = round(request.guidance_end * request.steps)
+    last = round(request.guidance_interval[1] * request.steps)
 
     def without_guidance(pipe: Any, index: int, _timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         if index + 1 == last:
