@@ -6,8 +6,8 @@ from bot.errors import Refused
 from bot.guidance import interval_of
 
 
-def test_guidance_acts_on_all_steps_unless_told() -> None:
-    assert interval_of(None) == (0.0, 1.0)
+def test_guidance_acts_on_the_models_own_steps_unless_told() -> None:
+    assert interval_of(None) == (0.0, None)
     assert interval_of("0.2-0.8") == (0.2, 0.8)
     assert interval_of("0 - 0.5") == (0.0, 0.5)
 

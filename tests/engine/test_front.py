@@ -1,6 +1,7 @@
 import asyncio
 import io
 import json
+import shutil
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 from PIL import Image
 
 from engine import wire
+from engine.models.card import CARD_FILE
+from engine.models.registry import DEMO_FOLDER
 from engine.speed import GUIDED_UNTIL
 from tests.engine.front_process import TOKEN, Engine, running
 
@@ -22,10 +25,11 @@ async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
 async def test_a_fast_engine_draws_with_less_guidance_and_the_same_request_still_finds_its_job(
     tmp_path: Path,
 ) -> None:
+    shutil.copytree(DEMO_FOLDER, tmp_path / "models" / "plain", ignore=lambda *_: [CARD_FILE])
     async with running(tmp_path, ENGINE__SPEED="fast") as engine:
-        assert (await engine.put("job"))[0] == 202
+        assert (await engine.put("job", model="plain"))[0] == 202
         await engine.until("job", "finished")
-        assert (await engine.put("job"))[0] == 200
+        assert (await engine.put("job", model="plain"))[0] == 200
     kept = json.loads((tmp_path / "spool" / "job" / "result.json").read_bytes())
     assert kept["request"]["guidance_end"] == GUIDED_UNTIL
 
