@@ -7,21 +7,13 @@ import pytest
 from engine.config import load
 from engine.errors import Misconfigured
 from engine.speed import GUIDED_UNTIL, Speed, hastened
-from engine.wire import Defaults, GenerationRequest, ModelInfo, Sampler, Schedule, Task
+from engine.wire import GenerationRequest, ModelInfo, Sampler
+from tests.engine.tiny_model import tiny_info
 
 
 @pytest.fixture
 def info() -> ModelInfo:
-    defaults = Defaults(
-        width=64,
-        height=64,
-        steps=4,
-        guidance_scale=7.5,
-        strength=0.7,
-        sampler=Sampler.EULER,
-        schedule=Schedule.AUTOMATIC,
-    )
-    return ModelInfo(name="tiny", title="Tiny", family="sd1", tasks=(Task.TXT2IMG,), defaults=defaults)
+    return tiny_info()
 
 
 def ask(**changes: object) -> GenerationRequest:

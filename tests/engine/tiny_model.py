@@ -14,6 +14,7 @@ from diffusers import AutoencoderKL, PNDMScheduler, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from engine.models.tokenizer import TOKENS, VOCABULARY, clip_tokenizer
+from engine.wire import Defaults, ModelInfo, Sampler, Schedule, Task
 
 _SEED = 1839  # the year of the first photographs that could be kept
 
@@ -118,3 +119,17 @@ def _vae(width: int, latent_side: int) -> Any:
         up_block_types=("UpDecoderBlock2D",) * 4,
         norm_num_groups=8,
     )
+
+
+def tiny_info() -> ModelInfo:
+    """What the catalogue says of such a model."""
+    defaults = Defaults(
+        width=64,
+        height=64,
+        steps=4,
+        guidance_scale=7.5,
+        strength=0.7,
+        sampler=Sampler.EULER,
+        schedule=Schedule.AUTOMATIC,
+    )
+    return ModelInfo(name="tiny", title="Tiny", family="sd1", tasks=(Task.TXT2IMG,), defaults=defaults)

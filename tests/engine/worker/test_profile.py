@@ -8,10 +8,11 @@ import torch
 from engine import config
 from engine.models.loading import StableDiffusion
 from engine.speed import Speed
-from engine.wire import Defaults, ModelInfo, Sampler, Schedule, Task
+from engine.wire import ModelInfo
 from engine.worker.compiled_folder import DIGESTS, CompiledFolder
 from engine.worker.device import Device
 from engine.worker.profile import Profile, _profile, advice, main, measure
+from tests.engine.tiny_model import tiny_info
 
 CPU = Device(place=torch.device("cpu"), dtype=torch.float32, reason="test")
 
@@ -66,16 +67,7 @@ def test_nothing_is_named_that_would_not_help() -> None:
 
 @pytest.fixture
 def info() -> ModelInfo:
-    defaults = Defaults(
-        width=64,
-        height=64,
-        steps=4,
-        guidance_scale=7.5,
-        strength=0.7,
-        sampler=Sampler.EULER,
-        schedule=Schedule.AUTOMATIC,
-    )
-    return ModelInfo(name="tiny", title="Tiny", family="sd1", tasks=(Task.TXT2IMG,), defaults=defaults)
+    return tiny_info()
 
 
 def test_a_model_is_measured_with_the_step_loop(model: StableDiffusion, info: ModelInfo) -> None:
