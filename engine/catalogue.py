@@ -3,12 +3,12 @@
 import asyncio
 import secrets
 
+from engine.executor import Executor
 from engine.models.adapter_folder import AdapterFolders, AdapterNames
 from engine.models.controls import ControlFolder
 from engine.models.registry import Registry
 from engine.models.upscaler_folder import UpscalerFolder
 from engine.samplers import sampler_menu, schedule_menu
-from engine.supervisor import Executor
 from engine.upscalers import LANCZOS, LATENT_UPSCALERS
 from engine.wire import Capabilities, ControlInfo, Limits, ModelInfo, Safety
 

@@ -15,6 +15,7 @@ from engine import estimates, frames, wire
 from engine.admission import admitted
 from engine.catalogue import Catalogue
 from engine.errors import Refusal
+from engine.executor import Executor, ExecutorEvent
 from engine.images.inputs import InputFiles, Inputs, Sent
 from engine.job import EventLog, Job, fingerprint_of
 from engine.metrics import Metrics
@@ -22,7 +23,6 @@ from engine.pace import Pace
 from engine.queue import FairQueue, Ticket
 from engine.speed import Speed
 from engine.spool import Spool
-from engine.supervisor import Executor, ExecutorEvent
 
 log = logging.getLogger(__name__)
 

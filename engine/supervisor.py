@@ -1,8 +1,4 @@
-"""The worker as the front sees it, and the process that it really is: started, watched, killed, replaced.
-
-`Executor` is all that the front knows. `LocalWorker` implements it with one subprocess that speaks
-`engine/frames.py` over its stdin and stdout; another machine's worker can implement it as well.
-"""
+"""The worker as the process that it really is: started, watched, killed, replaced."""
 
 import asyncio
 import contextlib
@@ -11,65 +7,27 @@ import os
 import signal
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from engine import frames
 from engine.errors import Refusal
+from engine.executor import NO_FILES, ExecutorEvent, Health
 from engine.images.inputs import InputFiles
 from engine.watch import Breaker, Watch
-from engine.wire import STARTING, GenerationRequest, Memory
+from engine.wire import STARTING, GenerationRequest
 
 log = logging.getLogger(__name__)
 
 STOP_S = 5.0  # a worker that was told to stop is killed after so long
 DRAIN_S = 1.0
 LOG_LINE_CHARS = 2000
-NO_FILES = InputFiles()
 STARTING_WORKER = "The worker is starting."
 
 
-@dataclass(frozen=True, kw_only=True)
-class Health:
-    """Whether the executor can draw, what it draws with, and why not. `in_flight` is in images."""
-
-    ready: bool
-    device: str
-    in_flight: int
-    memory: Memory | None = None
-    reason: str = ""
-    restarts: int = 0
-
-
-ExecutorEvent = frames.Ready | frames.JobFrame
-
-
-class Executor(Protocol):
-    """Draws jobs. The calls return at once; what becomes of them comes by `events`."""
-
-    @property
-    def health(self) -> Health: ...
-
-    def start(
-        self,
-        job_id: str,
-        request: GenerationRequest,
-        *,
-        folder: Path,
-        files: InputFiles = NO_FILES,
-    ) -> None:
-        """Draw into `folder`. Exactly one finished, failed or cancelled event follows, whatever happens."""
-
-    def cancel(self, job_id: str) -> None:
-        """Stop drawing. Too late, or for a job that is not known, it changes nothing."""
-
-    def events(self) -> AsyncIterator[ExecutorEvent]:
-        """What happens, in order, for ever; `Ready` whenever the executor can draw (again)."""
-
-
 class LocalWorker:
-    """One worker subprocess. Whoever awaits `run` owns it.
+    """An `Executor`: one subprocess that speaks `engine/frames.py` over its stdin and stdout.
+
+    Whoever awaits `run` owns it.
 
     `argv` and `environ` start it. `clock` is monotonic, in seconds; deadlines are looked at every `check_s`.
     """

@@ -5,13 +5,14 @@ from typing import get_args
 from engine import frames
 from engine.catalogue import Catalogue
 from engine.errors import CODES
+from engine.executor import Health
 from engine.front import Front
 from engine.metrics import Metrics
 from engine.models.registry import Registry
 from engine.queue import FairQueue
 from engine.server import create_app
 from engine.spool import Spool
-from engine.supervisor import Health, LocalWorker
+from engine.supervisor import LocalWorker
 from engine.wire import Cancelled, Failed, Finished, Loading, Progress, Queued, WireModel
 
 OPERATING = (Path(__file__).parents[2] / "docs" / "operating.md").read_text("utf-8")

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from engine import frames
-from engine.supervisor import ExecutorEvent, LocalWorker
+from engine.executor import ExecutorEvent
+from engine.supervisor import LocalWorker
 from engine.watch import HEARTBEAT_LIMIT_S, OPEN_S, Breaker, Watch
 from engine.wire import GenerationRequest, Sampler
 from tests.patience import DEADLINE_S, Clock, until
