@@ -28,6 +28,8 @@ def unstarved(report: Report, load: str) -> bool:
 
 def sentences(report: Report) -> list[str]:
     """A sentence for each goal."""
+    if report.left_out:
+        return [_gate(report)]
     said = [_crowd(report), *(_fairness(report, load) for load in (CLOSED, POISSON)), _gate(report)]
     if report.compile_s:
         took = ", ".join(f"{arm} {seconds:.0f} s" for arm, seconds in report.compile_s.items())
