@@ -2,10 +2,10 @@
 
 Who needs the least is served first, since finishing a short job early costs a long one little: of all orders
 that one has the shortest mean wait (Schrage 1968, "shortest remaining processing time"). Alone it would let long jobs
-starve. So everybody has a weight, as in Smith's rule (Smith 1956: the least work for its weight goes first): the square
-of the stretch, which is how long it will have taken at least over what it takes alone. Nobody is overtaken for ever, and
-who wants little does not wait for long. What an owner's images need is added up: four pictures of one person wait behind
-one picture of another, not the other way round.
+starve. So everybody has a weight, as in Smith's rule (Smith 1956: the least work for its weight goes first): the
+square of the stretch, which is how long it will have taken at least over what it takes alone. Nobody is overtaken for
+ever, and who wants little does not wait for long. What an owner's images need is added up: four pictures of one person
+wait behind one picture of another, not the other way round.
 """
 
 from collections import Counter
