@@ -37,7 +37,7 @@ def test_pairs_end_with_the_minutes_but_not_before_there_is_an_interval(tmp_path
 
 def test_a_model_that_draws_too_slowly_is_left_out_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(
-        OutOfTime, match=r"6 pairs of pictures would take \d+ s here, and 0 s are left"
+        OutOfTime, match=r"5 more pairs of pictures would take \d+ s here, and 0 s are left"
     ) as why:
         measured(tmp_path / "tiny", 20, Budget(0))
     assert "\n" not in str(why.value)

@@ -28,6 +28,7 @@ ON_A_GPU = 40, 2
 
 def main() -> int:
     options = _arguments()
+    diffusers.utils.logging.set_verbosity_error()
     diffusers.utils.logging.disable_progress_bar()
     transformers.utils.logging.disable_progress_bar()
     began = time.monotonic()
