@@ -41,7 +41,7 @@ ALWAYS_THE_SAME = (
     Part("provenance", ("-m", "bench.provenance"), 45),
     Part("speed-ups", ("-m", "bench.speedups"), 75),
 )
-OVERHEAD = Part("overhead", ("-m", "bench.overhead"), share=0.35)
+OVERHEAD = Part("overhead", ("-m", "bench.overhead"), share=0.3)
 SERVING = Part("serving", ("-m", "bench.serving"), share=1.0)
 SERVING_ON_A_GPU = Part("serving", ("-m", "bench.serving", "--gpu"))  # takes what full size takes
 

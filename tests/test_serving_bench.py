@@ -28,7 +28,7 @@ from bench.serving.pipeline_arm import PipelineArm
 from bench.serving.report import Report
 from bench.serving.subjects import Subject
 from bench.serving.trial import ALIKE, CLOSED, POISSON, Plan, Trial
-from bench.serving.verdict import same_pictures
+from bench.serving.verdict import compared, same_pictures
 from bench.serving.watching import Passes
 from bench.serving.workloads import Workload, mixed, start_picture
 from engine.wire import GenerationRequest
@@ -175,13 +175,23 @@ def test_a_trial_that_has_time_has_all_its_rounds_and_only_the_lock_and_ours_at_
     assert "2 rounds of 9 requests of 1, 2, 2, 3 steps in 60.0 minutes" in told(report)
 
 
-def test_a_trial_without_time_has_the_gate_and_says_in_a_line_what_is_missing(folder: Path) -> None:
-    report = brief(folder, minutes=1e-9)
+def test_a_trial_without_time_for_a_round_has_the_gate_and_says_in_a_line_what_is_missing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Trial, "_round_s", lambda *_: 3601.0)
+    report = brief(folder, minutes=60)
     assert same_pictures(report)
     assert not report.runs
     _, said, gate = told(report).splitlines()
-    assert "a round of 8 requests would take" in said
+    assert "a round of 8 requests would take 3601 s here" in said
     assert gate.startswith("Worst difference")
+
+
+def test_a_trial_without_time_for_its_gate_says_so_in_a_line(folder: Path) -> None:
+    report = brief(folder, minutes=1e-9)
+    assert not compared(report)
+    _, said = told(report).splitlines()
+    assert "the gate of 2 requests would take" in said
 
 
 def options(*words: str) -> argparse.Namespace:

@@ -49,7 +49,7 @@ def demo() -> Subject:
 def mid_size() -> Subject:
     return Subject(
         name="mid-size network, 78 million parameters",
-        side=256,
+        side=192,
         write=write_mid_size,
         steps=QUARTER,
         gate_side=128,
