@@ -28,16 +28,8 @@ check: $(VENV)/developer.stamp ## format, lint, types
 	@$(BIN)/mypy
 	@$(BIN)/mypy tests
 
-bench: $(VENV)/developer.stamp ## numbers for docs/benchmarks.md
-	@$(BIN)/python bench/first_picture.py
-	@$(BIN)/python bench/acknowledgement.py
-	@$(BIN)/python bench/crowd.py
-	@$(BIN)/python -m bench.front
-	@$(BIN)/python -m bench.serving
-	@$(BIN)/python -m bench.overhead
-	@$(BIN)/python -m bench.page
-	@$(BIN)/python -m bench.provenance
-	@$(BIN)/python -m bench.speedups
+bench: $(VENV)/developer.stamp ## numbers for docs/benchmarks.md, in under ten minutes; ARGS=--gpu at full size
+	@$(BIN)/python -m bench $(ARGS)
 
 screenshots: $(VENV)/developer.stamp ## take the pictures in docs/screenshots/ anew; needs Chromium
 	@$(BIN)/python -m docs.screenshots.take

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.serving.__main__ import parser, plan_of, serve, subjects_of, told
+from bench.budget import Budget
+from bench.serving.__main__ import MINUTES, parser, plan_of, serve, subjects_of, told
 from bench.serving.arms import Arm, Heard
 from bench.serving.gate import compare, fixed_requests, reproducible
 from bench.serving.line_up import (
@@ -24,9 +25,10 @@ from bench.serving.line_up import (
 )
 from bench.serving.load import Crowd
 from bench.serving.pipeline_arm import PipelineArm
+from bench.serving.report import Report
 from bench.serving.subjects import Subject
-from bench.serving.trial import ALIKE, CLOSED, POISSON, Plan
-from bench.serving.verdict import same_pictures
+from bench.serving.trial import ALIKE, CLOSED, POISSON, Plan, Trial
+from bench.serving.verdict import compared, same_pictures
 from bench.serving.watching import Passes
 from bench.serving.workloads import Workload, mixed, start_picture
 from engine.wire import GenerationRequest
@@ -142,8 +144,8 @@ def test_the_gate_finds_the_pipelines_pictures_in_ours(line_up: LineUp) -> None:
     "make", [partial(make_tiny_model, width=16, latent_side=8), make_tiny_sdxl], ids=["1.5", "xl"]
 )
 def test_a_trial_of_a_full_size_model_goes_through_every_arm_and_load(make: Callable[[Path], None]) -> None:
-    plan = Plan(requests=6, rounds=1, steps=(2, 2, 3, 3), many=1, compiled=True)
-    subject = Subject(name="tiny", side=SIDE, write=make, fixed=2, yardstick=2.4)
+    plan = Plan(requests=6, rounds=1, many=1, compiled=True)
+    subject = Subject(name="tiny", side=SIDE, write=make, steps=(2, 2, 3, 3), fixed=2, yardstick=2.4)
     with torch.compiler.set_stance("force_eager"):  # what is compiled is tested with torch
         report = serve(subject, plan, "cpu")
     assert list(report.runs) == [CLOSED, POISSON, ALIKE]
@@ -152,9 +154,44 @@ def test_a_trial_of_a_full_size_model_goes_through_every_arm_and_load(make: Call
     assert set(report.compile_s) == {LOCK_COMPILED, EVERYTHING}
     assert report.runs[ALIKE][OURS][0].throughput > 0
     assert same_pictures(report)
-    said = told(report, plan)
+    said = told(report)
     assert "of MLPerf's 2.4 for one H200" in said
     assert f"| {POISSON} | {WINDOW} |" in said
+
+
+def brief(folder: Path, minutes: float) -> Report:
+    subject = Subject(name="tiny", side=SIDE, folder=folder, steps=(1, 2, 2, 3), fixed=2)
+    plan = Plan(requests=9, rounds=2, minutes=minutes)
+    return Trial(subject, LineUp(folder, CPU, SIDE), plan, Budget(minutes)).run()
+
+
+def test_a_trial_that_has_time_has_all_its_rounds_and_only_the_lock_and_ours_at_random(folder: Path) -> None:
+    report = brief(folder, minutes=60)
+    assert (report.rounds, report.requests, report.minutes) == (2, 9, 60)
+    assert {load: list(arms) for load, arms in report.runs.items()} == {
+        CLOSED: list(UNCOMPILED),
+        POISSON: [LOCK, OURS],
+    }
+    assert "2 rounds of 9 requests of 1, 2, 2, 3 steps in 60.0 minutes" in told(report)
+
+
+def test_a_trial_without_time_for_a_round_has_the_gate_and_says_in_a_line_what_is_missing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Trial, "_round_s", lambda *_: 3601.0)
+    report = brief(folder, minutes=60)
+    assert same_pictures(report)
+    assert not report.runs
+    _, said, gate = told(report).splitlines()
+    assert "a round of 8 requests would take 3601 s here" in said
+    assert gate.startswith("Worst difference")
+
+
+def test_a_trial_without_time_for_its_gate_says_so_in_a_line(folder: Path) -> None:
+    report = brief(folder, minutes=1e-9)
+    assert not compared(report)
+    _, said = told(report).splitlines()
+    assert "the gate of 2 requests would take" in said
 
 
 def options(*words: str) -> argparse.Namespace:
@@ -163,8 +200,8 @@ def options(*words: str) -> argparse.Namespace:
 
 def test_a_cpu_serves_with_two_models_and_compiles_only_when_asked() -> None:
     names = [subject.name for subject in subjects_of(options())]
-    assert names == ["demo model", "mid-size network"]
-    assert [subject.name for subject in subjects_of(options("--mid-size"))] == ["mid-size network"]
+    assert names == ["demo model", "mid-size network, 78 million parameters"]
+    assert [subject.name for subject in subjects_of(options("--mid-size"))] == names[1:]
     assert not plan_of(options()).compiled
     assert plan_of(options("--compiled")).arms == [*UNCOMPILED, *COMPILED]
 
@@ -174,6 +211,13 @@ def test_a_gpu_serves_with_three_full_size_models_and_compiles_unless_told_not_t
     assert sizes == {"Stable Diffusion 1.5": 512, "Stable Diffusion 2.1": 768, "Stable Diffusion XL": 1024}
     assert plan_of(options("--gpu")).compiled
     assert not plan_of(options("--gpu", "--no-compiled")).compiled
+
+
+def test_a_cpu_has_minutes_unless_it_is_told_how_much_to_do() -> None:
+    assert plan_of(options()).minutes == MINUTES
+    assert plan_of(options("--minutes", "2", "--rounds", "9")).minutes == 2
+    assert plan_of(options("--requests", "40")).minutes is None
+    assert plan_of(options("--gpu")).minutes is None
 
 
 def test_an_arm_that_never_answers_is_given_up() -> None:

@@ -44,6 +44,14 @@ def test_the_same_seed_asks_for_the_same() -> None:
     assert list(first.requests) != list(other.requests)
 
 
+def test_a_step_without_guidance_counts_as_half_of_one() -> None:
+    (request,) = alike("model", 64, 1, steps=20).requests
+    plain = request.model_copy(update={"guidance_scale": 1.0, "count": 4})
+    from_picture = request.model_copy(update={"strength": 0.5})
+    workload = replace(mixed("model", 64, 10), requests=[request, plain, from_picture])
+    assert workload.guided_steps == 20 + 4 * 10 + 10
+
+
 def test_people_are_as_patient_as_their_picture_is_slow() -> None:
     workload = replace(mixed("model", 64, 10), given_up={1: 2.0, 3: 0.5})
     assert workload.patience([0.0, 4.0, 0.0, 6.0]) == {1: 8.0, 3: 3.0}
@@ -75,7 +83,15 @@ def test_figures_are_counted_from_the_outcomes() -> None:
 
 
 def report(worst_of_ours: float = 3.0) -> Report:
-    made = Report(model="tiny", side=64, device="cpu", requests=10, differences=SAME, reproducible=True)
+    made = Report(
+        model="tiny",
+        side=64,
+        device="cpu",
+        steps=(1, 2, 3, 4),
+        requests=10,
+        differences=SAME,
+        reproducible=True,
+    )
     figures = summary(outcomes(), [0.5] * 10, Counter({2: 4}))
     for load in (CLOSED, POISSON):
         for arm in (LOCK, ONE, OURS):

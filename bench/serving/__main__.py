@@ -13,50 +13,60 @@ from pathlib import Path
 import diffusers
 import transformers
 
+from bench.budget import Budget
 from bench.serving.line_up import LineUp
 from bench.serving.report import Report, machine, write
 from bench.serving.subjects import Subject, demo, full_size, mid_size
 from bench.serving.trial import Plan, Trial
-from bench.serving.verdict import same_pictures, sentences
+from bench.serving.verdict import compared, same_pictures, sentences
 from engine.worker.device import choose_device
 
-REQUESTS, ROUNDS = 8, 2  # on a CPU: few, for the whole run to take less than ten minutes on two cores
-ON_A_GPU = 40
+MINUTES = 4.5  # on a CPU, for both models, unless something else is asked for
+REQUESTS, ROUNDS = 16, 3  # at most
+ON_A_GPU = 40, 2
 
 
 def main() -> int:
     options = _arguments()
+    diffusers.utils.logging.set_verbosity_error()
     diffusers.utils.logging.disable_progress_bar()
     transformers.utils.logging.disable_progress_bar()
     began = time.monotonic()
     sys.stdout.write(", ".join(f"{name} {value}" for name, value in machine().items() if value) + "\n")
     plan = plan_of(options)
     reports = []
-    for subject in subjects_of(options):
-        reports.append(serve(subject, plan, options.device))
+    budget = None if plan.minutes is None else Budget(plan.minutes)
+    subjects = subjects_of(options)
+    for number, subject in enumerate(subjects):
+        share = None if budget is None else budget.part(1 / (len(subjects) - number))
+        reports.append(serve(subject, plan, options.device, share))
         write(reports, options.out)
-        sys.stdout.write(told(reports[-1], plan))
+        sys.stdout.write(told(reports[-1]))
         sys.stdout.flush()
     sys.stdout.write(
         f"{time.monotonic() - began:.0f} s in all; every figure is in {options.out / 'serving.json'}\n"
     )
-    return 0 if all(map(same_pictures, reports)) else 1
+    return 0 if all(same_pictures(report) for report in reports if compared(report)) else 1
 
 
-def serve(subject: Subject, plan: Plan, device: str = "auto") -> Report:
+def serve(subject: Subject, plan: Plan, device: str = "auto", budget: Budget | None = None) -> Report:
     """One model through all arms; its files are made first, and removed afterwards."""
     with tempfile.TemporaryDirectory() as scratch:
         line_up = LineUp(subject.written(Path(scratch)), choose_device(device), subject.side)
-        return Trial(subject, line_up, plan).run()
+        return Trial(subject, line_up, plan, budget).run()
 
 
-def told(report: Report, plan: Plan) -> str:
+def told(report: Report) -> str:
     """What is said of one model."""
-    title = (
-        f"\n{report.model}, {report.side} × {report.side}, {report.device}; {plan.rounds} rounds of"
-        f" {plan.requests} requests, median (least–largest):\n\n"
+    given = "" if report.minutes is None else f" in {report.minutes:.1f} minutes"
+    title = f"\n{report.model}, {report.side} × {report.side}, {report.device}"
+    if report.left_out:
+        return "\n".join([f"{title}: {report.left_out}", *sentences(report)]) + "\n"
+    steps = ", ".join(map(str, report.steps))
+    return (
+        f"{title}; {report.rounds} rounds of {report.requests} requests of {steps} steps{given},"
+        f" median (least–largest):\n\n{report.table()}\n\n" + "\n".join(sentences(report)) + "\n"
     )
-    return title + report.table() + "\n\n" + "\n".join(sentences(report)) + "\n"
 
 
 def subjects_of(options: argparse.Namespace) -> list[Subject]:
@@ -70,10 +80,16 @@ def subjects_of(options: argparse.Namespace) -> list[Subject]:
 
 
 def plan_of(options: argparse.Namespace) -> Plan:
-    """On a GPU compiling takes a moment and many requests do; on a CPU it is the other way round."""
+    """On a GPU compiling takes a moment and many requests do; on a CPU it is the other way round.
+
+    Whoever says how many requests or rounds there are to be is given them, however long they take.
+    """
+    requests, rounds = ON_A_GPU if options.gpu else (REQUESTS, ROUNDS)
+    free = options.gpu or options.requests or options.rounds
     return Plan(
-        requests=options.requests or (ON_A_GPU if options.gpu else REQUESTS),
-        rounds=options.rounds,
+        requests=options.requests or requests,
+        rounds=options.rounds or rounds,
+        minutes=options.minutes or (None if free else MINUTES),
         compiled=options.gpu if options.compiled is None else options.compiled,
         as_downloaded=options.float32,
     )
@@ -87,8 +103,11 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", type=Path, help="only this folder in diffusers' layout")
     parser.add_argument("--name", help="what the report calls it")
     parser.add_argument("--side", type=int, default=512, help="of its pictures, in pixels")
-    parser.add_argument("--requests", type=int, help="in each round")
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument(
+        "--minutes", type=float, help=f"for all models; on a CPU {MINUTES:g}, unless the next two are given"
+    )
+    parser.add_argument("--requests", type=int, help="in each round; with --minutes at most")
+    parser.add_argument("--rounds", type=int, help="with --minutes at most")
     parser.add_argument(
         "--compiled",
         action=argparse.BooleanOptionalAction,

@@ -41,14 +41,19 @@ PLOTTED = {
 
 @dataclass
 class Report:
-    """Of one model. `runs` are by load and arm, one summary each round of so many `requests`; `curve` is rows to
-    seconds of a tick; `compile_s` what compiling took, by arm; `yardstick` what others draw, in pictures a second.
+    """Of one model. `runs` are by load and arm, one summary for each of the `rounds` of so many `requests`, of so many
+    `steps`; `minutes` were given for them, and `left_out` says why there are none. `curve` is rows to seconds of a
+    tick; `compile_s` what compiling took, by arm; `yardstick` what others draw, in pictures a second.
     """
 
     model: str
     side: int
     device: str
-    requests: int
+    steps: tuple[int, ...]
+    requests: int = 0
+    rounds: int = 0
+    minutes: float | None = None
+    left_out: str = ""
     runs: dict[str, dict[str, list[Summary]]] = field(default_factory=dict)
     curve: dict[int, float] = field(default_factory=dict)
     compile_s: dict[str, float] = field(default_factory=dict)

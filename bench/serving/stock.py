@@ -1,5 +1,6 @@
 """diffusers' own pipelines of one model, as its documentation uses them."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,9 +68,11 @@ class Stock:
 
 def load_stock(folder: Path, dtype: torch.dtype) -> Stock:
     """On the CPU or the first GPU."""
-    text = diffusers.DiffusionPipeline.from_pretrained(folder, dtype=dtype, local_files_only=True)
-    text = text.to("cuda" if torch.cuda.is_available() else "cpu")
-    image = diffusers.AutoPipelineForImage2Image.from_pipe(text)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # advice about a scheduler that nobody will use
+        text = diffusers.DiffusionPipeline.from_pretrained(folder, dtype=dtype, local_files_only=True)
+        text = text.to("cuda" if torch.cuda.is_available() else "cpu")
+        image = diffusers.AutoPipelineForImage2Image.from_pipe(text)
     for pipeline in (text, image):
         pipeline.set_progress_bar_config(disable=True)
     return Stock(text, image, dict(text.scheduler.config))

@@ -32,6 +32,14 @@ class Workload:
     picture: Image.Image
     given_up: Mapping[int, float] = field(default_factory=dict)
 
+    @property
+    def guided_steps(self) -> float:
+        """Of all pictures; a step without guidance has half the rows and counts as half of one."""
+        return sum(
+            each.count * each.steps * (each.strength or 1) * (1 if each.guidance_scale > 1 else 0.5)
+            for each in self.requests
+        )
+
     def patience(self, alone: Sequence[float]) -> dict[int, float]:
         """After how many seconds people cancel, from what each request takes alone."""
         return {number: times * alone[number] for number, times in self.given_up.items()}

@@ -7,12 +7,14 @@ from functools import partial
 import torch
 
 from engine.models.loading import StableDiffusion
+from engine.wire import Seamless
 from engine.worker.flight import ImageInFlight
-from engine.worker.ladder import Work
+from engine.worker.ladder import Rung, Work
 from engine.worker.pixels import NotANumber, Numbers, Pixels, decoded, to_picture
 from engine.worker.placement import Size
 from engine.worker.precision import Precision
 from engine.worker.room import Room
+from engine.worker.vae_tiles import VaeTiles
 
 
 def _always() -> bool:
@@ -86,19 +88,45 @@ class Decoding:
     ) -> Generator[None, None, torch.Tensor]:
         """Pixels of latents, in float32 where half precision could not hold them."""
         for precision in (Precision.USUAL, Precision.FULL):
-            compute = partial(decoded, model, latents, precision)
-            running = self.room.run(size, Work.VAE, partial(self._begun, size, compute), vae=model.vae)
-            while not running.ready():
-                if self.busy():
-                    yield
-                else:
-                    running.wait()
-            pixels, finite = running.result
+            if self._in_tiles(model, size):
+                pixels, finite = yield from self._by_tiles(model, latents, precision, size)
+            else:
+                pixels, finite = yield from self._at_once(model, latents, precision, size)
             if bool(finite):
                 return pixels
             if precision.next_of(model.vae.dtype) is None:
                 break
         raise NotANumber
+
+    def _in_tiles(self, model: StableDiffusion, size: Size) -> bool:
+        """Whether memory was too short before; the first time the autoencoder itself goes over to tiles."""
+        seamless = model.tiling is not Seamless.NONE  # its edges are the whole picture's
+        return Rung.TILES in self.room.rungs(size) and not seamless and VaeTiles.known(model.vae)
+
+    def _by_tiles(
+        self, model: StableDiffusion, latents: torch.Tensor, precision: Precision, size: Size
+    ) -> Generator[None, None, Numbers]:
+        tiles = VaeTiles(model.vae, size, model.vae_factor)
+        rows = tiles.cut(latents)
+        for row in rows:
+            for number, tile in enumerate(row):
+                row[number], finite = yield from self._at_once(model, tile, precision, size)
+                if not bool(finite):
+                    return row[number], finite
+                yield
+        return tiles.joined(rows), finite
+
+    def _at_once(
+        self, model: StableDiffusion, latents: torch.Tensor, precision: Precision, size: Size
+    ) -> Generator[None, None, Numbers]:
+        compute = partial(decoded, model, latents, precision)
+        running = self.room.run(size, Work.VAE, partial(self._begun, size, compute), vae=model.vae)
+        while not running.ready():
+            if self.busy():
+                yield
+            else:
+                running.wait()
+        return running.result
 
     def _begun(self, size: Size, compute: Callable[[], Numbers]) -> Running:
         """Where memory is so short that weights come and go, they must not go before this is done: at once."""

@@ -32,9 +32,9 @@ class ImageInFlight:
     With a `tiling` a pass takes one tile, and a step is taken once all have had theirs: what the network predicts for
     them is blended into one prediction (MultiDiffusion, Bar-Tal et al. 2023, arXiv 2302.08113).
     With `seamless` axes the network sees the picture go on beyond an edge with the opposite one.
-    `steering` are the pictures that steer it. `owner` and `joined` are for taking turns (`engine/worker/turns.py`).
-    Where a refiner draws the last steps, `before` and `after` count those that are another model's. With `hires` it is
-    the first of two passes.
+    `steering` are the pictures that steer it. For taking turns (`engine/worker/turns.py`) are `owner`, `joined` and
+    `needed`. Where a refiner draws the last steps, `before` and `after` count those that are another model's.
+    With `hires` it is the first of two passes.
     """
 
     job_id: str
@@ -58,6 +58,7 @@ class ImageInFlight:
     seamless: Seamless = Seamless.NONE
     owner: str = ""
     joined: int = 0
+    needed: int = 0
     position: int = 0
     precision: Precision = Precision.USUAL
     estimate: torch.Tensor | None = None

@@ -46,6 +46,11 @@ def numbers_of(network: Any) -> int:
     return sum(each.numel() for each in network.parameters()) if isinstance(network, torch.nn.Module) else 0
 
 
+def tile_side(size: Size, factor: int) -> int:
+    """How wide and high tiles of a picture are, in cells of `factor` pixels: half of its longer side."""
+    return max(1, -(-max(size) // (2 * factor)))
+
+
 class Placement:
     """Puts one model's networks where the rungs of the ladder say."""
 
@@ -70,16 +75,13 @@ class Placement:
         self._move(PARKED)
 
     def tile(self, vae: Any, size: Size, *, on: bool) -> None:
-        """Let an autoencoder, the model's own or another one, work on parts of a picture.
-
-        Half of its longer side each, a quarter of that overlapping.
-        """
+        """Let an autoencoder, the model's own or another one, work on parts of a picture."""
         if not hasattr(vae, "enable_tiling"):
             return
         if not on:
             vae.disable_tiling()
             return
-        vae.tile_latent_min_size = max(1, -(-max(size) // (2 * self._model.vae_factor)))
+        vae.tile_latent_min_size = tile_side(size, self._model.vae_factor)
         vae.tile_sample_min_size = vae.tile_latent_min_size * self._model.vae_factor
         vae.enable_tiling()
 

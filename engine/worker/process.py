@@ -6,8 +6,7 @@ decode. Commands are obeyed between two pieces, so a cancel takes effect within 
 
 import logging
 import time
-from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -33,21 +32,19 @@ from engine.models.restorer import Restorer
 from engine.models.upscaler import Upscaler
 from engine.prompts.wildcards import Lines, no_lines
 from engine.tasks.describe import Describer, describe_file
-from engine.tasks.refine import start_refinement
 from engine.wire import GenerationRequest, Task
 from engine.worker.afterwards import Afterwards
-from engine.worker.beginning import Beginner
+from engine.worker.beginning import Beginner, refined
 from engine.worker.cap_book import CapBook
 from engine.worker.changeover import Changeover
 from engine.worker.control_shelf import no_control
-from engine.worker.decoders import KEY, Decoders, told
+from engine.worker.decoders import Decoders, told
 from engine.worker.device import Device, free_memory, is_out_of_memory
 from engine.worker.drawing import Drawing
 from engine.worker.failures import meaning
 from engine.worker.files import THREADS, THREADS_ELSEWHERE, Files, Written
 from engine.worker.flight import ImageInFlight
 from engine.worker.judges import Jury, no_describer, no_jury
-from engine.worker.ladder import Work
 from engine.worker.picture import Developed, Picture
 from engine.worker.pieces import Resumed
 from engine.worker.pixels import Pixels
@@ -57,6 +54,7 @@ from engine.worker.reporting import Previewed, Reporter
 from engine.worker.restoring import Room
 from engine.worker.shelf import Loop, Model, Shelf
 from engine.worker.step_loop import StepLoop
+from engine.worker.undecoded import Undecoded
 from engine.worker.writing import write_image
 
 log = logging.getLogger(__name__)
@@ -108,7 +106,6 @@ class Worker:
         self._finisher = finisher
         library = AdapterLibrary(adapters)
         self._policy.beside.append(lambda: library.bytes)
-        self._beginner = Beginner(wildcards, library, control)
         self._jury = jury
         self._decoders = decoders or Decoders()
         self._reporter = Reporter(send=send, decoders=self._decoders, aside=self._in_thread, tell=inbox.put)
@@ -118,7 +115,7 @@ class Worker:
         self._drawings: dict[str, Drawing] = {}
         threads = THREADS.get(device.place.type, THREADS_ELSEWHERE)
         self._files = Files(threads=threads, tell=inbox.put, send=send)
-        self._undecoded: deque[tuple[Picture, Generator[None, None, Pixels]]] = deque()
+        self._undecoded = Undecoded(done=self._decoded, fail=self._fail_drawing)
         self._changeover = Changeover()
         self._after = Afterwards(
             load=load_upscaler,
@@ -131,6 +128,14 @@ class Worker:
             load_restorer=load_restorer,
             room=Room(rungs=self._policy.rungs, park=self._shelf.park),
         )
+        self._beginner = Beginner(
+            wildcards=wildcards,
+            adapters=library,
+            control=control,
+            decoders=self._decoders,
+            plan=self._after.plan,
+            clock=clock,
+        )
 
     def run(self) -> None:
         """Work until `stop`. Raises what makes the device unusable, such as a sticky CUDA error."""
@@ -138,7 +143,7 @@ class Worker:
         with self._files, ThreadPoolExecutor(1, "aside") as self._aside:
             while self._obey():
                 self._tick()
-                self._decode_one()
+                self._undecoded.decode_one()
                 self._change_over()
                 self._after.pieces.do_one()
             self._caps.save()
@@ -226,26 +231,7 @@ class Worker:
         jury = self._jury(command.request)
         if not self._drawings:
             self._shelf.drop_changed()
-        loop = self._loop_of(command.request.model, command.job)
-        decoder = self._decoders.of(loop.model, command.request)
-        began = self._beginner.begin(loop, command)
-        hashes = began.hashes
-        if decoder is not None:
-            hashes = tuple(each | {KEY: decoder.name} for each in hashes)
-        return Drawing(
-            job_id=command.job,
-            request=command.request,
-            folder=command.folder,
-            images=began.images,
-            notices=began.notices,
-            jury=jury,
-            model_hash=loop.model.hash,
-            hashes=hashes,
-            vae=began.vae,
-            decoder=decoder,
-            plan=self._after.plan(command.request, began.images[0]),
-            clock=self._clock,
-        )
+        return self._beginner.begin(self._loop_of(command.request.model, command.job), command, jury)
 
     def _look(self, command: Start) -> None:
         """Describe a picture, aside: nothing is drawn, and no model is needed that draws."""
@@ -272,7 +258,7 @@ class Worker:
     def _drop(self, job_id: str) -> bool:
         if self._loop is not None:
             self._loop.leave(job_id)
-        self._undecoded = deque(each for each in self._undecoded if each[0].job_id != job_id)
+        self._undecoded.leave(job_id)
         self._after.pieces.leave(job_id)
         waited = self._changeover.leave(job_id)
         return self._drawings.pop(job_id, None) is not None or waited
@@ -303,7 +289,7 @@ class Worker:
             self._changeover.images.append(image)
         else:
             decoder = drawing.decoder or drawing.vae
-            self._undecoded.append((image, self._loop.decode(image, decoder)))
+            self._undecoded.add(image, self._loop.decode(image, decoder))
 
     def _report(self, drawing: Drawing, image: Picture) -> None:
         """After a step of `image`."""
@@ -312,20 +298,6 @@ class Worker:
             self._reporter.report_with(drawing, self._loop.model, image)
         else:
             self._reporter.report(drawing)
-
-    def _decode_one(self) -> None:
-        """One picture, or a tile of it, at a time, so that a decode never holds up the others' steps for long."""
-        if not self._undecoded or self._loop is None:
-            return
-        image, decoding = self._undecoded[0]
-        try:
-            next(decoding)
-        except StopIteration as end:
-            self._undecoded.popleft()
-            self._decoded(image, end.value)
-        except Exception as error:
-            self._undecoded.popleft()
-            self._fail_drawing(image.job_id, error)
 
     def _decoded(self, image: Picture, pixels: Pixels) -> None:
         assert self._loop is not None
@@ -356,10 +328,7 @@ class Worker:
             return
         loop = self._loop_of(refiner.model, image.job_id)
         assert isinstance(loop, StepLoop)  # the front has checked what the refiner is
-        start = partial(start_refinement, loop.model, drawing.request, image)
-        refined = loop.room.run(loop.size_of(image), Work.TEXT, start)
-        drawing.images[drawing.images.index(image)] = refined
-        loop.join(refined, drawing.request.owner)
+        loop.join(refined(loop, drawing, image), drawing.request.owner)
 
     def _write(self, drawing: Drawing, image: Developed, pixels: Pixels) -> None:
         self._files.write(image.job_id, partial(write_image, self._finisher, drawing, image, pixels))

@@ -23,7 +23,9 @@ from engine import config
 from engine.errors import EngineError
 from engine.models.loading import ModelBroken, StableDiffusion, load_stable_diffusion
 from engine.models.registry import Registry
-from engine.speed import Speed
+from engine.prompts.wildcards import Words
+from engine.speed import Speed, hastened
+from engine.tasks.conditioning import condition
 from engine.tasks.text_to_image import start_text_to_image
 from engine.wire import GenerationRequest, ModelInfo, Task
 from engine.worker.batching import BUCKETS, RowCap
@@ -41,14 +43,19 @@ DECODE_WORTH_TELLING = 0.25
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """Seconds to load a model, for a tick of one image and of `rows` rows, which is the cap, and for a decode."""
+    """Seconds to load a model, for a tick of one image and of `rows` rows, which is the cap, and for a decode.
+
+    Of the `steps`, `guided` have two rows and take `tick_s` each; the others have one and take `plain_tick_s`.
+    """
 
     name: str
     width: int
     height: int
     steps: int
+    guided: int
     load_s: float
     tick_s: float
+    plain_tick_s: float
     rows: int
     crowd_tick_s: float
     decode_s: float
@@ -56,12 +63,12 @@ class Profile:
     @property
     def picture_s(self) -> float:
         """One picture with nobody else there."""
-        return self.steps * self.tick_s + self.decode_s
+        return self.guided * self.tick_s + (self.steps - self.guided) * self.plain_tick_s + self.decode_s
 
     @property
     def crowd_picture_s(self) -> float:
         """One picture among as many as share a tick."""
-        return self.steps * self.crowd_tick_s * 2 / self.rows + self.decode_s
+        return (self.steps + self.guided) * self.crowd_tick_s / self.rows + self.decode_s
 
     @property
     def gain(self) -> float:
@@ -70,8 +77,9 @@ class Profile:
 
     def sentences(self) -> Iterator[str]:
         """The figures and what limits them, for the operator."""
+        some = f" ({self.guided} with guidance)" if 0 < self.guided < self.steps else ""
         yield (
-            f"{self.name}: {self.width} × {self.height}, {self.steps} steps, loaded in {self.load_s:.1f} s;"
+            f"{self.name}: {self.width} × {self.height}, {self.steps} steps{some}, loaded in {self.load_s:.1f} s;"
             f" a picture takes {self.picture_s:.1f} s, {self.decode_s:.1f} s of it the decoding."
         )
         if self.gain >= GAIN_WORTH_TELLING:
@@ -109,26 +117,34 @@ def advice(profiles: Sequence[Profile], *, device: Device, settings: config.Engi
     return found
 
 
-def measure(model: StableDiffusion, info: ModelInfo, *, load_s: float, ticks: int) -> Profile:
-    """Some ticks of one image, then larger ones as long as they pay, then a decode."""
+def measure(
+    model: StableDiffusion, info: ModelInfo, *, load_s: float, ticks: int, speed: Speed = Speed.EXACT
+) -> Profile:
+    """Some ticks of one image, then larger ones as long as they pay, then a decode. `speed` is the operator's."""
+    request = _request(info, speed)
+    image = _image(model, request)
+    guided = image.left - image.steps  # a second row each
     cap = RowCap()
     loop = StepLoop(model=model, cap=cap)
-    image = _image(model, info)
-    loop.join(image)
-    loop.tick()  # the first one also pays for kernels and memory
-    tick_s = statistics.median(_timed(model.device, loop.tick) for _ in range(ticks))
+    tick_s = _tick_s(loop, request.model_copy(update={"guidance_end": 1.0}), ticks)
     while (rows := cap.unknown(image.shape)) and cap.estimate(image.shape, rows) < ticks * tick_s:
         loop.probe()
     rows = max(cap.rows(image.shape), BUCKETS[0])
+    plain_tick_s = tick_s
+    if 0 < guided < image.steps:
+        plain = request.model_copy(update={"guidance_scale": 1.0})
+        plain_tick_s = _tick_s(StepLoop(model=model, cap=RowCap(fixed=BUCKETS[0])), plain, ticks)
     decode = partial(decode_latents, model, torch.zeros_like(image.latents))
-    decode()  # the first one also pays
+    decode()  # the first one also pays for kernels and memory
     return Profile(
         name=info.name,
-        width=info.defaults.width,
-        height=info.defaults.height,
-        steps=info.defaults.steps,
+        width=request.width,
+        height=request.height,
+        steps=image.steps,
+        guided=guided,
         load_s=load_s,
         tick_s=tick_s,
+        plain_tick_s=plain_tick_s,
         rows=rows,
         crowd_tick_s=cap.estimate(image.shape, rows) or tick_s,
         decode_s=_timed(model.device, decode),
@@ -186,16 +202,32 @@ def _profile(
 ) -> Profile:
     began = time.perf_counter()
     model = sped_up(load_stable_diffusion(info.name, place, device), speed, folder)
-    return measure(model, info, load_s=time.perf_counter() - began, ticks=TICKS[quick])
+    return measure(model, info, load_s=time.perf_counter() - began, ticks=TICKS[quick], speed=speed)
 
 
-def _image(model: StableDiffusion, info: ModelInfo) -> ImageInFlight:
-    fields = info.defaults.model_dump(exclude={"strength", "clip_skip"})
+def _request(info: ModelInfo, speed: Speed) -> GenerationRequest:
+    """A picture as the model's own defaults have it, and as the front hands it on."""
+    fields = info.defaults.model_dump(exclude={"strength", "clip_skip", "guidance_end"})
     request = GenerationRequest.model_validate(
         {**fields, "model": info.name, "prompt": "a hamster with a brush", "seed": 1}
     )
-    conditioning = model.prompts.encode(request.prompt, "", guided=request.guidance_scale > 1)
-    return start_text_to_image(model, "profile", request, 0, conditioning)
+    hasty = hastened(request, info, speed)
+    return hasty.model_copy(update={"guidance_end": hasty.guidance_end or info.defaults.guidance_end})
+
+
+def _image(model: StableDiffusion, request: GenerationRequest) -> ImageInFlight:
+    words = Words(request.prompt, request.negative_prompt)
+    return start_text_to_image(model, "profile", request, 0, condition(model, request, words))
+
+
+def _tick_s(loop: StepLoop, request: GenerationRequest, ticks: int) -> float:
+    """The median of so many ticks of one image."""
+    seconds = []
+    for _ in range(1 + ticks):
+        if not loop.images:
+            loop.join(_image(loop.model, request))
+        seconds.append(_timed(loop.model.device, loop.tick))
+    return statistics.median(seconds[1:])  # the first one also pays for kernels and memory
 
 
 def _timed(device: Device, work: Callable[[], object]) -> float:

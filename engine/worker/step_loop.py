@@ -75,7 +75,7 @@ class StepLoop:
         """Take an image in: its turn depends on what else the owner has here. Without one its job counts."""
         if (rows := self.room.rows(self.size_of(image))) is not None:
             self._cap.hold(image.shape, rows)
-        image.owner, image.joined = owner or image.job_id, self._work
+        image.owner, image.joined, image.needed = owner or image.job_id, self._work, image.left
         if not image.steering and not image.conditioning.adapters.for_unet:  # it would keep them in memory
             self._samples.setdefault(image.shape, copy.copy(image))
         self.images.append(image)
@@ -134,7 +134,7 @@ class StepLoop:
         return self._make_room(batch, exhausted)
 
     def _decide(self) -> list[ImageInFlight]:
-        ordered = in_turn(self.images)
+        ordered = in_turn(self.images, self._work)
         return choose(ordered, self._cap.rows(ordered[0].shape))
 
     def probe(self) -> bool:

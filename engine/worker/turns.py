@@ -2,17 +2,15 @@
 
 Who needs the least is served first, since finishing a short job early costs a long one little: of all orders
 that one has the shortest mean wait (Schrage 1968, "shortest remaining processing time"). Alone it would let long jobs
-starve, so a part of all work done since an image came counts as if it had been done for it. What an owner's images
-need is added up: four pictures of one person wait behind one picture of another, not the other way round.
+starve. So everybody has a weight, as in Smith's rule (Smith 1956: the least work for its weight goes first): the
+square of the stretch, which is how long it will have taken at least over what it takes alone. Nobody is overtaken for
+ever, and who wants little does not wait for long. What an owner's images need is added up: four pictures of one person
+wait behind one picture of another, not the other way round.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
-
-AGEING = (
-    0.5  # the share of the work done for others that counts: nobody waits for much longer than drawing takes
-)
 
 
 class Waiting(Protocol):
@@ -23,19 +21,29 @@ class Waiting(Protocol):
     def joined(self) -> int: ...
 
     @property
+    def needed(self) -> int: ...
+
+    @property
     def left(self) -> int: ...
 
 
 Image = TypeVar("Image", bound=Waiting)
 
 
-def in_turn(images: Sequence[Image]) -> list[Image]:
+def in_turn(images: Sequence[Image], work: int) -> list[Image]:
     """The images, the one whose turn it is first; among equals the one that came first.
 
-    In rows × steps: `left` is what an image still needs, `joined` what the loop had done in all when it came. A
-    newcomer begins at a higher number, which is all that ageing comes to: those who wait keep their order.
+    All in rows × steps: `work` is what has been done in all and `joined` what it was when the image came, which then
+    `needed` so much and has so much `left`.
     """
-    needs: Counter[str] = Counter()
+    needed, left = Counter[str](), Counter[str]()
     for image in images:
-        needs[image.owner] += image.left
-    return sorted(images, key=lambda image: needs[image.owner] + AGEING * image.joined)
+        needed[image.owner] += image.needed
+        left[image.owner] += image.left
+
+    def rank(image: Image) -> float:
+        still = left[image.owner]
+        stretch = (work - image.joined + still) / needed[image.owner]
+        return still / stretch**2
+
+    return sorted(images, key=rank)

@@ -102,6 +102,43 @@ def test_where_weights_come_and_go_nothing_is_decoded_beside_the_steps(
     result_of(Decoding(room=room, begin=never, busy=lambda: True).pixels(model, image, SIZE))
 
 
+@pytest.mark.parametrize("shape", [(8, 8), (8, 12), (16, 6)])
+def test_where_memory_is_short_others_go_on_between_the_autoencoders_tiles(
+    model: StableDiffusion, image: ImageInFlight, shape: tuple[int, int]
+) -> None:
+    """The picture is the one that diffusers draws of the same tiles in one go."""
+    image.latents = torch.randn(1, 4, *shape, generator=torch.Generator().manual_seed(1))
+    size = (8 * shape[1], 8 * shape[0])
+    room = Room(model, MemoryPolicy(rungs=(Rung.TILES,)))
+    assert room.step_down(size, Kind.VAE)
+    expected = room.run(size, Kind.VAE, lambda: decode_latents(model, image.latents))
+    widths: list[int] = []
+    hook = model.vae.decoder.register_forward_pre_hook(lambda _, given: widths.append(given[0].shape[-1]))
+    work, yielded = Decoding(room=room, begin=at_once, busy=lambda: True).pixels(model, image, size), 0
+    try:
+        while True:
+            next(work)
+            yielded += 1
+    except StopIteration as end:
+        drawn = end.value
+    finally:
+        hook.remove()
+        model.vae.disable_tiling()
+    assert np.array_equal(drawn, expected)
+    assert yielded == len(widths) >= 3
+    assert max(widths) <= max(shape) // 2
+
+
+def test_tiles_without_numbers_are_never_shown(model: StableDiffusion, image: ImageInFlight) -> None:
+    image.latents = torch.randn(1, 4, 8, 8)
+    image.latents[..., -1, -1] = torch.nan  # only in the last tile
+    room = Room(model, MemoryPolicy(rungs=(Rung.TILES,)))
+    assert room.step_down(SIZE, Kind.VAE)
+    with pytest.raises(NotANumber):
+        result_of(Decoding(room=room, begin=at_once, busy=lambda: False).pixels(model, image, SIZE))
+    model.vae.disable_tiling()
+
+
 def test_no_numbers_are_never_shown(model: StableDiffusion, image: ImageInFlight) -> None:
     image.latents = torch.full((1, 4, 8, 8), torch.nan)
     with pytest.raises(NotANumber):

@@ -44,7 +44,10 @@ from engine.wire import GenerationRequest, Memory, Sampler, Task
 from engine.worker.beginning import Beginner
 from engine.worker.cap_book import CapBook
 from engine.worker.control_shelf import no_control
+from engine.worker.decoders import Decoders
 from engine.worker.device import Device
+from engine.worker.drawing import Plan
+from engine.worker.judges import Jury
 from engine.worker.pipeline_loop import PipelineLoop
 from engine.worker.policy import MemoryPolicy
 from engine.worker.process import Inbox, Worker
@@ -275,10 +278,17 @@ def test_a_pipelines_networks_go_where_they_are_told(loaded: dict[str, Model]) -
 def test_a_lora_that_a_wildcard_put_in_is_refused(loaded: dict[str, Model], want: Ask, field: str) -> None:
     flux = loaded["flux"]
     assert isinstance(flux, LoadedPipeline)
-    beginner = Beginner(lambda _: ("a cat <lora:film:1>",), AdapterLibrary(None), no_control)
+    beginner = Beginner(
+        wildcards=lambda _: ("a cat <lora:film:1>",),
+        adapters=AdapterLibrary(None),
+        control=no_control,
+        decoders=Decoders(),
+        plan=lambda *_: Plan(),
+        clock=lambda: 0.0,
+    )
     command = Start(job="job", request=want("flux", **{field: "__animals__"}), folder=Path())
     with pytest.raises(Refusal) as refused:
-        beginner.begin(PipelineLoop(model=flux), command)
+        beginner.begin(PipelineLoop(model=flux), command, Jury())
     assert (refused.value.body.code, refused.value.body.field) == ("lora_incompatible", field)
 
 

@@ -23,8 +23,10 @@ def profile(**changes: object) -> Profile:
         "width": 512,
         "height": 512,
         "steps": 20,
+        "guided": 20,
         "load_s": 1.0,
         "tick_s": 1.0,
+        "plain_tick_s": 0.5,
         "rows": 8,
         "crowd_tick_s": 2.0,
         "decode_s": 2.0,
@@ -36,6 +38,13 @@ def test_a_picture_is_its_ticks_and_its_decode() -> None:
     assert profile().picture_s == 22.0
     assert profile().crowd_picture_s == 12.0  # four share each tick of two seconds
     assert profile().gain == pytest.approx(22 / 12)
+
+
+def test_steps_without_guidance_count_as_what_they_cost() -> None:
+    early = profile(guided=12)
+    assert early.picture_s == 12 * 1.0 + 8 * 0.5 + 2.0
+    assert early.crowd_picture_s == (12 * 2 + 8) * 2.0 / 8 + 2.0
+    assert "20 steps (12 with guidance)" in "\n".join(early.sentences())
 
 
 def test_a_device_that_is_idle_with_one_picture_is_said_to_be() -> None:
@@ -75,6 +84,22 @@ def test_a_model_is_measured_with_the_step_loop(model: StableDiffusion, info: Mo
     assert (found.width, found.steps, found.load_s) == (64, 4, 1.0)
     assert min(found.tick_s, found.crowd_tick_s, found.decode_s) > 0
     assert found.rows in (2, 4, 8, 16)
+
+
+@pytest.mark.parametrize(("speed", "end", "guided"), [("exact", 1.0, 4), ("exact", 0.5, 2), ("fast", 1.0, 2)])
+def test_guidance_ends_where_the_front_ends_it(
+    model: StableDiffusion, info: ModelInfo, speed: str, end: float, guided: int
+) -> None:
+    own = info.model_copy(update={"defaults": info.defaults.model_copy(update={"guidance_end": end})})
+    assert measure(model, own, load_s=1.0, ticks=1, speed=Speed(speed)).guided == guided
+
+
+def test_a_model_of_fewer_steps_than_are_measured_is_measured_too(
+    model: StableDiffusion, info: ModelInfo
+) -> None:
+    found = measure(model, info, load_s=1.0, ticks=10)
+    assert found.steps < 10
+    assert found.tick_s > 0
 
 
 def test_what_is_compiled_to_be_measured_is_kept_for_the_engine(
