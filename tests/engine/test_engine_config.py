@@ -186,6 +186,7 @@ def test_the_worker_gets_the_settings_and_none_of_the_secrets(tmp_path: Path) ->
         *("--threads", "2"),
         *("--max-rows", "0"),
         *("--speed", "exact"),
+        *("--compiler", "auto"),
         *("--caps", str((tmp_path / "data" / "row-caps.json").resolve())),
         *("--memory", "auto"),
         *("--model-cache", "auto"),
