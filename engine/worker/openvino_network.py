@@ -117,24 +117,15 @@ class _Given:
             warnings.simplefilter("ignore")  # torch would have us export: of that OpenVINO reads wrong weights
             examples = [torch.zeros_like(_wide(tensor)) for tensor in self.tensors]
             examples[0] = torch.zeros(*examples[0].shape[:2], *self._sides)
-            module = _OfTensors(self._network, self._leaves, self._structure)
-            return torch.jit.trace(module, tuple(examples), strict=False, check_trace=False)
+            return torch.jit.trace(self._predict, tuple(examples), strict=False, check_trace=False)
 
-
-class _OfTensors(torch.nn.Module):
-    """The network as a function of nothing but tensors, in float32: its weights are widened where they are used."""
-
-    def __init__(self, network: Any, leaves: list[Any], structure: TreeSpec) -> None:
-        super().__init__()
-        self.network = network
-        self._leaves, self._structure = leaves, structure
-
-    def forward(self, *tensors: torch.Tensor) -> Any:
+    def _predict(self, *tensors: torch.Tensor) -> Any:
+        """In float32: weights are widened where they are used."""
         given = iter(tensors)
         leaves = [next(given) if isinstance(leaf, torch.Tensor) else leaf for leaf in self._leaves]
         sample, timestep, conditions = tree_unflatten(leaves, self._structure)
         with computing(Precision.FULL):
-            return self.network(sample, timestep, **conditions)[0]
+            return self._network(sample, timestep, **conditions)[0]
 
 
 def _small(network: Any, side: int) -> int:
