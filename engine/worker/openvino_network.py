@@ -1,7 +1,7 @@
 """A UNet as OpenVINO runs it on a CPU: converted in memory, and compiled for each shape of what it is given.
 
-Fixed shapes gain a third over free ones, and each has a copy of the weights in an order of its own: only so many are kept
-as a part of the machine's memory holds. Nothing is written to disk: it takes seconds.
+Fixed shapes gain a third over free ones, and each has a copy of the weights in an order of its own: only so many are
+kept as a part of the machine's memory holds. Nothing is written to disk: it takes seconds.
 """
 
 import importlib
@@ -114,10 +114,13 @@ class _Given:
     def traced(self) -> Any:
         """What the network does to tensors, followed with a small picture: no side is written down."""
         with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # torch would have us export: of that OpenVINO reads wrong weights
+            warnings.simplefilter(
+                "ignore"
+            )  # torch would have us export: of that OpenVINO reads wrong weights
             examples = [torch.zeros_like(_wide(tensor)) for tensor in self.tensors]
             examples[0] = torch.zeros(*examples[0].shape[:2], *self._sides)
-            return torch.jit.trace(self._predict, tuple(examples), strict=False, check_trace=False)
+            trace: Any = torch.jit.trace  # it has no types
+            return trace(self._predict, tuple(examples), strict=False, check_trace=False)
 
     def _predict(self, *tensors: torch.Tensor) -> Any:
         """In float32: weights are widened where they are used."""

@@ -66,8 +66,9 @@ def main() -> None:
     except (ValueError, Misconfigured) as error:
         sys.exit(str(error))
     compiler = compiler_of(options.compiler, device)
-    compiling = "" if options.speed is Speed.EXACT else f", compiled by {name_of(compiler)}"
-    logging.getLogger(__name__).info("drawing on %s%s", device, compiling)
+    compiled_by = "" if options.speed is Speed.EXACT else name_of(compiler)
+    how = f", networks compiled by {compiled_by}" if compiled_by else ""
+    logging.getLogger(__name__).info("drawing on %s%s", device, how)
     if device.place.type == "cpu":
         os.nice(NICENESS)
         torch.set_num_threads(options.threads or torch.get_num_threads())
@@ -93,7 +94,7 @@ def main() -> None:
         device=device,
         caps=CapBook(
             file=options.caps,
-            machine=f"{machine_of(device, options.speed)}{compiling}",
+            machine=machine_of(device, options.speed, compiled_by),
             fixed=options.max_rows,
         ),
         inbox=inbox,

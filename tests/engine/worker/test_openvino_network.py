@@ -170,5 +170,7 @@ def test_it_does_not_report_to_its_makers() -> None:
         "assert sys.modules['openvino_telemetry'] is None;"
         "from openvino.tools.ovc.telemetry_utils import tm; print(tm.__name__)"
     )
-    said = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True, timeout=60)
+    said = subprocess.run(
+        [sys.executable, "-c", look], capture_output=True, text=True, check=True, timeout=60
+    )
     assert said.stdout.strip() == "openvino.tools.ovc.telemetry_stub"
