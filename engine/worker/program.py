@@ -67,8 +67,9 @@ def main() -> None:
         sys.exit(str(error))
     compiler = compiler_of(options.compiler, device)
     compiled_by = "" if options.speed is Speed.EXACT else name_of(compiler)
-    how = f", networks compiled by {compiled_by}" if compiled_by else ""
-    logging.getLogger(__name__).info("drawing on %s%s", device, how)
+    if compiled_by:  # it is said wherever the device is
+        device = replace(device, reason=f"{device.reason}; networks compiled by {compiled_by}")
+    logging.getLogger(__name__).info("drawing on %s", device)
     if device.place.type == "cpu":
         os.nice(NICENESS)
         torch.set_num_threads(options.threads or torch.get_num_threads())
