@@ -38,7 +38,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
   --no-emit-index-url --upgrade pyproject.toml
 
 lock: $(VENV)/developer.stamp ## write the lock files anew from pyproject.toml
-	@$(LOCK) --extra dev --output-file requirements-dev.lock
+	@$(LOCK) --extra dev --extra openvino --output-file requirements-dev.lock
 	@$(LOCK) --constraint requirements-dev.lock --output-file requirements.lock
 
 clean: ## remove what make made; the data folder stays

@@ -28,18 +28,19 @@ from bench.serving.stock import Picture
 from engine.models.loading import StableDiffusion, load_stable_diffusion
 from engine.models.registry import DEMO_FOLDER
 from engine.prompts.wildcards import Words
-from engine.speed import GUIDED_UNTIL, Speed
+from engine.speed import GUIDED_UNTIL, Speed, has_openvino
 from engine.tasks.conditioning import condition
 from engine.tasks.text_to_image import start_text_to_image
 from engine.wire import GenerationRequest, Sampler
 from engine.worker.batching import RowCap
 from engine.worker.device import choose_device, wait_for
 from engine.worker.pixels import decode_latents
-from engine.worker.speed import check_able, cuda_graphs, sped_up
+from engine.worker.speed import by_openvino, check_able, cuda_graphs, sped_up
 from engine.worker.step_loop import StepLoop
 
 STEPS, ROUNDS = 10, 5
 GUIDANCE = 4.0  # the demo's own
+OPENVINO = "balanced: OpenVINO"
 SpeedUp = Callable[[StableDiffusion], StableDiffusion]
 KERNELS = {
     "cpu": (SDPBackend.FLASH_ATTENTION, SDPBackend.MATH),
@@ -103,13 +104,15 @@ def arms_of(model: StableDiffusion, in_float32: StableDiffusion, *, with_compile
     for kernel in KERNELS.get(model.device.place.type, ()):
         yield Arm(f"attention {kernel.name}", with_attention(model, kernel))
     yield Arm(f"guided until {GUIDED_UNTIL:g}", model, GUIDED_UNTIL)
+    if model.device.place.type == "cpu" and has_openvino():
+        yield Arm(OPENVINO, by_openvino(_copied(model)))
     if not with_compiled:
         return
     yield Arm("compiled by block", compiled_by_block(model))
     if model.device.place.type == "cuda":
         yield Arm("CUDA graphs", cuda_graphs(_copied(model)))
-    yield Arm("balanced: compiled", sped_up(_copied(model), Speed.BALANCED))
-    yield Arm("fast", sped_up(_copied(model), Speed.FAST), GUIDED_UNTIL)
+    yield Arm("balanced: inductor", sped_up(_copied(model), Speed.BALANCED))
+    yield Arm("fast: inductor", sped_up(_copied(model), Speed.FAST), GUIDED_UNTIL)
 
 
 def contiguous(model: StableDiffusion) -> StableDiffusion:

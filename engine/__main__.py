@@ -20,7 +20,7 @@ from aiohttp import web
 
 from engine import config
 from engine.catalogue import Catalogue
-from engine.errors import EngineError, Unavailable
+from engine.errors import EngineError, Misconfigured, Unavailable
 from engine.front import Front
 from engine.images import signing_key
 from engine.log import set_up_logging
@@ -31,6 +31,7 @@ from engine.models.registry import Registry
 from engine.models.upscaler_folder import UpscalerFolder
 from engine.queue import FairQueue
 from engine.server import create_app
+from engine.speed import Compiler, check_installed
 from engine.spool import Spool
 from engine.supervisor import LocalWorker
 from engine.wire import HEARTBEAT_S
@@ -48,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         settings = config.load(config.file(options.config), os.environ)
+        _check_installed(settings.engine.compiler)
         if options.check:
             return 0
         config.make_data_folder(settings)
@@ -63,6 +65,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.exception("the engine stops: something broke")
         return EngineError.exit_code
     return 0
+
+
+def _check_installed(compiler: Compiler) -> None:
+    try:
+        check_installed(compiler)
+    except ValueError as error:
+        raise Misconfigured(f"{error}.") from None
 
 
 def worker_argv(settings: config.Settings) -> list[str]:
@@ -88,6 +97,7 @@ def worker_argv(settings: config.Settings) -> list[str]:
         *("--threads", str(engine.threads)),
         *("--max-rows", "1" if engine.reproducible else str(engine.max_rows)),
         *("--speed", engine.speed),
+        *("--compiler", engine.compiler),
         *("--caps", str(settings.caps_file.resolve())),
         *("--memory", engine.memory),
         *("--model-cache", engine.model_cache),

@@ -24,7 +24,7 @@ from pydantic import (
 
 from engine import memory, private_file, violations
 from engine.errors import Misconfigured
-from engine.speed import Speed
+from engine.speed import Compiler, Speed
 from engine.wire import Safety
 
 ENV_PREFIX = "DARKROOM_"
@@ -80,6 +80,7 @@ class Engine(Table):
     )  # rows of one forward pass; 0: measured. One picture is never split
     reproducible: bool = False  # one image a tick: the same request draws the same bits on this machine
     speed: Speed = Speed.EXACT  # balanced compiles the networks; fast also changes pictures a little
+    compiler: Compiler = Compiler.AUTO  # what compiles; auto: OpenVINO on a CPU where it is installed
     memory: str = "auto"  # what models and drawing may take of the device, such as 6GB; auto: a GPU's own
     model_cache: str = "auto"  # of the machine's memory, for models that are not in use; auto: a quarter
     unload_minutes: float = Field(0.0, ge=0)  # without work, after which models are put away; 0: never

@@ -2,9 +2,9 @@
 
 The front starts `python -m engine.worker --models FOLDER --wildcards FOLDER --loras FOLDER --embeddings FOLDER
 --vaes FOLDER --controls FOLDER --upscalers FOLDER --faces FOLDER --tiny FOLDER --previews P --decoder D --clip FOLDER
---safety-checker FOLDER --device D --dtype T --threads N --max-rows N --speed S --caps FILE --memory SIZE
---model-cache SIZE --unload-minutes N --cpu-fallback --watermark TEXT --signing-key FILE` (values as in the [engine]
-table of the configuration; without the last nothing is signed). The worker
+--safety-checker FOLDER --device D --dtype T --threads N --max-rows N --speed S --compiler C --caps FILE
+--memory SIZE --model-cache SIZE --unload-minutes N --cpu-fallback --watermark TEXT --signing-key FILE` (values as in
+the [engine] table of the configuration; without the last nothing is signed). The worker
 
 * says `ready` once, then `heartbeat` every `HEARTBEAT_S` from a thread of its own;
 * answers each `start` with any number of `loading` and `progress`, then exactly one of `finished`, `failed`

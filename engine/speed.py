@@ -4,6 +4,7 @@ What it means for networks is in `engine/worker/speed.py`; why, in docs/decision
 """
 
 from enum import StrEnum
+from importlib.util import find_spec
 
 from engine.wire import GenerationRequest, ModelInfo
 
@@ -14,6 +15,25 @@ class Speed(StrEnum):
     EXACT = "exact"  # no picture changes beyond the rounding of floats, and nothing has to be waited for
     BALANCED = "balanced"  # the same pictures; networks are compiled, once for each machine
     FAST = "fast"  # the same, and pictures change a little where that saves much
+
+
+class Compiler(StrEnum):
+    AUTO = "auto"  # OpenVINO on a CPU, where it is installed, else torch's own
+    INDUCTOR = "inductor"  # torch's own
+    OPENVINO = "openvino"  # for CPUs; an extra
+
+
+def check_installed(compiler: Compiler) -> None:
+    """Raises ValueError where it is an extra that is not installed."""
+    if compiler is Compiler.OPENVINO and not has_openvino():
+        raise ValueError(
+            "engine.compiler is 'openvino', but OpenVINO is not installed: .venv/bin/pip install openvino,"
+            " or set it to 'auto'"
+        )
+
+
+def has_openvino() -> bool:
+    return find_spec("openvino") is not None
 
 
 def hastened(request: GenerationRequest, model: ModelInfo, speed: Speed) -> GenerationRequest:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bench.speedups import arms_of, measure, table
+from bench.speedups import OPENVINO, arms_of, measure, table
 from engine.models.loading import StableDiffusion, load_stable_diffusion
 from engine.worker.device import Device
 from tests.engine.tiny_model import make_tiny_model
@@ -23,7 +23,7 @@ def test_ways_that_draw_the_same_picture_are_found_to(model: StableDiffusion) ->
     gains = measure(list(arms_of(model, model, with_compiled=False)), side=64, steps=5, rounds=1)
     by_name = {each.name: each for each in gains}
     assert (by_name["exact"].gain, by_name["exact"].psnr, by_name["exact"].largest) == (1.0, 99.0, 0)
-    same = ("without channels_last", "fused QKV", "attention MATH")
+    same = ("without channels_last", "fused QKV", "attention MATH", OPENVINO)
     assert all(by_name[name].largest <= 1 for name in same)
     assert by_name["guided until 0.6"].psnr < 99
     assert all(each.step_s > 0 for each in gains)

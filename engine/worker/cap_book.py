@@ -93,10 +93,11 @@ class CapBook:
         return page.entries
 
 
-def machine_of(device: Device, speed: Speed = Speed.EXACT) -> str:
+def machine_of(device: Device, speed: Speed = Speed.EXACT, compiled_by: str = "") -> str:
     """What a measurement depends on, in words: device, driver, threads, torch, number format, and what is compiled."""
     if device.place.type == "cuda":
         name = f"{torch.cuda.get_device_name(device.place)}, CUDA {torch.version.cuda}"
     else:
         name = f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
-    return f"{name}, torch {torch.__version__}, {str(device.dtype).removeprefix('torch.')}, {speed}"
+    how = f"{speed} by {compiled_by}" if compiled_by else speed
+    return f"{name}, torch {torch.__version__}, {str(device.dtype).removeprefix('torch.')}, {how}"

@@ -24,7 +24,7 @@ from engine.errors import EngineError
 from engine.models.loading import ModelBroken, StableDiffusion, load_stable_diffusion
 from engine.models.registry import Registry
 from engine.prompts.wildcards import Words
-from engine.speed import Speed, hastened
+from engine.speed import Compiler, Speed, hastened
 from engine.tasks.conditioning import condition
 from engine.tasks.text_to_image import start_text_to_image
 from engine.wire import GenerationRequest, ModelInfo, Task
@@ -33,7 +33,7 @@ from engine.worker.compiled_folder import VARIABLE, CompiledFolder
 from engine.worker.device import Device, choose_device, wait_for
 from engine.worker.flight import ImageInFlight
 from engine.worker.pixels import decode_latents
-from engine.worker.speed import can_compile, check_able, sped_up
+from engine.worker.speed import can_compile, check_able, compiler_of, sped_up
 from engine.worker.step_loop import StepLoop
 
 TICKS = {True: 3, False: 10}  # of one image, by whether it is to be quick
@@ -107,7 +107,12 @@ def advice(profiles: Sequence[Profile], *, device: Device, settings: config.Engi
         found.append(f"engine.max_rows = 0: a crowd would be served faster with {max(caps)} rows.")
     if settings.reproducible and any(profile.gain >= GAIN_WORTH_TELLING for profile in profiles):
         found.append("engine.reproducible = false: a crowd is drawn one picture after the other.")
-    if settings.speed is Speed.EXACT and can_compile(device):
+    by_openvino = compiler_of(settings.compiler, device) is Compiler.OPENVINO
+    if settings.speed is Speed.EXACT and by_openvino:
+        found.append(
+            'engine.speed = "balanced": compiled by OpenVINO, which pays for small networks and pictures.'
+        )
+    elif settings.speed is Speed.EXACT and can_compile(device):
         small = " On a CPU it pays for small networks." if on_cpu else ""
         found.append(f'engine.speed = "balanced": compiled networks, after minutes of compiling once.{small}')
     if any(profile.decode_s > DECODE_WORTH_TELLING * profile.picture_s for profile in profiles):
@@ -160,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         settings = config.load(config.file(options.config), os.environ)
         device = choose_device(settings.engine.device, settings.engine.dtype)
-        check_able(settings.engine.speed, device)
+        check_able(settings.engine.speed, device, settings.engine.compiler)
     except EngineError as error:
         return _say(str(error), error.exit_code)
     except ValueError as error:
@@ -174,7 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     profiles, broken = [], False
     for info, place in _models(settings.models_folder, options.model):
         try:
-            profiles.append(_profile(info, place, device, settings.engine.speed, folder, quick=options.quick))
+            profiles.append(_profile(info, place, device, settings.engine, folder, quick=options.quick))
         except ModelBroken as error:
             sys.stderr.write(f"{error}\n")
             broken = True
@@ -198,11 +203,19 @@ def _models(folder: Path, name: str | None) -> Iterator[tuple[ModelInfo, Path]]:
 
 
 def _profile(
-    info: ModelInfo, place: Path, device: Device, speed: Speed, folder: CompiledFolder, *, quick: bool
+    info: ModelInfo,
+    place: Path,
+    device: Device,
+    settings: config.Engine,
+    folder: CompiledFolder,
+    *,
+    quick: bool,
 ) -> Profile:
     began = time.perf_counter()
-    model = sped_up(load_stable_diffusion(info.name, place, device), speed, folder)
-    return measure(model, info, load_s=time.perf_counter() - began, ticks=TICKS[quick], speed=speed)
+    model = load_stable_diffusion(info.name, place, device)
+    model = sped_up(model, settings.speed, folder, settings.compiler)
+    load_s = time.perf_counter() - began
+    return measure(model, info, load_s=load_s, ticks=TICKS[quick], speed=settings.speed)
 
 
 def _request(info: ModelInfo, speed: Speed) -> GenerationRequest:

@@ -35,7 +35,7 @@ from engine.models.tiny_decoder import TinyDecoders
 from engine.models.upscaler import Upscaler, load_upscaler
 from engine.models.upscaler_folder import UpscalerFolder
 from engine.prompts.wildcards import WildcardFolder
-from engine.speed import Speed
+from engine.speed import Compiler, Speed
 from engine.worker.cap_book import CapBook, machine_of
 from engine.worker.compiled_folder import VARIABLE, CompiledFolder
 from engine.worker.control_shelf import ControlShelf
@@ -47,7 +47,7 @@ from engine.worker.kept_rungs import KeptRungs
 from engine.worker.policy import MemoryPolicy
 from engine.worker.process import Inbox, Worker
 from engine.worker.shelf import Model
-from engine.worker.speed import check_able, sped_up
+from engine.worker.speed import check_able, compiler_of, name_of, sped_up
 
 CACHE_SHARE = 4  # a quarter of the machine's memory may hold models that are not in use
 NICENESS = 5  # on a CPU the pictures may wait a moment for the people, never the other way round
@@ -62,9 +62,13 @@ def main() -> None:
     try:
         device = choose_device(options.device, options.dtype)
         key = signing_key.load(options.signing_key) if options.signing_key else None
-        check_able(options.speed, device)
+        check_able(options.speed, device, options.compiler)
     except (ValueError, Misconfigured) as error:
         sys.exit(str(error))
+    compiler = compiler_of(options.compiler, device)
+    compiled_by = "" if options.speed is Speed.EXACT else name_of(compiler)
+    if compiled_by:  # it is said wherever the device is
+        device = replace(device, reason=f"{device.reason}; networks compiled by {compiled_by}")
     logging.getLogger(__name__).info("drawing on %s", device)
     if device.place.type == "cpu":
         os.nice(NICENESS)
@@ -81,10 +85,19 @@ def main() -> None:
     judges = Judges(companions=companions, place=registry.lookup)
     Worker(
         load=partial(
-            _load, registry, replace(device, parked=True), options.speed, _compiled_folder(options.speed)
+            _load,
+            registry,
+            replace(device, parked=True),
+            options.speed,
+            compiler,
+            _compiled_folder(options.speed, compiler),
         ),
         device=device,
-        caps=CapBook(file=options.caps, machine=machine_of(device, options.speed), fixed=options.max_rows),
+        caps=CapBook(
+            file=options.caps,
+            machine=machine_of(device, options.speed, compiled_by),
+            fixed=options.max_rows,
+        ),
         inbox=inbox,
         send=send,
         finisher=Finisher(version=version("darkroom"), watermark=options.watermark, key=key),
@@ -126,6 +139,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: as many as cores")
     parser.add_argument("--max-rows", type=int, default=0, help="rows a tick may hold; 0: measured")
     parser.add_argument("--speed", type=Speed, default=Speed.EXACT, help="exact, balanced, fast")
+    parser.add_argument("--compiler", type=Compiler, default=Compiler.AUTO, help="auto, inductor, openvino")
     parser.add_argument("--caps", type=Path, help="file for measured caps; without it they are forgotten")
     parser.add_argument("--memory", default="auto", help="of the device, such as 6GB; auto: what a GPU has")
     parser.add_argument("--model-cache", default="auto", help="for models not in use, such as 8GB")
@@ -175,9 +189,9 @@ def _beat(send: partial[None]) -> None:
         send(frames.Heartbeat())
 
 
-def _compiled_folder(speed: Speed) -> CompiledFolder | None:
-    """Where torch was told to keep what it compiles, if anything is compiled; damaged it is made anew."""
-    if speed is Speed.EXACT or VARIABLE not in os.environ:
+def _compiled_folder(speed: Speed, compiler: Compiler = Compiler.INDUCTOR) -> CompiledFolder | None:
+    """Where torch was told to keep what it compiles, if it compiles anything; damaged it is made anew."""
+    if speed is Speed.EXACT or compiler is Compiler.OPENVINO or VARIABLE not in os.environ:
         return None
     folder = CompiledFolder(Path(os.environ[VARIABLE]))
     folder.check()
@@ -185,12 +199,17 @@ def _compiled_folder(speed: Speed) -> CompiledFolder | None:
 
 
 def _load(
-    registry: Registry, device: Device, speed: Speed, folder: CompiledFolder | None, name: str
+    registry: Registry,
+    device: Device,
+    speed: Speed,
+    compiler: Compiler,
+    folder: CompiledFolder | None,
+    name: str,
 ) -> Model:
     model = load_model(name, registry.lookup(name), device)
     if isinstance(model, LoadedPipeline):  # it is drawn as it is
         return model
-    return sped_up(model, speed, folder)
+    return sped_up(model, speed, folder, compiler)
 
 
 def _load_control(folder: ControlFolder, device: Device, name: str) -> ControlNetwork:

@@ -8,31 +8,61 @@ docs/decisions/0024-speed.md; `python -m bench.speedups` measures both.
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.metadata import version
 from typing import Any
 
 import torch
 from torch.utils._pytree import tree_map
 
 from engine.models.loading import StableDiffusion
-from engine.speed import Speed
+from engine.speed import Compiler, Speed, check_installed, has_openvino
 from engine.worker.bucketed import Bucketed
 from engine.worker.compiled_folder import CompiledFolder
 from engine.worker.device import Device
+from engine.worker.device_memory import host_memory
+from engine.worker.openvino_network import OpenVinoNetwork
 
 GRAPHS = 64  # of one network: sizes × buckets. Beyond torch's own limit, 8 for all of a class, it would not compile
 COMPILERS = {"C": ("gcc", "clang"), "C++": ("c++", "g++", "clang++", "cl")}
+OPENVINO_SHARE = 4  # a quarter of the machine's memory may hold what OpenVINO makes of a network
 
 
-def sped_up(model: StableDiffusion, speed: Speed, folder: CompiledFolder | None = None) -> StableDiffusion:
+def sped_up(
+    model: StableDiffusion,
+    speed: Speed,
+    folder: CompiledFolder | None = None,
+    compiler: Compiler = Compiler.INDUCTOR,
+) -> StableDiffusion:
     """The model with all that `speed` allows on its device. `folder` is where compiled code is kept."""
     if speed is Speed.EXACT:
         return model
+    if compiler_of(compiler, model.device) is Compiler.OPENVINO:
+        return by_openvino(model)
     graphs = speed is Speed.FAST and model.device.place.type == "cuda"
     return (cuda_graphs if graphs else compiled)(model, folder)
 
 
-def check_able(speed: Speed, device: Device) -> None:
-    """Raises ValueError where this machine lacks what `speed` needs."""
+def compiler_of(compiler: Compiler, device: Device) -> Compiler:
+    """The one that compiles for this device: `AUTO` is settled."""
+    if compiler is not Compiler.AUTO:
+        return compiler
+    return Compiler.OPENVINO if device.place.type == "cpu" and has_openvino() else Compiler.INDUCTOR
+
+
+def name_of(compiler: Compiler) -> str:
+    """With its version, where it is not torch's."""
+    return f"OpenVINO {version('openvino')}" if compiler is Compiler.OPENVINO else "inductor"
+
+
+def check_able(speed: Speed, device: Device, compiler: Compiler = Compiler.INDUCTOR) -> None:
+    """Raises ValueError where this machine lacks what `speed` and `compiler` need."""
+    check_installed(compiler)
+    if compiler is Compiler.OPENVINO and device.place.type != "cpu":
+        raise ValueError(
+            f"engine.compiler is 'openvino', which is for CPUs, but this engine draws on {device.place}"
+        )
+    if compiler_of(compiler, device) is Compiler.OPENVINO:
+        return
     if speed is not Speed.EXACT and not can_compile(device):
         language = "C" if device.place.type == "cuda" else "C++"
         raise ValueError(
@@ -50,6 +80,17 @@ def can_compile(device: Device) -> bool:
 def compiled(model: StableDiffusion, folder: CompiledFolder | None = None) -> StableDiffusion:
     """The UNet as one compiled graph for each size and bucket of rows (`engine/worker/bucketed.py`)."""
     return replace(model, unet=Bucketed(model.unet, for_each_shape(model.unet), folder))
+
+
+def by_openvino(model: StableDiffusion) -> StableDiffusion:
+    """The UNet converted for OpenVINO, for each size and bucket of rows (`engine/worker/openvino_network.py`)."""
+    network = OpenVinoNetwork(
+        model.unet,
+        dtype=model.device.dtype,
+        threads=torch.get_num_threads(),
+        memory=host_memory() // OPENVINO_SHARE,
+    )
+    return replace(model, unet=Bucketed(model.unet, network))
 
 
 def for_each_shape(network: Any, **options: Any) -> Callable[..., Any]:

@@ -186,6 +186,7 @@ def test_the_worker_gets_the_settings_and_none_of_the_secrets(tmp_path: Path) ->
         *("--threads", "2"),
         *("--max-rows", "0"),
         *("--speed", "exact"),
+        *("--compiler", "auto"),
         *("--caps", str((tmp_path / "data" / "row-caps.json").resolve())),
         *("--memory", "auto"),
         *("--model-cache", "auto"),
@@ -238,3 +239,15 @@ def test_tokens_are_taken_out_of_the_log(text: str) -> None:
     line = RedactingFormatter(["hunter2", ""]).format(record)
     assert "[redacted]" in line
     assert not {"hunter2", "abc.def", "M" * 26} & set(line.split())
+
+
+def test_a_compiler_that_is_not_installed_is_one_sentence_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    path = write(tmp_path, '[engine]\ncompiler = "openvino"\n')
+    assert main(["--config", str(path), "--check"]) == 78
+    assert capsys.readouterr().err == (
+        "engine.compiler is 'openvino', but OpenVINO is not installed: .venv/bin/pip install openvino,"
+        " or set it to 'auto'.\n"
+    )

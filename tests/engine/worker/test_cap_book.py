@@ -88,4 +88,5 @@ def test_a_machine_is_told_by_what_changes_its_speed() -> None:
     assert f"torch {torch.__version__}" in told
     assert told.endswith("bfloat16, exact")
     assert machine_of(device, Speed.BALANCED) != told
+    assert machine_of(device, Speed.BALANCED, "OpenVINO 1") != machine_of(device, Speed.BALANCED)
     assert f"{torch.get_num_threads()} threads" in told

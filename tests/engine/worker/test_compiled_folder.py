@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.speed import Speed
+from engine.speed import Compiler, Speed
 from engine.worker.compiled_folder import DIGESTS, VARIABLE, CompiledFolder
 from engine.worker.program import _compiled_folder
 
@@ -78,6 +78,7 @@ def test_the_worker_looks_at_it_before_it_draws_with_what_is_compiled(
     cut_short(folder.path)
     monkeypatch.setenv(VARIABLE, str(folder.path))
     assert _compiled_folder(Speed.EXACT) is None
+    assert _compiled_folder(Speed.FAST, Compiler.OPENVINO) is None
     assert folder.path.exists()
     found = _compiled_folder(Speed.FAST)
     assert found is not None

@@ -7,7 +7,7 @@ import torch
 
 from engine import config
 from engine.models.loading import StableDiffusion
-from engine.speed import Speed
+from engine.speed import Compiler, Speed
 from engine.wire import ModelInfo
 from engine.worker.compiled_folder import DIGESTS, CompiledFolder
 from engine.worker.device import Device
@@ -62,6 +62,7 @@ def test_a_device_that_is_busy_with_one_picture_is_said_to_be() -> None:
         (config.Engine(threads=1), "engine.threads = 0: 1 of 2 cores draw."),
         (config.Engine(max_rows=2), "engine.max_rows = 0: a crowd would be served faster with 8 rows."),
         (config.Engine(reproducible=True), "engine.reproducible = false"),
+        (config.Engine(), 'engine.speed = "balanced": compiled by OpenVINO'),
     ],
 )
 def test_a_setting_that_would_help_is_named(settings: config.Engine, said: str) -> None:
@@ -107,7 +108,8 @@ def test_what_is_compiled_to_be_measured_is_kept_for_the_engine(
 ) -> None:
     monkeypatch.setattr(torch, "compile", lambda network, **_: network)
     folder = CompiledFolder(tmp_path / "compiled")
-    _profile(info, model_folder, CPU, Speed.BALANCED, folder, quick=True)
+    settings = config.Engine(speed=Speed.BALANCED, compiler=Compiler.INDUCTOR)
+    _profile(info, model_folder, CPU, settings, folder, quick=True)
     assert (folder.path / DIGESTS).exists()
 
 

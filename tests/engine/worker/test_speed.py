@@ -1,8 +1,10 @@
 """Faster networks draw the same pictures."""
 
 import logging
+import sys
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import torch
 
 from engine.models.loading import StableDiffusion, load_stable_diffusion
 from engine.prompts.wildcards import Words
-from engine.speed import Speed
+from engine.speed import Compiler, Speed
 from engine.tasks.conditioning import condition
 from engine.tasks.text_to_image import start_text_to_image
 from engine.wire import GenerationRequest
@@ -22,7 +24,7 @@ from engine.worker.device import Device
 from engine.worker.ladder import Rung
 from engine.worker.policy import MemoryPolicy
 from engine.worker.room import Room
-from engine.worker.speed import check_able, cuda_graphs, for_each_shape, sped_up
+from engine.worker.speed import check_able, compiler_of, cuda_graphs, for_each_shape, name_of, sped_up
 from engine.worker.step_loop import StepLoop
 
 Ask = Callable[..., GenerationRequest]
@@ -126,8 +128,8 @@ def test_the_others_compile_and_fast_on_a_gpu_records_graphs(
 ) -> None:
     asked: list[Any] = []
     monkeypatch.setattr(torch, "compile", lambda _, **options: asked.append(options.get("mode")))
-    on = replace(model, device=replace(model.device, place=torch.device(place)))
-    faster = sped_up(on, speed)
+    placed = replace(model, device=replace(model.device, place=torch.device(place)))
+    faster = sped_up(placed, speed)
     assert isinstance(faster.unet, Bucketed)
     assert eager(faster.unet) is model.unet
     assert asked == [mode]
@@ -159,6 +161,55 @@ def test_a_machine_that_cannot_compile_is_told_what_it_lacks(
         with pytest.raises(ValueError, match=f"engine.speed is '{speed}'") as raised:
             check_able(speed, device)
         assert f"there is no {language} compiler" in raised.value.args[0]
+
+
+@pytest.fixture
+def no_openvino(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "openvino", None)  # as where it is not installed
+
+
+def on(place: str) -> Device:
+    return Device(place=torch.device(place), dtype=torch.float32, reason="test")
+
+
+def test_openvino_compiles_on_a_cpu_where_it_is_installed_and_torch_elsewhere() -> None:
+    assert compiler_of(Compiler.AUTO, on("cpu")) is Compiler.OPENVINO
+    assert compiler_of(Compiler.AUTO, on("cuda")) is Compiler.INDUCTOR
+    assert compiler_of(Compiler.INDUCTOR, on("cpu")) is Compiler.INDUCTOR
+
+
+@pytest.mark.usefixtures("no_openvino")
+def test_without_it_torch_compiles_and_who_named_it_is_told_what_to_install() -> None:
+    assert compiler_of(Compiler.AUTO, on("cpu")) is Compiler.INDUCTOR
+    with pytest.raises(ValueError, match=r"engine\.compiler is 'openvino', but OpenVINO is not installed"):
+        check_able(Speed.BALANCED, on("cpu"), Compiler.OPENVINO)
+
+
+def test_who_names_it_for_a_gpu_is_told_that_it_is_for_cpus() -> None:
+    with pytest.raises(ValueError, match=r"'openvino', which is for CPUs, but this engine draws on cuda:1"):
+        check_able(Speed.BALANCED, on("cuda:1"), Compiler.OPENVINO)
+
+
+def test_openvino_needs_no_compiler_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    for compiler in (Compiler.AUTO, Compiler.OPENVINO):
+        check_able(Speed.FAST, on("cpu"), compiler)
+
+
+def test_what_openvino_makes_of_a_model_draws_the_same_pictures_and_loras_find_the_network_itself(
+    model_folder: Path, exact: Device, ask: Ask
+) -> None:
+    plain = load_stable_diffusion("tiny", model_folder, exact)
+    expected = latents(plain, ask, 1)
+    faster = sped_up(plain, Speed.BALANCED, compiler=Compiler.OPENVINO)
+    assert isinstance(faster.unet, Bucketed)
+    assert eager(faster.unet) is plain.unet
+    torch.testing.assert_close(latents(faster, ask, 1), expected, atol=1e-4, rtol=0)
+
+
+def test_the_versions_of_what_compiles_are_told() -> None:
+    assert name_of(Compiler.OPENVINO) == f"OpenVINO {version('openvino')}"
+    assert name_of(Compiler.INDUCTOR) == "inductor"
 
 
 def test_what_was_compiled_before_and_is_damaged_is_discarded_with_one_line(
