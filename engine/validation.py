@@ -115,13 +115,23 @@ def completed(
     request = request.model_copy(update={"safety": policy.stricter(request.safety, capabilities.safety)})
     model = _model(request.model, capabilities)
     request = hastened(request, model, speed)
-    own = {"clip_skip": model.defaults.clip_skip, "guidance_end": _guided_until(request, model)}
+    own = {
+        "clip_skip": model.defaults.clip_skip,
+        "guidance_end": _guided_until(request, model),
+        "guidance_after": _guided_after(request, model),
+    }
     return request.model_copy(update={name: own[name] for name in own if getattr(request, name) is None})
 
 
 def _guided_until(request: GenerationRequest, model: ModelInfo) -> float:
     """Where guidance ends if nothing is said of it: a model's own end belongs to guidance from the beginning."""
     return 1.0 if request.guidance_start else model.defaults.guidance_end
+
+
+def _guided_after(request: GenerationRequest, model: ModelInfo) -> float:
+    """The scale after the end of guidance if nothing is said of it: a model's own belongs to its own end."""
+    said = request.guidance_start > 0 or request.guidance_end is not None
+    return 1.0 if said else model.defaults.guidance_after
 
 
 def _model(name: str, capabilities: Capabilities) -> ModelInfo:

@@ -68,6 +68,7 @@ def infotext(
         "Schedule type": SCHEDULE_LABELS[effective_schedule(request.sampler, request.schedule)],
         "CFG scale": _number(request.guidance_scale),
         "Guidance interval": None if request.always_guided else _interval(request),
+        "Guidance after": _guidance_after(request),
         "Seed": seed,
         "Face restoration": _restorer(request),
         "Size": f"{request.width}x{request.height}",
@@ -106,6 +107,11 @@ def infotext(
         lines.append(f"{NEGATIVE} {words.negative_prompt}")
     lines.append(", ".join(f"{key}: {_quoted(value)}" for key, value in pairs.items() if value is not None))
     return "\n".join(lines)
+
+
+def _guidance_after(request: GenerationRequest) -> str | None:
+    scale = request.guidance_after or 1.0
+    return None if scale <= 1 or request.guidance_interval[1] == 1 else _number(scale)
 
 
 def _interval(request: GenerationRequest) -> str:

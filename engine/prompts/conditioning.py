@@ -41,7 +41,8 @@ class Conditioning:
     `prompt` and `negative_prompt` are the texts, `weights` those of the parts that AND joins. The rows of a
     forward pass are the unconditional one (without guidance there is none) and one for each part. A
     composition always has the unconditional row; where there is no guidance its scale is 1. Guidance acts on the
-    steps within `interval`. `adapters` are what the network computes with meanwhile; `encoder` knows them already.
+    steps within `interval`, and with the scale `after` on those behind it. `adapters` are what the network
+    computes with meanwhile; `encoder` knows them already.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Conditioning:
         *,
         guided: bool,
         interval: Interval = ALL_STEPS,
+        after: float = 1.0,
         clip_skip: int = 1,
         adapters: Adapters | None = None,
     ) -> None:
@@ -64,6 +66,7 @@ class Conditioning:
         self._clip_skip = clip_skip
         self._guided = guided
         self._interval = interval
+        self._after = after
         self._conditional = [schedules.parse(part.text) for part in parts]
         self._unconditional = []
         if guided or len(parts) > 1:
@@ -81,6 +84,12 @@ class Conditioning:
         """Whether guidance acts on step `step` of `steps`, from 1: on the whole of it, as diffusers counts."""
         start, end = self._interval
         return self._guided and (step - 1) / steps >= start and step / steps <= end
+
+    def scale(self, guidance_scale: float, step: int, steps: int) -> float:
+        """Of guidance at step `step` of `steps`, from 1; 1 where there is none."""
+        if self.guides(step, steps):
+            return guidance_scale
+        return self._after if self._is_behind(step, steps) else 1.0
 
     @torch.inference_mode()
     def at(self, step: int, steps: int) -> torch.Tensor:
@@ -117,7 +126,11 @@ class Conditioning:
 
     def _contrasts(self, step: int, steps: int) -> bool:
         """Whether a step has the unconditional row: what AND joins always needs it."""
-        return self.guides(step, steps) or len(self._conditional) > 1
+        lingers = self._after > 1 and self._is_behind(step, steps)
+        return self.guides(step, steps) or lingers or len(self._conditional) > 1
+
+    def _is_behind(self, step: int, steps: int) -> bool:
+        return self._guided and step / steps > self._interval[1]
 
     def _texts(self, step: int, steps: int) -> list[tuple[str, bool]]:
         """The text of each row at this step, and whether it is the unconditional one."""
@@ -126,15 +139,11 @@ class Conditioning:
             (each.at(step, steps), False) for each in self._conditional
         ]
 
-    def combine(self, prediction: torch.Tensor, guidance_scale: float, *, guides: bool) -> torch.Tensor:
-        """The predictions of a step's rows as one, [1, 4, h, w]: u + Σ weight × scale × (c - u).
-
-        The scale is 1 for a step that guidance does not act on.
-        """
+    def combine(self, prediction: torch.Tensor, scale: float) -> torch.Tensor:
+        """The predictions of a step's rows as one, [1, 4, h, w]: u + Σ weight × scale × (c - u)."""
         if len(prediction) == 1:
             return prediction
         unconditional, *conditional = prediction.chunk(len(prediction))
-        scale = guidance_scale if guides else 1.0
         combined = unconditional
         for weight, each in zip(self.weights, conditional, strict=True):
             combined = combined + weight * scale * (each - unconditional)

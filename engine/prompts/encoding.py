@@ -60,6 +60,7 @@ class PromptEncoder:
         *,
         guided: bool,
         interval: Interval = ALL_STEPS,
+        after: float = 1.0,
         clip_skip: int = 1,
         adapters: Adapters | None = None,
     ) -> Conditioning:
@@ -83,6 +84,7 @@ class PromptEncoder:
             negative_prompt,
             guided=guided,
             interval=interval,
+            after=after,
             clip_skip=clip_skip,
             adapters=adapters,
         )

@@ -19,6 +19,7 @@ def condition(
         words.negative_prompt,
         guided=request.guidance_scale > 1 and model.unet.config.time_cond_proj_dim is None,
         interval=request.guidance_interval,
+        after=1.0 if request.guidance_after is None else request.guidance_after,
         clip_skip=request.clip_skip or 1,
         adapters=adapters,
     )

@@ -19,6 +19,7 @@ class Defaults(WireModel):
     schedule: Schedule
     clip_skip: int = 1
     guidance_end: float = 1.0
+    guidance_after: float = 1.0
 
 
 class Weights(WireModel):

@@ -141,8 +141,8 @@ class GenerationRequest(WireModel):
     layer, each more is one layer earlier; None is the model's default.
     `vae` names an autoencoder that takes the place of the model's own.
     Guidance acts on the steps that lie between `guidance_start` and `guidance_end`, fractions of them; the others are
-    drawn without, in half of the time (Kynkäänniemi et al. 2024, arXiv 2404.07724). None is
-    the model's default.
+    drawn without, in half of the time (Kynkäänniemi et al. 2024, arXiv 2404.07724); or after the end with
+    `guidance_after` as their scale, where that is over 1. None is the model's default, where it also says the end.
     `tiling` makes pictures that can be laid side by side without a seam; it belongs to txt2img, img2img and depth2img.
     """
 
@@ -158,6 +158,9 @@ class GenerationRequest(WireModel):
     guidance_scale: Annotated[float, Field(strict=True, ge=0, le=MAX_GUIDANCE, allow_inf_nan=False)]
     guidance_start: Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)] = 0.0
     guidance_end: Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)] | None = None
+    guidance_after: (
+        Annotated[float, Field(strict=True, ge=0, le=MAX_GUIDANCE, allow_inf_nan=False)] | None
+    ) = None
     sampler: Sampler
     schedule: Schedule = Schedule.AUTOMATIC
     seed: Annotated[int, Field(strict=True, ge=0, le=MAX_SEED)]

@@ -144,8 +144,9 @@ class ImageInFlight:
 
     def advance(self, prediction: torch.Tensor) -> None:
         """Take this image's own scheduler step from the network's prediction, [rows, 4, h, w]."""
-        guides = self.conditioning.guides(self.before + self.position + 1, self.all_steps)
-        prediction = self.conditioning.combine(prediction, self.guidance_scale, guides=guides)
+        step = self.before + self.position + 1
+        scale = self.conditioning.scale(self.guidance_scale, step, self.all_steps)
+        prediction = self.conditioning.combine(prediction, scale)
         if self.tiling is not None:
             self._tiles.append(prediction)
             if len(self._tiles) < len(self.tiling.corners):

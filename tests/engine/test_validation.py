@@ -85,13 +85,25 @@ def test_what_a_prompt_says_of_settings_is_text(smuggled: str) -> None:
     assert [part.text for part in composition.parts(smuggled)] == [smuggled]
 
 
-def test_guidance_ends_where_the_models_card_says_unless_the_request_says_when() -> None:
+def guided_by_its_card() -> Capabilities:
     known = capabilities()
-    card = known.models[0].model_copy(
-        update={"defaults": known.models[0].defaults.model_copy(update={"guidance_end": 0.5})}
-    )
-    known = known.model_copy(update={"models": (card,)})
+    own = {"guidance_end": 0.5, "guidance_after": 2.0}
+    card = known.models[0].model_copy(update={"defaults": known.models[0].defaults.model_copy(update=own)})
+    return known.model_copy(update={"models": (card,)})
+
+
+def test_guidance_ends_where_the_models_card_says_unless_the_request_says_when() -> None:
+    known = guided_by_its_card()
     assert completed(ask(), known).guidance_end == 0.5
     assert completed(ask(), known, Speed.FAST).guidance_end == 0.5
     assert completed(ask(guidance_end=1.0), known, Speed.FAST).guidance_end == 1.0
     assert completed(ask(guidance_start=0.6), known).guidance_end == 1.0
+
+
+def test_a_models_own_scale_after_the_end_belongs_to_its_own_end() -> None:
+    known = guided_by_its_card()
+    assert completed(ask(), known).guidance_after == 2.0
+    assert completed(ask(guidance_after=1.0), known).guidance_after == 1.0
+    for other in (ask(guidance_end=0.5), ask(guidance_start=0.2)):
+        assert completed(other, known).guidance_after == 1.0
+    assert completed(ask(), known, Speed.FAST).guidance_after == 1.0

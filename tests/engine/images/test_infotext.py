@@ -195,4 +195,7 @@ def test_an_interval_of_guidance_is_named() -> None:
     assert "CFG scale: 7, Guidance interval: 0.2-0.8, Seed" in text_of(
         ask(guidance_start=0.2, guidance_end=0.8)
     )
-    assert "interval" not in text_of(ask())
+    assert "Guidance interval: 0-0.4, Guidance after: 2, Seed" in text_of(
+        ask(guidance_end=0.4, guidance_after=2.0)
+    )
+    assert "Guidance" not in text_of(ask(guidance_after=1.0))

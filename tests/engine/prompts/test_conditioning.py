@@ -54,12 +54,12 @@ def test_the_parts_of_a_composition_add_up(prompts: PromptEncoder, guided: bool,
     conditioning = prompts.encode("a AND b :0.5 AND c :-1", "", guided=guided)
     u, a, b, c = predictions = torch.randn(4, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     expected = u + scale * (a - u) + 0.5 * scale * (b - u) - scale * (c - u)
-    torch.testing.assert_close(conditioning.combine(predictions, 7.5, guides=guided)[0], expected)
+    torch.testing.assert_close(conditioning.combine(predictions, scale)[0], expected)
 
 
 def test_without_guidance_the_only_row_is_the_prediction(prompts: PromptEncoder) -> None:
     prediction = torch.ones(1, 4, 8, 8)
-    assert prompts.encode("a", "b", guided=False).combine(prediction, 1.0, guides=False) is prediction
+    assert prompts.encode("a", "b", guided=False).combine(prediction, 1.0) is prediction
 
 
 def test_steps_outside_the_interval_have_no_unconditional_row(prompts: PromptEncoder) -> None:
@@ -69,6 +69,18 @@ def test_steps_outside_the_interval_have_no_unconditional_row(prompts: PromptEnc
     assert [len(conditioning.at(step, 10)) for step in range(1, 11)] == [1, 1, 2, 2, 2, 2, 1, 1, 1, 1]
     assert conditioning.rows(range(1, 11), 10) == 14
     assert torch.equal(conditioning.at(1, 10), row(prompts, "a cat"))
+
+
+def test_behind_the_interval_guidance_goes_on_with_another_scale_where_one_is_given(
+    prompts: PromptEncoder,
+) -> None:
+    conditioning = prompts.encode("a cat", "rain", guided=True, interval=(0.2, 0.6), after=2.0)
+    assert [conditioning.scale(7.0, step, 5) for step in range(1, 6)] == [1, 7, 7, 2, 2]
+    assert [len(conditioning.at(step, 5)) for step in range(1, 6)] == [1, 2, 2, 2, 2]
+    assert conditioning.rows(range(1, 6), 5) == 9
+    unguided = prompts.encode("a cat", "rain", guided=False, interval=(0.0, 0.6), after=2.0)
+    assert [unguided.scale(1.0, step, 5) for step in range(1, 6)] == [1] * 5
+    assert unguided.rows(range(1, 6), 5) == 5
 
 
 def test_what_and_joins_has_it_always_and_adds_up_plainly_outside(prompts: PromptEncoder) -> None:
