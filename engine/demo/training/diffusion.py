@@ -27,12 +27,6 @@ GAMMA = (
 )
 THINGS = 2.0  # additional weight of the cells that show a thing: they are few, and what people look at
 EARLY = 0.6  # exponent of the timesteps' chance: what stands where is decided early, at much noise
-HARD = {  # how often a layout is seen, beside the others' once: these are learned the slowest
-    "above": 2.0,
-    "below": 2.0,
-    "left of": 1.5,
-    "right of": 1.5,
-}
 ENCODE_BATCH = 8
 
 NOISE = {  # Stable Diffusion's schedule with more noise at the end, so that the mean colour is noise as well
@@ -101,8 +95,7 @@ def train_diffusion(
         network.compile()
     alphas = DDIMScheduler(**NOISE).alphas_cumprod.to(device)
     text_encoder = text_encoder.to(device)
-    chances = np.array([HARD.get(corpus.scenes[number].layout.name, 1.0) for number in range(len(latents))])
-    chances /= chances.sum()
+    chances = corpus.chances(len(latents))
 
     @torch.no_grad()
     def text_of(captions: list[str]) -> torch.Tensor:
