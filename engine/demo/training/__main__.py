@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from engine.demo.training.autoencoder import train_autoencoder
+from engine.demo.training.autoencoder import train_autoencoder, train_decoder
 from engine.demo.training.clip import text_encoder_of, train_clip
 from engine.demo.training.contact_sheet import draw_contact_sheet
 from engine.demo.training.corpus import Corpus, OtherCorpus, make_corpus
@@ -75,6 +75,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: as many as cores")
     parser.add_argument("--autoencoder-steps", type=int, default=20_000)
+    parser.add_argument(
+        "--decoder-steps", type=int, default=0, help="the autoencoder's decoder alone, trained further"
+    )
     parser.add_argument("--clip-steps", type=int, default=5_000)
     parser.add_argument("--diffusion-steps", type=int, default=60_000)
     parser.add_argument(
@@ -92,6 +95,16 @@ def _train(options: argparse.Namespace, corpus: Corpus) -> None:
     count = min(options.latents or corpus.size, corpus.size)
     latents = encode_corpus(corpus, start.autoencoder.to(device), count=count, autocast=shared["autocast"])
     factor = start.autoencoder.config.scaling_factor if options.start else scaling_factor(latents)
+    autoencoder = start.autoencoder
+    if options.decoder_steps:
+        autoencoder = train_decoder(
+            corpus,
+            autoencoder,
+            latents,
+            file=options.work / "decoder.pt",
+            steps=options.decoder_steps,
+            **shared,
+        )
     unet = train_diffusion(
         corpus,
         latents,
@@ -108,7 +121,7 @@ def _train(options: argparse.Namespace, corpus: Corpus) -> None:
         options.out,
         tokenizer=start.tokenizer,
         clip=start.clip.cpu(),
-        autoencoder=start.autoencoder.cpu(),
+        autoencoder=autoencoder.cpu(),
         unet=unet.cpu(),
         factor=factor,
         latents=latents,

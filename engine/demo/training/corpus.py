@@ -56,6 +56,11 @@ class Corpus:
     def caption(self, number: int, epoch: int) -> str:
         return caption(self.scenes[number], np.random.default_rng([self.seed, number, 1 + epoch]))
 
+    def chances(self, count: int) -> npt.NDArray[np.float64]:
+        """How likely a training step takes each of the first `count` scenes; together one."""
+        weights = np.array([self.scenes[number].weight for number in range(count)])
+        return weights / weights.sum()
+
     def draw(self, number: int, glyphs: Glyphs) -> tuple[Pictures, Pictures]:
         """Picture and mask of one scene."""
         random = self._random(number)

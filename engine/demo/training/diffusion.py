@@ -22,17 +22,9 @@ BATCH = 32
 LR = 1.5e-3
 SIDE = PICTURE // 8  # latent cells
 UNCONDITIONAL = 0.12  # of the captions are left empty, for classifier-free guidance
-GAMMA = (
-    5.0  # as min-SNR (Hang et al. 2023, arXiv 2303.09556): no more weight than this on nearly clean pictures
-)
+GAMMA = 20.0  # as min-SNR (Hang et al. 2023, arXiv 2303.09556), which takes 5: brush strokes show on nearly clean pictures
 THINGS = 2.0  # additional weight of the cells that show a thing: they are few, and what people look at
-EARLY = 0.6  # exponent of the timesteps' chance: what stands where is decided early, at much noise
-HARD = {  # how often a layout is seen, beside the others' once: these are learned the slowest
-    "above": 2.0,
-    "below": 2.0,
-    "left of": 1.5,
-    "right of": 1.5,
-}
+EARLY = 1.0  # exponent of the timesteps' chance; less: more of those at much noise, where it is decided what stands where
 ENCODE_BATCH = 8
 
 NOISE = {  # Stable Diffusion's schedule with more noise at the end, so that the mean colour is noise as well
@@ -101,8 +93,7 @@ def train_diffusion(
         network.compile()
     alphas = DDIMScheduler(**NOISE).alphas_cumprod.to(device)
     text_encoder = text_encoder.to(device)
-    chances = np.array([HARD.get(corpus.scenes[number].layout.name, 1.0) for number in range(len(latents))])
-    chances /= chances.sum()
+    chances = corpus.chances(len(latents))
 
     @torch.no_grad()
     def text_of(captions: list[str]) -> torch.Tensor:

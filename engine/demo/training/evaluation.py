@@ -29,6 +29,7 @@ SIDE = 64  # what the judge of things sees, in pixels; the one of styles sees al
 BATCH = 64
 LR = 1e-3
 BORDER = 10  # pixels of the edge that tell the background's colour
+SOFT = 1.2  # most blur, in pixels, in which a style must still be seen
 MARGIN = 1.1  # of a thing's box
 SEED = 20_001  # of the prompts; the training's are others
 
@@ -82,7 +83,7 @@ def train_judges(corpus: Corpus, *, folder: Path, steps: int, seed: int) -> Judg
     def styles_at(step: int) -> tuple[torch.Tensor, list[int]]:
         random = np.random.default_rng([seed + 1, step])
         scenes = [_scene_in_style(random, corpus.kinds, _STYLES[n % len(_STYLES)]) for n in range(BATCH // 4)]
-        drawn = [cut(draw_scene(scene, glyphs, random), random) for scene in scenes]
+        drawn = [_softened(cut(draw_scene(scene, glyphs, random), random), random) for scene in scenes]
         return _pixels(drawn, PICTURE), [_STYLES.index(scene.style) for scene in scenes]
 
     thing = _train(_glyph_classifier(len(corpus.kinds)), things_at, folder / "judge-thing.pt", steps)
@@ -138,6 +139,11 @@ def _glyph_anywhere(glyph: Image.Image, random: np.random.Generator) -> Image.Im
     small = image.convert("RGB").filter(ImageFilter.GaussianBlur(random.uniform(0, 2.5))).resize((SIDE, SIDE))
     small = ImageEnhance.Color(small).enhance(random.uniform(0.6, 1.3))
     return ImageEnhance.Brightness(small).enhance(random.uniform(0.8, 1.2))
+
+
+def _softened(picture: Image.Image, random: np.random.Generator) -> Image.Image:
+    """As soft as an autoencoder may leave it: a style is more than its sharpest edges."""
+    return picture.filter(ImageFilter.GaussianBlur(random.uniform(0, SOFT)))
 
 
 def _scene_in_style(random: np.random.Generator, kinds: Sequence[Kind], style: str | None) -> Scene:

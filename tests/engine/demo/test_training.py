@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import pytest
 import torch
 from torch import nn
 
+from engine.demo.training.autoencoder import train_decoder
 from engine.demo.training.clip import make_clip, save_clip, text_encoder_of, tokens_of
 from engine.demo.training.corpus import Corpus, OtherCorpus, make_corpus
 from engine.demo.training.export import latent_to_rgb, scaling_factor
+from engine.demo.training.networks import make_autoencoder
 from engine.demo.training.optimiser import Optimiser, _orthogonal
 from engine.demo.training.tokenizer import make_tokenizer, tokenizer_of
 from engine.demo.training.training_run import TrainingRun
@@ -147,6 +150,32 @@ def test_the_previews_matrix_finds_a_linear_relation(
     latents = np.concatenate([2 * values, random.standard_normal((3, 1, 36, 36))], axis=1).astype(np.float32)
     matrix = np.array(latent_to_rgb(latents, corpus(pictures)))
     assert matrix == pytest.approx(np.vstack([np.eye(3) / 2, np.zeros((2, 3))]), abs=0.01)
+
+
+def test_the_decoder_learns_alone_and_the_latents_stay_what_they_were(
+    corpus: Callable[[np.ndarray[Any, Any]], Corpus], tmp_path: Path
+) -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 288, 288, 3), np.uint8)
+    torch.manual_seed(3)
+    network = make_autoencoder()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    latents = np.zeros((2, 4, 36, 36), np.float16)
+    asked: dict[str, Any] = {"steps": 2, "seed": 1, "device": torch.device("cpu"), "autocast": nullcontext}
+    trained = train_decoder(corpus(pictures), network, latents, file=tmp_path / "decoder.pt", **asked)
+    changed = {name for name, value in trained.state_dict().items() if not torch.equal(value, before[name])}
+    assert "decoder.conv_out.weight" in changed
+    assert not [name for name in changed if name.startswith(("encoder", "quant_conv"))]
+
+
+def test_what_is_learned_slowly_is_seen_more_often(
+    corpus: Callable[[np.ndarray[Any, Any]], Corpus],
+) -> None:
+    scenes = corpus(np.zeros((200, 1, 1, 3), np.uint8))
+    chances = scenes.chances(200)
+    assert chances.sum() == pytest.approx(1)
+    easy = chances[[scene.layout.name == "alone" and scene.style is None for scene in scenes.scenes]]
+    assert chances[[scene.layout.name == "above" for scene in scenes.scenes]].min() > 1.9 * easy.max()
+    assert chances[[scene.style == "pixel art" for scene in scenes.scenes]].min() > 2.9 * easy.max()
 
 
 def test_another_runs_scenes_are_not_taken_for_ones_own(tmp_path: Path) -> None:
