@@ -22,9 +22,11 @@ BATCH = 32
 LR = 1.5e-3
 SIDE = PICTURE // 8  # latent cells
 UNCONDITIONAL = 0.12  # of the captions are left empty, for classifier-free guidance
-GAMMA = 20.0  # as min-SNR (Hang et al. 2023, arXiv 2303.09556), which takes 5: brush strokes show on nearly clean pictures
+GAMMA = 20.0  # as min-SNR (Hang et al. 2023, arXiv 2303.09556), which takes 5: strokes show on nearly clean pictures
 THINGS = 2.0  # additional weight of the cells that show a thing: they are few, and what people look at
-EARLY = 1.0  # exponent of the timesteps' chance; less: more of those at much noise, where it is decided what stands where
+EARLY = (
+    1.0  # exponent of the timesteps' chance: less is more of them at much noise, where layouts are decided
+)
 ENCODE_BATCH = 8
 
 NOISE = {  # Stable Diffusion's schedule with more noise at the end, so that the mean colour is noise as well

@@ -47,6 +47,7 @@ class Drawer:
                 steps=int(DEFAULTS["steps"]),
                 guidance_scale=DEFAULTS["guidance_scale"],
                 guidance_end=DEFAULTS["guidance_end"],
+                guidance_after=DEFAULTS["guidance_after"],
             )
             conditioning = condition(self._model, request, Words(prompt, ""))
             images.append(start_text_to_image(self._model, str(number), request, 0, conditioning))

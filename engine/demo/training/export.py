@@ -29,7 +29,12 @@ from engine.demo.vocabulary import (
 
 SAMPLE = 512  # canvases that the previews' matrix is fitted to
 FORMAT = torch.float16  # of the weights that ship
-DEFAULTS = {"steps": 20, "guidance_scale": 6.0, "guidance_end": 0.4}  # later it roughens what is there
+DEFAULTS = {  # strong where it is decided what stands where, mild after that: it roughens what is there
+    "steps": 20,
+    "guidance_scale": 8.0,
+    "guidance_end": 0.3,
+    "guidance_after": 2.5,
+}
 
 _INDEX = {
     "_class_name": "StableDiffusionPipeline",
