@@ -38,7 +38,8 @@ def train_autoencoder(
         with autocast():
             posterior = network.encode(pixels).latent_dist
             decoded = network.decode(posterior.sample()).sample.float()
-        return _difference(decoded, pixels) + KL * posterior.kl().mean()
+        loss: torch.Tensor = _difference(decoded, pixels) + KL * posterior.kl().mean()
+        return loss
 
     return TrainingRun(network, file=file, steps=steps, lr=LR, loss_at=loss_at).run()
 

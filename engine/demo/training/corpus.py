@@ -59,7 +59,8 @@ class Corpus:
     def chances(self, count: int) -> npt.NDArray[np.float64]:
         """How likely a training step takes each of the first `count` scenes; together one."""
         weights = np.array([self.scenes[number].weight for number in range(count)])
-        return weights / weights.sum()
+        chances: npt.NDArray[np.float64] = weights / weights.sum()
+        return chances
 
     def draw(self, number: int, glyphs: Glyphs) -> tuple[Pictures, Pictures]:
         """Picture and mask of one scene."""

@@ -44,7 +44,7 @@ def _paint_over(painted: Image.Image, wanted: Image.Image, brush: int, random: R
 def _scattered(*, image_size: tuple[int, int], spacing: int, random: Random) -> list[tuple[int, int]]:
     """Places (y, x), about one in each square of `spacing`, in an order of chance."""
     width, height = image_size
-    places = np.stack(np.mgrid[0:height:spacing, 0:width:spacing], axis=-1).reshape(-1, 2)
+    places = np.mgrid[0:height:spacing, 0:width:spacing].reshape(2, -1).T
     places = places + random.integers(0, spacing, places.shape)
     inside = np.minimum(places, (height - 1, width - 1))
     return [(int(y), int(x)) for y, x in random.permutation(inside)]
