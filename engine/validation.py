@@ -129,9 +129,12 @@ def _guided_until(request: GenerationRequest, model: ModelInfo) -> float:
 
 
 def _guided_after(request: GenerationRequest, model: ModelInfo) -> float:
-    """The scale after the end of guidance if nothing is said of it: a model's own belongs to its own end."""
+    """The scale after the end of guidance if nothing is said of it: a model's own belongs to its own end.
+
+    It is never more than what was asked for: who wants little guidance gets no more of it later.
+    """
     said = request.guidance_start > 0 or request.guidance_end is not None
-    return 1.0 if said else model.defaults.guidance_after
+    return 1.0 if said else min(model.defaults.guidance_after, max(1.0, request.guidance_scale))
 
 
 def _model(name: str, capabilities: Capabilities) -> ModelInfo:

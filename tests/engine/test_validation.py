@@ -104,6 +104,8 @@ def test_a_models_own_scale_after_the_end_belongs_to_its_own_end() -> None:
     known = guided_by_its_card()
     assert completed(ask(), known).guidance_after == 2.0
     assert completed(ask(guidance_after=1.0), known).guidance_after == 1.0
+    assert completed(ask(guidance_scale=1.5), known).guidance_after == 1.5
+    assert completed(ask(guidance_scale=0.0), known).guidance_after == 1.0
     for other in (ask(guidance_end=0.5), ask(guidance_start=0.2)):
         assert completed(other, known).guidance_after == 1.0
     assert completed(ask(), known, Speed.FAST).guidance_after == 1.0
