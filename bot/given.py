@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bot.attachments import normalise
+from bot.input_images import normalise
 from engine.wire import Limits
 
 

@@ -5,8 +5,9 @@ import asyncio
 import discord
 from PIL import Image, ImageOps
 
-from bot.attachments import download, opened, png
+from bot.attachments import download
 from bot.errors import Refused
+from bot.input_images import opened, png
 from engine.wire import Limits
 
 BLUR = 4  # pixels: A1111's default, so that the edge of what is new does not show

@@ -85,6 +85,14 @@ def test_the_bot_for_the_real_discord_never_loads_the_playground(entry: str) -> 
     assert not [name for name in run.stdout.split() if name.startswith("bot.playground")]
 
 
+def test_the_command_line_waits_for_no_library_that_a_picture_does_not_need() -> None:
+    code = "import sys, bot.cli; print(*sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert not {"discord", "sqlalchemy", "alembic", "torch"} & set(run.stdout.split())
+
+
 def test_a_package_that_is_imported_for_its_wire_brings_nothing_along() -> None:
     assert (ROOT / "engine/__init__.py").read_text() == ""
 

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-import bot.__main__
 from bot import log as logs
 from bot.cli.ending import Config, check, config_file, run_to_end, settings_of, until_signal
 from bot.config import discord_token
@@ -28,7 +27,9 @@ def run(config: Config = None) -> None:
 
 def bot_(config: Config = None) -> None:
     """Run the Discord process alone; the engine runs elsewhere."""
-    sys.exit(bot.__main__.main(config_file(config)))
+    from bot.__main__ import main  # nor Discord's library and the database's, which take half a second
+
+    sys.exit(main(config_file(config)))
 
 
 def engine(config: Config = None) -> None:

@@ -8,12 +8,13 @@ import discord
 from discord import app_commands
 from discord.app_commands import Choice, Range
 
-from bot.attachments import InputImage, fetch
+from bot.attachments import fetch
 from bot.client import Darkroom
 from bot.commands.choices import Choices, offered
 from bot.commands.submitting import submit
 from bot.errors import DarkroomError
 from bot.framing import Direction, direction_of, framed, scaled
+from bot.input_images import InputImage
 from bot.jobs.inputs import Inputs
 from bot.masks import BLUR, fetch_mask
 from bot.menus import find_model

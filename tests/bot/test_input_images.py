@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from bot import attachments
-from bot.attachments import InputImage, check_bytes, normalise
+from bot import input_images
 from bot.errors import Refused
+from bot.input_images import InputImage, check_bytes, normalise
 from engine.wire import Limits
 
 LIMITS = Limits()
@@ -46,12 +46,12 @@ def test_the_three_formats_become_rgb_png(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["TIFF", "GIF", "BMP", "ICO", "PPM"])
 def test_every_other_format_is_refused(kind: str) -> None:
-    assert refusal(encoded(gradient(), kind)) == f"image: {attachments.FORMAT}"
+    assert refusal(encoded(gradient(), kind)) == f"image: {input_images.FORMAT}"
 
 
 @pytest.mark.parametrize("data", [b"hello", b"<svg/>", b"%PDF-1.7", b"\0" * 100])
 def test_what_is_no_picture_is_refused(data: bytes) -> None:
-    assert refusal(data) == f"image: {attachments.FORMAT}"
+    assert refusal(data) == f"image: {input_images.FORMAT}"
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
@@ -59,11 +59,11 @@ def test_what_is_no_picture_is_refused(data: bytes) -> None:
 def test_a_file_cut_short_is_refused(kind: str, part: float) -> None:
     noise = Image.effect_noise((200, 200), 80).convert("RGB")
     data = encoded(noise, kind)
-    assert refusal(data[: int(len(data) * part)]) == f"image: {attachments.DAMAGED}"
+    assert refusal(data[: int(len(data) * part)]) == f"image: {input_images.DAMAGED}"
 
 
 def test_only_a_signature_is_a_damaged_file() -> None:
-    assert refusal(b"\x89PNG\r\n\x1a\n") == f"image: {attachments.DAMAGED}"
+    assert refusal(b"\x89PNG\r\n\x1a\n") == f"image: {input_images.DAMAGED}"
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -93,7 +93,7 @@ def test_too_many_pixels_are_refused_before_any_is_decoded(size: tuple[int, int]
 def test_an_animation_is_refused(kind: str) -> None:
     frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue")]
     data = encoded(frames[0], kind, save_all=True, append_images=frames[1:])
-    assert refusal(data) == f"image: {attachments.ANIMATED}"
+    assert refusal(data) == f"image: {input_images.ANIMATED}"
 
 
 def test_a_phones_jpeg_of_several_frames_is_a_still_picture() -> None:
