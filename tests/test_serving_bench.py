@@ -144,7 +144,7 @@ def test_the_gate_finds_the_pipelines_pictures_in_ours(line_up: LineUp) -> None:
     "make", [partial(make_tiny_model, width=16, latent_side=8), make_tiny_sdxl], ids=["1.5", "xl"]
 )
 def test_a_trial_of_a_full_size_model_goes_through_every_arm_and_load(make: Callable[[Path], None]) -> None:
-    plan = Plan(requests=6, rounds=1, many=1, compiled=True)
+    plan = Plan(requests=6, rounds=1, many=1, compiled=COMPILED)
     subject = Subject(name="tiny", side=SIDE, write=make, steps=(2, 2, 3, 3), fixed=2, yardstick=2.4)
     with torch.compiler.set_stance("force_eager"):  # what is compiled is tested with torch
         report = serve(subject, plan, "cpu")
@@ -198,18 +198,28 @@ def options(*words: str) -> argparse.Namespace:
     return parser().parse_args(words)
 
 
-def test_a_cpu_serves_with_two_models_and_compiles_only_when_asked() -> None:
+def test_a_cpu_serves_with_two_models_and_torch_compiles_only_when_asked() -> None:
     names = [subject.name for subject in subjects_of(options())]
     assert names == ["demo model", "mid-size network, 78 million parameters"]
     assert [subject.name for subject in subjects_of(options("--mid-size"))] == names[1:]
-    assert not plan_of(options()).compiled
+    assert LOCK_COMPILED not in plan_of(options()).arms
     assert plan_of(options("--compiled")).arms == [*UNCOMPILED, *COMPILED]
+
+
+@pytest.mark.parametrize(("installed", "compiled"), [(True, (EVERYTHING,)), (False, ())])
+def test_a_cpu_also_serves_with_what_openvino_compiles_where_it_is_installed(
+    installed: bool, compiled: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.serving.__main__.has_openvino", lambda: installed)
+    plan = plan_of(options())
+    assert (plan.arms, plan.at_random) == ([*UNCOMPILED, *compiled], [LOCK, OURS, *compiled])
+    assert plan_of(options("--no-compiled")).arms == [*UNCOMPILED]
 
 
 def test_a_gpu_serves_with_three_full_size_models_and_compiles_unless_told_not_to() -> None:
     sizes = {subject.name: subject.side for subject in subjects_of(options("--gpu"))}
     assert sizes == {"Stable Diffusion 1.5": 512, "Stable Diffusion 2.1": 768, "Stable Diffusion XL": 1024}
-    assert plan_of(options("--gpu")).compiled
+    assert plan_of(options("--gpu")).compiled == COMPILED
     assert not plan_of(options("--gpu", "--no-compiled")).compiled
 
 

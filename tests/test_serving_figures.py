@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench.serving.gate import Difference
-from bench.serving.line_up import LOCK, ONE, OURS
+from bench.serving.line_up import EVERYTHING, LOCK, ONE, OURS
 from bench.serving.load import Outcome
 from bench.serving.report import Report, write
 from bench.serving.summary import Summary, summary
@@ -104,6 +104,17 @@ def test_the_table_shows_medians_and_how_far_the_rounds_lie_apart() -> None:
     (row,) = [line for line in report().table().splitlines() if line.startswith(f"| {CLOSED} | {OURS} |")]
     assert "| 2.00 (1.00–3.00) |" in row
     assert "| 1.00 |" in row
+
+
+def test_what_was_compiled_is_said_beside_what_was_not() -> None:
+    made = report()
+    for load in (CLOSED, POISSON):
+        (lock,) = made.runs[load][LOCK]
+        made.add(load, EVERYTHING, replace(lock, throughput=3 * lock.throughput, stretch=1.5))
+    crowd, closed, poisson, _ = sentences(made)
+    assert "compiled 3.00 × the throughput, p95 1.00 ×" in crowd
+    assert "compiled 1.50, largest" in closed
+    assert "compiled 1.50 (goal 3)" in poisson
 
 
 def test_somebody_is_starved_where_ours_stretches_further_than_the_lock_does() -> None:

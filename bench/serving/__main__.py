@@ -8,17 +8,19 @@ import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import diffusers
 import transformers
 
 from bench.budget import Budget
-from bench.serving.line_up import LineUp
+from bench.serving.line_up import COMPILED, EVERYTHING, LineUp
 from bench.serving.report import Report, machine, write
 from bench.serving.subjects import Subject, demo, full_size, mid_size
 from bench.serving.trial import Plan, Trial
 from bench.serving.verdict import compared, same_pictures, sentences
+from engine.speed import has_openvino
 from engine.worker.device import choose_device
 
 MINUTES = 4.5  # on a CPU, for both models, unless something else is asked for
@@ -90,9 +92,16 @@ def plan_of(options: argparse.Namespace) -> Plan:
         requests=options.requests or requests,
         rounds=options.rounds or rounds,
         minutes=options.minutes or (None if free else MINUTES),
-        compiled=options.gpu if options.compiled is None else options.compiled,
+        compiled=compiled_arms(options),
         as_downloaded=options.float32,
     )
+
+
+def compiled_arms(options: argparse.Namespace) -> Sequence[str]:
+    """On a CPU torch compiles for minutes, OpenVINO, where it is installed, for seconds."""
+    if options.compiled is None and not options.gpu:
+        return (EVERYTHING,) if has_openvino() else ()
+    return COMPILED if options.compiled in (True, None) else ()
 
 
 def parser() -> argparse.ArgumentParser:
@@ -111,7 +120,8 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--compiled",
         action=argparse.BooleanOptionalAction,
-        help="compiled arms too: minutes more on a CPU; the default with --gpu",
+        help="all compiled arms too: minutes more on a CPU; the default with --gpu. Ours by OpenVINO is there anyway,"
+        " where that is installed",
     )
     parser.add_argument(
         "--float32", action="store_true", help="diffusers in float32 too, as it is downloaded"

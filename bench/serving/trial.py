@@ -10,7 +10,7 @@ from functools import partial
 from bench.budget import Budget, OutOfTime
 from bench.serving.arms import Arm
 from bench.serving.gate import compare, fixed_requests, reproducible
-from bench.serving.line_up import AS_DOWNLOADED, COMPILED, LOCK, ONE, OURS, UNCOMPILED, LineUp
+from bench.serving.line_up import AS_DOWNLOADED, EVERYTHING, LOCK, ONE, OURS, UNCOMPILED, LineUp
 from bench.serving.load import Crowd, Outcome
 from bench.serving.report import Report
 from bench.serving.subjects import Subject
@@ -29,26 +29,27 @@ AFTERWARDS = 0.3  # of the time for which people come at random: until the last 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """`requests` of each round; `many` people ask for alike ones. `compiled` adds the arms whose networks are compiled
-    first, `as_downloaded` diffusers in float32. With `minutes` for the whole run there are at most so many requests and
-    rounds, and only the lock and ours are served at random.
+    """`requests` of each round; `many` people ask for alike ones. `compiled` adds those of the arms whose networks are
+    compiled first, `as_downloaded` diffusers in float32. With `minutes` for the whole run there are at most so many
+    requests and rounds, and only the lock and ours are served at random.
     """
 
     requests: int
     rounds: int
     many: int = MANY
-    compiled: bool = False
+    compiled: Sequence[str] = ()
     as_downloaded: bool = False
     minutes: float | None = None
 
     @property
     def arms(self) -> list[str]:
-        return [*(AS_DOWNLOADED,) * self.as_downloaded, *UNCOMPILED, *COMPILED * self.compiled]
+        return [*(AS_DOWNLOADED,) * self.as_downloaded, *UNCOMPILED, *self.compiled]
 
     @property
     def at_random(self) -> list[str]:
         """The arms before which people come at random."""
-        return self.arms if self.minutes is None else [LOCK, OURS]
+        wanted = self.arms if self.minutes is None else (LOCK, OURS, EVERYTHING)
+        return [name for name in self.arms if name in wanted]
 
 
 class Trial:
@@ -79,12 +80,11 @@ class Trial:
         return self._report
 
     def _serve(self) -> None:
-        workload = self._affordable()
         alike_too = self._subject.yardstick is not None
-        if self._plan.compiled:
-            workloads = [workload, self._alike] if alike_too else [workload]
-            self._report.compile_s = self._line_up.compile(workloads)
-        self._serve_mixed(workload)
+        if self._plan.compiled:  # before it is seen how much time is left
+            workloads = [self._mixed(self._plan.requests), *[self._alike] * alike_too]
+            self._report.compile_s = self._line_up.compile(self._plan.compiled, workloads)
+        self._serve_mixed(self._affordable())
         if alike_too:
             self._serve_alike()
         timings = self._line_up.caps.cap(self._line_up.model.hash).timings
