@@ -41,7 +41,6 @@ from engine.worker.step_loop import StepLoop
 STEPS, ROUNDS = 10, 5
 GUIDANCE = 4.0  # the demo's own
 OPENVINO = "balanced: OpenVINO"
-SpeedUp = Callable[[StableDiffusion], StableDiffusion]
 KERNELS = {
     "cpu": (SDPBackend.FLASH_ATTENTION, SDPBackend.MATH),
     "cuda": (
