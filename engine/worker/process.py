@@ -146,7 +146,7 @@ class Worker:
                 self._undecoded.decode_one()
                 self._change_over()
                 self._after.pieces.do_one()
-            self._caps.save()
+            self._aside.submit(self._caps.save)
 
     def _in_thread(self, work: Callable[[], Any]) -> Future[Any]:
         return self._aside.submit(work)
