@@ -39,9 +39,8 @@ from engine.worker.speed import by_openvino, check_able, cuda_graphs, sped_up
 from engine.worker.step_loop import StepLoop
 
 STEPS, ROUNDS = 10, 5
-GUIDANCE = 4.0  # the demo's own
+GUIDANCE = 4.0  # over 1: two rows a step
 OPENVINO = "balanced: OpenVINO"
-SpeedUp = Callable[[StableDiffusion], StableDiffusion]
 KERNELS = {
     "cpu": (SDPBackend.FLASH_ATTENTION, SDPBackend.MATH),
     "cuda": (

@@ -59,6 +59,7 @@ class Front:
         self._loaded: str | None = None
         self._pace = Pace()
         self._admission = asyncio.Lock()  # looking a job up, making its folder and adding it belong together
+        self._hearing = asyncio.Lock()  # what is just being committed must not be given up
         self._idle = asyncio.Event()
         self._closing = False
         self.metrics = Metrics(
@@ -125,6 +126,7 @@ class Front:
         async with self._admission:
             if (known := self._attachable(job_id, fingerprint)) is not None:
                 return known, False
+            self._check_room()  # the queue may have filled, or the engine begun to stop, meanwhile
             failed = self._jobs.get(job_id)
             job = Job(
                 id=job_id,
@@ -136,7 +138,6 @@ class Front:
                 log=EventLog(last_id=failed.log.last_id if failed else 0),
                 added_at=self._clock(),
             )
-            self._check_room()  # the engine may have begun to stop while the image was decoded
             self._add(job)
         return job, True
 
@@ -175,12 +176,14 @@ class Front:
         if self._running:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._idle.wait(), grace_s)
-        for job in list(self._running.values()):
-            await self._end(job, stopping)
+        async with self._hearing:
+            for job in list(self._running.values()):
+                await self._end(job, stopping)
 
     async def _follow(self) -> None:
         async for event in self._executor.events():
-            await self._hear(event)
+            async with self._hearing:
+                await self._hear(event)
 
     async def _hear(self, event: ExecutorEvent) -> None:
         if isinstance(event, frames.Ready):

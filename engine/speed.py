@@ -37,9 +37,10 @@ def has_openvino() -> bool:
 
 
 def hastened(request: GenerationRequest, model: ModelInfo, speed: Speed) -> GenerationRequest:
-    """The request as `speed` has it drawn: fast, guidance ends early unless the request says when it ends."""
+    """The request as `speed` has it drawn: fast, guidance ends early unless the request says when or how it goes on."""
     guided = request.guidance_scale > 1 and not model.own_pipeline  # such a pipeline guides all steps or none
-    said = request.guidance_start > 0 or request.guidance_end is not None
+    goes_on = (request.guidance_after or 1) > 1  # then nothing would be saved
+    said = request.guidance_start > 0 or request.guidance_end is not None or goes_on
     if speed is not Speed.FAST or not guided or said:
         return request
     return request.model_copy(update={"guidance_end": min(GUIDED_UNTIL, model.defaults.guidance_end)})

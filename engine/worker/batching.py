@@ -105,7 +105,7 @@ class RowCap:
         self._limits[key] = max(1, min(rows, self._limits.get(key, rows)))
 
     def shrink(self, key: Hashable, rows: int) -> None:
-        """A tick of `rows` rows did not fit into memory: for this key never try so many again.
+        """A tick of `rows` rows did not fit into memory, or failed: for this key never try so many again.
 
         Down to one row: the rows of a single picture then run one after another.
         """

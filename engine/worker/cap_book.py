@@ -74,7 +74,7 @@ class CapBook:
         others = [entry for entry in self._known if entry.model not in self._caps]
         return others + [
             _Entry(model=model, key=key, rows=rows, per_row=timing.per_row)
-            for model, cap in self._caps.items()
+            for model, cap in self._caps.copy().items()  # another thread draws meanwhile
             for (key, rows), timing in cap.timings.copy().items()
             if timing.known
         ]

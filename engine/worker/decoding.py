@@ -91,7 +91,7 @@ class Decoding:
             if self._in_tiles(model, size):
                 pixels, finite = yield from self._by_tiles(model, latents, precision, size)
             else:
-                pixels, finite = yield from self._at_once(model, latents, precision, size)
+                pixels, finite = yield from self._in_one_go(model, latents, precision, size)
             if bool(finite):
                 return pixels
             if precision.next_of(model.vae.dtype) is None:
@@ -110,13 +110,13 @@ class Decoding:
         rows = tiles.cut(latents)
         for row in rows:
             for number, tile in enumerate(row):
-                row[number], finite = yield from self._at_once(model, tile, precision, size)
+                row[number], finite = yield from self._in_one_go(model, tile, precision, size)
                 if not bool(finite):
                     return row[number], finite
                 yield
         return tiles.joined(rows), finite
 
-    def _at_once(
+    def _in_one_go(
         self, model: StableDiffusion, latents: torch.Tensor, precision: Precision, size: Size
     ) -> Generator[None, None, Numbers]:
         compute = partial(decoded, model, latents, precision)

@@ -11,6 +11,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from engine.models.loading import StableDiffusion
 from engine.wire import Weights
 from engine.worker.bucketed import eager
+from engine.worker.device import wait_for
 from engine.worker.ladder import Rung, Rungs, place_of
 
 HOST = torch.device("cpu")
@@ -99,6 +100,7 @@ class Placement:
     def _move(self, place: Rung | str | None) -> None:
         if place == self._place:
             return
+        wait_for(self._model.device.place)  # a decode beside the steps may still read what is moved
         was, self._place = self._place, ""
         eager(self._model.unet).comes_and_goes = place is not None
         networks = networks_of(self._model)

@@ -1,7 +1,7 @@
 """The worker: one process that owns the device. It takes jobs, drives the step loop, decodes and reports.
 
-All work on the device happens on one thread, one small piece at a time: a tick, then at most one
-decode. Commands are obeyed between two pieces, so a cancel takes effect within one step.
+All work on the device happens on one thread, one small piece at a time: a tick, then a piece of a decode and one of
+what follows drawing. Commands are obeyed between two rounds of these, so a cancel takes effect within one step.
 """
 
 import logging
@@ -146,7 +146,7 @@ class Worker:
                 self._undecoded.decode_one()
                 self._change_over()
                 self._after.pieces.do_one()
-            self._caps.save()
+            self._aside.submit(self._caps.save)
 
     def _in_thread(self, work: Callable[[], Any]) -> Future[Any]:
         return self._aside.submit(work)

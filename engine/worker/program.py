@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
@@ -66,8 +67,7 @@ def main() -> None:
     except (ValueError, Misconfigured) as error:
         sys.exit(str(error))
     compiler = compiler_of(options.compiler, device)
-    compiled_by = "" if options.speed is Speed.EXACT else name_of(compiler)
-    if compiled_by:  # it is said wherever the device is
+    if compiled_by := _compiled_by(options.speed, compiler):  # it is said wherever the device is
         device = replace(device, reason=f"{device.reason}; networks compiled by {compiled_by}")
     logging.getLogger(__name__).info("drawing on %s", device)
     if device.place.type == "cpu":
@@ -77,30 +77,37 @@ def main() -> None:
     inbox: Inbox = SimpleQueue()
     threading.Thread(target=_read, args=(inbox,), daemon=True, name="commands").start()
     threading.Thread(target=_beat, args=(send,), daemon=True, name="heartbeat").start()
+    finisher = Finisher(version=version("darkroom"), watermark=options.watermark, key=key)
+    _worker(options, device, compiler, inbox=inbox, send=send, finisher=finisher).run()
+    out.flush()
+    os._exit(0)  # the thread that reads commands cannot be asked to stop
+
+
+def _worker(
+    options: argparse.Namespace,
+    device: Device,
+    compiler: Compiler,
+    *,
+    inbox: Inbox,
+    send: Callable[[frames.FromWorker], None],
+    finisher: Finisher,
+) -> Worker:
+    """With all that it may load, from the folders of the command line."""
     registry = Registry(options.models)
     companions = Companions(clip=options.clip, safety=options.safety_checker)
     controls = ControlShelf(load=partial(_load_control, ControlFolder(options.controls), device))
     policy = _policy(options, device)
     policy.beside.append(lambda: controls.bytes)
     judges = Judges(companions=companions, place=registry.lookup)
-    Worker(
-        load=partial(
-            _load,
-            registry,
-            replace(device, parked=True),
-            options.speed,
-            compiler,
-            _compiled_folder(options.speed, compiler),
-        ),
+    folder = _compiled_folder(options.speed, compiler)
+    machine = machine_of(device, options.speed, _compiled_by(options.speed, compiler))
+    return Worker(
+        load=partial(_load, registry, replace(device, parked=True), options.speed, compiler, folder),
         device=device,
-        caps=CapBook(
-            file=options.caps,
-            machine=machine_of(device, options.speed, compiled_by),
-            fixed=options.max_rows,
-        ),
+        caps=CapBook(file=options.caps, machine=machine, fixed=options.max_rows),
         inbox=inbox,
         send=send,
-        finisher=Finisher(version=version("darkroom"), watermark=options.watermark, key=key),
+        finisher=finisher,
         wildcards=WildcardFolder(options.wildcards).lines,
         jury=judges.jury,
         describer=judges.describer,
@@ -114,9 +121,12 @@ def main() -> None:
         ),
         load_restorer=partial(_load_restorer, AdapterFolder(options.faces, Kind.FACE), device),
         load_upscaler=partial(_load_upscaler, UpscalerFolder(options.upscalers), device),
-    ).run()
-    out.flush()
-    os._exit(0)  # the thread that reads commands cannot be asked to stop
+    )
+
+
+def _compiled_by(speed: Speed, compiler: Compiler) -> str:
+    """Who compiles networks, with its version; empty where nobody does."""
+    return "" if speed is Speed.EXACT else name_of(compiler)
 
 
 def _arguments() -> argparse.Namespace:

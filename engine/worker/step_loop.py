@@ -40,6 +40,7 @@ from engine.worker.turns import in_turn
 log = logging.getLogger(__name__)
 
 PROBE_S = 1.0  # measuring while nothing is to be drawn must not keep the next person waiting for longer
+SHAPES = 8  # of which an image is kept to measure with: those that came last
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,10 @@ class StepLoop:
             self._cap.hold(image.shape, rows)
         image.owner, image.joined, image.needed = owner or image.job_id, self._work, image.left
         if not image.steering and not image.conditioning.adapters.for_unet:  # it would keep them in memory
-            self._samples.setdefault(image.shape, copy.copy(image))
+            self._samples.pop(image.shape, None)
+            self._samples[image.shape] = copy.copy(image)
+            if len(self._samples) > SHAPES:
+                del self._samples[next(iter(self._samples))]
         self.images.append(image)
 
     def size_of(self, image: ImageInFlight) -> Size:
@@ -142,19 +146,28 @@ class StepLoop:
         for shape, image in self._samples.items():
             rows = self._cap.unknown(shape)
             if rows and rows % image.rows == 0 and self._cap.estimate(shape, rows) < PROBE_S:
-                batch = [image] * (rows // image.rows)
-                try:
-                    self.room.settle(self.size_of(image), Work.UNET)
-                    self._timed(batch)
-                except Exception as error:
-                    if not is_out_of_memory(error):
-                        raise
-                    exhausted = error.with_traceback(None)
-                else:
-                    return True
-                self._make_room(batch, exhausted)
+                self._measure(image, rows)
                 return True
         return False
+
+    def _measure(self, image: ImageInFlight, rows: int) -> None:
+        """A pass of which nothing is wanted but its time: where it fails, nobody's picture does."""
+        batch = [image] * (rows // image.rows)
+        try:
+            self.room.settle(self.size_of(image), Work.UNET)
+            self._timed(batch)
+            return
+        except torch.AcceleratorError:  # the device is lost
+            raise
+        except Exception as error:
+            failed = error.with_traceback(None)  # the traceback would keep the memory alive
+        if is_out_of_memory(failed):
+            self._make_room(batch, failed)
+            return
+        log.error("a pass of %d rows could not be measured: %r", rows, failed)
+        del self._samples[image.shape]
+        if rows > BUCKETS[0]:
+            self._cap.shrink(image.shape, rows)
 
     def _timed(self, batch: list[ImageInFlight]) -> torch.Tensor:
         """Run, and tell the cap how long it took.

@@ -1,6 +1,6 @@
 """A large picture in equal tiles that overlap, and the tiles as one picture again, without seams."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -52,12 +52,6 @@ class Tiling:
             total[..., rows, columns] += tile * weight
             weights[rows, columns] += weight
         return total / weights
-
-    def mapped(
-        self, whole: torch.Tensor, network: Callable[[torch.Tensor], torch.Tensor], factor: int
-    ) -> torch.Tensor:
-        """What a network that enlarges `factor` times makes of the whole, a tile at a time."""
-        return self.joined([network(self.cut(whole, n)) for n in range(len(self.corners))], factor)
 
 
 def _side(whole: int, longest: int) -> int:

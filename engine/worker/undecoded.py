@@ -6,8 +6,6 @@ from collections.abc import Callable, Generator
 from engine.worker.picture import Picture
 from engine.worker.pixels import Pixels
 
-Decoding = Generator[None, None, Pixels]  # yields whenever steps may go on
-
 
 class Undecoded:
     """`done` hears of a picture and its pixels, `fail` of a job whose picture could not be decoded, and why."""
@@ -17,12 +15,13 @@ class Undecoded:
     ) -> None:
         self._done = done
         self._fail = fail
-        self._waiting: deque[tuple[Picture, Decoding]] = deque()
+        self._waiting: deque[tuple[Picture, Generator[None, None, Pixels]]] = deque()
 
     def __bool__(self) -> bool:
         return bool(self._waiting)
 
-    def add(self, image: Picture, decoding: Decoding) -> None:
+    def add(self, image: Picture, decoding: Generator[None, None, Pixels]) -> None:
+        """`decoding` yields whenever steps may go on."""
         self._waiting.append((image, decoding))
 
     def leave(self, job_id: str) -> None:

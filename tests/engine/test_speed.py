@@ -39,7 +39,10 @@ def test_every_other_speed_leaves_requests_as_they_are(info: ModelInfo, speed: S
     assert hastened(ask(), info, speed) == ask()
 
 
-@pytest.mark.parametrize("said", [{"guidance_end": 0.9}, {"guidance_start": 0.2}, {"guidance_scale": 1.0}])
+@pytest.mark.parametrize(
+    "said",
+    [{"guidance_end": 0.9}, {"guidance_start": 0.2}, {"guidance_scale": 1.0}, {"guidance_after": 2.0}],
+)
 def test_what_a_request_says_of_guidance_counts(info: ModelInfo, said: dict[str, float]) -> None:
     assert hastened(ask(**said), info, Speed.FAST) == ask(**said)
 

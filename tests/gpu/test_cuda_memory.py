@@ -11,10 +11,12 @@ from engine.models.loading import StableDiffusion, load_stable_diffusion
 from engine.tasks.text_to_image import start_text_to_image
 from engine.wire import GenerationRequest, Sampler
 from engine.worker.batching import RowCap
+from engine.worker.decoding import SideStream
 from engine.worker.device import Device
 from engine.worker.device_memory import device_memory
 from engine.worker.ladder import Rung, Rungs, Work
-from engine.worker.pixels import decode_latents
+from engine.worker.pixels import Numbers, decode_latents, decoded
+from engine.worker.precision import Precision
 from engine.worker.room import Room
 from engine.worker.step_loop import StepLoop
 from tests.engine.tiny_model import make_tiny_model
@@ -75,6 +77,20 @@ def test_a_model_that_leaves_gives_its_memory_back(model: StableDiffusion) -> No
     assert torch.cuda.memory_allocated() > before
     room.leave()
     assert torch.cuda.memory_allocated() == before
+
+
+def test_a_model_stays_until_what_is_decoded_beside_the_steps_is_done(model: StableDiffusion) -> None:
+    room = Room(model)
+    room.enter()
+
+    def slowly() -> Numbers:
+        torch.cuda._sleep(500_000_000)  # type: ignore[no-untyped-call]  # cycles: some tenths of a second
+        return decoded(model, torch.zeros(1, 4, 16, 16, device="cuda"), Precision.USUAL)
+
+    running = SideStream(torch.device("cuda"))(slowly)
+    assert not running.ready()
+    room.leave()
+    assert running.ready()
 
 
 def test_what_is_set_is_all_that_is_taken(device: Device) -> None:

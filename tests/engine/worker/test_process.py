@@ -501,3 +501,23 @@ def test_what_was_measured_is_kept(tmp_path: Path, model: StableDiffusion, named
     front.inbox.put(Stop())
     front.thread.join(DEADLINE_S)
     assert f'"model": "{model.hash}"' in (tmp_path / "caps.json").read_text()
+
+
+def test_what_was_measured_is_written_by_one_thread_alone(
+    tmp_path: Path, model: StableDiffusion, named: Ask
+) -> None:
+    class Watched(CapBook):
+        writers: set[str]
+
+        def save(self) -> None:
+            self.writers.add(threading.current_thread().name)
+
+    caps = Watched(file=None, machine="test")
+    caps.writers = set()
+    front = Front(tmp_path, model, caps=caps)
+    front.thread.start()
+    front.start("job", named(steps=1))
+    front.until(Finished)
+    front.inbox.put(Stop())
+    front.thread.join(DEADLINE_S)
+    assert len(caps.writers) == 1

@@ -1,5 +1,7 @@
 """Joining, leaving and failing inside the step loop never touches the others."""
 
+import gc
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -16,7 +18,7 @@ from engine.worker.flight import ImageInFlight
 from engine.worker.pixels import NotANumber
 from engine.worker.policy import MemoryPolicy
 from engine.worker.room import Room
-from engine.worker.step_loop import StepLoop, guidance_embedding
+from engine.worker.step_loop import SHAPES, StepLoop, guidance_embedding
 
 Ask = Callable[..., GenerationRequest]
 
@@ -195,6 +197,54 @@ def test_what_would_take_long_is_not_measured_while_nobody_draws(model: StableDi
     for _ in range(5):
         loop.probe()
     assert not loop.probe()
+
+
+class Narrow:
+    """A network that cannot be compiled for more than a number of rows."""
+
+    def __init__(self, unet: Any, rows: int, error: type[Exception] = ValueError) -> None:
+        self._unet, self._rows, self._error, self.config = unet, rows, error, unet.config
+
+    def __call__(self, sample: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        if len(sample) > self._rows:
+            raise self._error("no kernel for so many rows")
+        return self._unet(sample, *args, **kwargs)
+
+
+@pytest.mark.parametrize("rows", [0, 2])
+def test_what_cannot_be_measured_is_left_alone_and_never_tried_with_a_picture(
+    model: StableDiffusion, ask: Ask, rows: int
+) -> None:
+    cap = RowCap()
+    loop = StepLoop(model=replace(model, unet=Narrow(model.unet, rows)), cap=cap)
+    image = start(model, ask(seed=9), "measured")
+    loop.join(image)
+    while loop.probe():
+        pass
+    assert cap.rows(image.shape) == 2
+
+
+def test_a_device_that_is_lost_while_it_is_measured_is_told(model: StableDiffusion, ask: Ask) -> None:
+    lost = Narrow(model.unet, 0, torch.AcceleratorError)
+    loop = StepLoop(model=replace(model, unet=lost), cap=RowCap())
+    loop.join(start(model, ask(seed=9), "measured"))
+    with pytest.raises(torch.AcceleratorError):
+        loop.probe()
+
+
+def test_of_all_the_sizes_that_people_ask_for_only_a_few_stay_in_memory(
+    model: StableDiffusion, ask: Ask
+) -> None:
+    loop = StepLoop(model=model, cap=RowCap())
+    kept = []
+    for side in range(64, 64 + 8 * (SHAPES + 4), 8):
+        image = start(model, ask(width=side), "job")
+        loop.join(image)
+        loop.leave("job")
+        kept.append(weakref.ref(image.latents))
+        del image
+    gc.collect()
+    assert sum(each() is not None for each in kept) <= SHAPES
 
 
 def test_the_one_with_the_least_to_do_is_drawn_first(model: StableDiffusion, ask: Ask) -> None:
