@@ -68,7 +68,7 @@ async def fill(engine: EngineClient) -> None:
 
 @contextlib.asynccontextmanager
 async def following(engine: EngineClient) -> AsyncIterator[None]:
-    """The newest jobs' events are read for as long as the block runs."""
+    """The newest jobs' events are read for as long as the block runs. Raises RuntimeError where that ended before."""
 
     async def follow(number: int) -> None:
         async for _ in engine.events(f"job-{number}"):
@@ -77,6 +77,8 @@ async def following(engine: EngineClient) -> AsyncIterator[None]:
     streams = [asyncio.create_task(follow(JOBS - 1 - n), name=f"stream {n}") for n in range(STREAMS)]
     try:
         yield
+        if ended := [stream.get_name() for stream in streams if stream.done()]:
+            raise RuntimeError(f"ended too early: {', '.join(ended)}")
     finally:
         for stream in streams:
             stream.cancel()

@@ -4,6 +4,7 @@ A person notices a wait of a second before a page, and a tenth of one behind a k
 """
 
 import asyncio
+import contextlib
 import statistics
 import sys
 import time
@@ -41,11 +42,13 @@ async def main() -> int:
         writing = asyncio.create_task(keep_writing(bob), name="somebody writes")
         busy = await keys(browser, base)
         writing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await writing  # raises where nobody wrote
     await playground.stop()
     sys.stdout.write(
         f"the page with {MESSAGES} messages: shown after {full:.2f} s (goal {RENDER_S:g} s; empty {empty:.2f} s); "
         f"a key is shown after p50 {1000 * statistics.median(quiet):.0f} ms, p99 {1000 * last(quiet):.0f} ms, "
-        f"while 20 messages a second arrive p50 {1000 * statistics.median(busy):.0f} ms, "
+        f"while up to 20 messages a second arrive p50 {1000 * statistics.median(busy):.0f} ms, "
         f"p99 {1000 * last(busy):.0f} ms (goal {1000 * KEY_S:g} ms)\n"
     )
     return 0 if full <= RENDER_S and max(last(quiet), last(busy)) <= KEY_S else 1

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -112,6 +113,34 @@ def test_batches_have_as_many_pictures_as_fit_and_only_of_one_kind(line_up: Line
     outcomes = Crowd(arm).closed_loop([one, four, other, one], people=4)
     assert [outcome.end for outcome in outcomes] == ["done"] * 4
     assert sorted(map(sorted, drawn)) == [[0, 1], [2], [3]]
+
+
+def test_who_cannot_be_drawn_by_the_pipelines_hears_it_and_the_others_get_theirs(line_up: LineUp) -> None:
+    class Torn(PipelineArm):
+        def _write(self, folder: Path, number: int, *rest: Any) -> None:
+            if number == 1:
+                raise OSError("no space is left")
+            super()._write(folder, number, *rest)
+
+    requests = short(mixed("model", SIDE, 4))
+    arm = Torn("torn", line_up.stock, start_picture=start_picture(SIDE))
+    assert [each.end for each in Crowd(arm).closed_loop(requests, people=4)] == [
+        "done",
+        "failed",
+        "done",
+        "done",
+    ]
+
+
+def test_pipelines_stop_when_they_are_told_whoever_still_waits(line_up: LineUp) -> None:
+    (arm,) = line_up.arms([WINDOW])
+    for number, request in enumerate(short(mixed("model", SIDE, 4), steps=500)):
+        arm.submit(number, request)
+    arm.cancel(0)
+    heard: list[str] = []
+    arm.start(lambda _, what: heard.append(what))
+    arm.stop()
+    assert len(heard) < 4
 
 
 def test_ours_shares_its_ticks_and_the_lock_never_does(line_up: LineUp) -> None:

@@ -1,5 +1,6 @@
 """The lock of today's bots: one pipeline, first come first served."""
 
+import logging
 import tempfile
 import threading
 import time
@@ -15,6 +16,8 @@ from bench.serving.stock import Picture, Stock
 from engine.images.encoding import write
 from engine.images.finishing import Finisher
 from engine.wire import GenerationRequest, Schedule
+
+log = logging.getLogger(__name__)
 
 WINDOW_S = 0.05  # for which a request waits for others of its kind
 TOGETHER = 8  # pictures of one batch
@@ -41,6 +44,7 @@ class PipelineArm:
         self._together = together
         self._inbox: SimpleQueue[Ask | None] = SimpleQueue()
         self._cancelled: set[int] = set()
+        self._over: set[int] = set()
         self._finisher = Finisher(version="bench")
 
     def start(self, heard: Heard) -> None:
@@ -67,7 +71,7 @@ class PipelineArm:
                 self._serve(batch, Path(folder))
 
     def _gather(self, waiting: list[Ask]) -> bool:
-        """Take what came; False once the end was asked for and nothing waits."""
+        """Take what came; False once the end was asked for, whatever still waits."""
         until = time.monotonic() + (WINDOW_S if self._together > 1 else 0.0)
         while True:
             left = until - time.monotonic()
@@ -76,7 +80,7 @@ class PipelineArm:
             except Empty:
                 return True
             if come is None:
-                return bool(waiting)
+                return False
             waiting.append(come)
             if self._together == 1:
                 return True
@@ -94,9 +98,18 @@ class PipelineArm:
         wanted = [ask for ask in batch if ask[0] not in self._cancelled]
         for ask in batch:
             if ask not in wanted:
-                self._heard(ask[0], "cancelled")
-        if wanted:
-            self._draw(wanted, folder)
+                self._end(ask[0], "cancelled")
+        try:
+            if wanted:
+                self._draw(wanted, folder)
+        except Exception:
+            log.exception("%s failed", self.name)
+            for number in {number for number, _ in wanted} - self._over:
+                self._end(number, "failed")
+
+    def _end(self, number: int, what: str) -> None:
+        self._over.add(number)
+        self._heard(number, what)
 
     def _draw(self, batch: Sequence[Ask], folder: Path) -> None:
         numbers = [number for number, _ in batch]
@@ -119,10 +132,10 @@ class PipelineArm:
         for number, request in batch:
             if number in self._cancelled:
                 _ = [next(left, None) for _ in range(request.count)]
-                self._heard(number, "cancelled")
+                self._end(number, "cancelled")
             else:
                 self._write(folder, number, request, [next(left) for _ in range(request.count)])
-                self._heard(number, "done")
+                self._end(number, "done")
 
     def _write(
         self, folder: Path, number: int, request: GenerationRequest, pictures: Sequence[Picture]
