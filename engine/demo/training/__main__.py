@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from engine.demo.training.autoencoder import train_autoencoder, train_decoder
-from engine.demo.training.clip import text_encoder_of, train_clip
+from engine.demo.training.clip import take_text_encoder, text_encoder_of, train_clip
 from engine.demo.training.contact_sheet import draw_contact_sheet
 from engine.demo.training.corpus import Corpus, OtherCorpus, make_corpus
 from engine.demo.training.diffusion import encode_corpus, train_diffusion
@@ -81,6 +81,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--clip-steps", type=int, default=5_000)
     parser.add_argument("--diffusion-steps", type=int, default=60_000)
     parser.add_argument(
+        "--joint",
+        action="store_true",
+        help="the text encoder learns with the diffusion; the CLIP's picture tower then follows, in --clip-steps",
+    )
+    parser.add_argument(
         "--compile", action="store_true", help="compile the diffusion network for this machine"
     )
     parser.add_argument("--judge-steps", type=int, default=1_500)
@@ -105,7 +110,7 @@ def _train(options: argparse.Namespace, corpus: Corpus) -> None:
             steps=options.decoder_steps,
             **shared,
         )
-    unet = train_diffusion(
+    denoiser = train_diffusion(
         corpus,
         latents,
         start.tokenizer,
@@ -114,15 +119,26 @@ def _train(options: argparse.Namespace, corpus: Corpus) -> None:
         scaling_factor=factor,
         file=options.work / "diffusion.pt",
         steps=options.diffusion_steps,
+        joint=options.joint,
         compiled=options.compile,
         **shared,
     )
+    clip = start.clip
+    if options.joint:
+        clip = train_clip(
+            corpus,
+            start.tokenizer,
+            start=take_text_encoder(clip, denoiser.text_encoder),
+            file=options.work / "clip-pictures.pt",
+            steps=options.clip_steps,
+            **shared,
+        )
     export(
         options.out,
         tokenizer=start.tokenizer,
-        clip=start.clip.cpu(),
+        clip=clip.cpu(),
         autoencoder=autoencoder.cpu(),
-        unet=unet.cpu(),
+        unet=denoiser.unet.cpu(),
         factor=factor,
         latents=latents,
         corpus=corpus,

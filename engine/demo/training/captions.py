@@ -53,6 +53,9 @@ def _subject(scene: "Scene", random: Random) -> str:
         return with_article(f"{_pick(SIZES[layout.name], random)} {names[0]}")
     if layout.name in ALONE:
         return _pick(ALONE[layout.name], random).format(a=with_article(names[0]), bare=names[0])
+    if layout.name == "three":
+        first, second, third = (with_article(name) for name in names)
+        return f"{first}, {second} and {third}"
     if layout.name in RELATIONS:
         first, second = (with_article(name) for name in names)
         return _pick(RELATIONS[layout.name], random).format(a=first, b=second)

@@ -31,6 +31,13 @@ BATCH = 128
 LR = 1e-3
 HOTTEST = math.log(100)  # of the logit scale, as CLIP's
 
+TEXT_TOWER = (
+    "token_embedding",
+    "positional_embedding",
+    "transformer",
+    "ln_final",
+)  # what `CLIPTextModel` has of it
+
 THUMBNAIL = CANVAS * SIDE // PICTURE  # of the whole canvas
 VISION = {"image_size": SIDE, "layers": [1, 1, 1, 1], "width": 16, "head_width": 64}
 
@@ -55,10 +62,16 @@ def train_clip(
     seed: int,
     device: torch.device,
     autocast: Callable[[], Any],
+    start: Any = None,
 ) -> Any:
-    """The trained CLIP. Each batch pairs BATCH cuts of scenes with captions of chance."""
+    """The trained CLIP. Each batch pairs BATCH cuts of scenes with captions of chance.
+
+    Where it begins with `start`, that one's text tower stays as it is, and its picture tower learns to follow.
+    """
     torch.manual_seed(seed)
-    network = make_clip(len(tokenizer)).to(device)
+    network = (make_clip(len(tokenizer)) if start is None else start).to(device)
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(start is None or not name.startswith(TEXT_TOWER))
     thumbnails, contrast = _thumbnails(corpus), ClipLoss()
 
     def loss_at(step: int) -> torch.Tensor:
@@ -118,6 +131,16 @@ def text_encoder_of(clip: Any) -> Any:
         {prefix + name: value for name, value in _renamed(clip.state_dict()).items()}, strict=False
     )
     return encoder.eval()
+
+
+@torch.no_grad()
+def take_text_encoder(clip: Any, encoder: Any) -> Any:
+    """`clip` with the weights of a text encoder that came from it: the other way of `text_encoder_of`."""
+    state, theirs = clip.state_dict(), encoder.state_dict()
+    trained = {name.removeprefix("text_model."): value for name, value in theirs.items()}
+    for name, value in _renamed(state).items():
+        value.copy_(trained[name])  # each is a part of the CLIP's own weights, not a copy
+    return clip
 
 
 def _renamed(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""Training of the diffusion network: v-prediction on latents, conditioned on the frozen text encoder."""
+"""Training of the diffusion network: v-prediction on latents; the text encoder is frozen, or learns with it."""
 
 import hashlib
 from collections.abc import Callable
@@ -10,23 +10,22 @@ import numpy.typing as npt
 import torch
 from diffusers import DDIMScheduler
 from diffusers.models.attention_processor import AttnProcessor
+from torch import nn
 
 from engine.demo.training.autoencoder import to_pixels
 from engine.demo.training.clip import tokens_of
-from engine.demo.training.corpus import CELLS, Corpus
+from engine.demo.training.corpus import CELLS, FACTOR, Corpus
 from engine.demo.training.networks import LATENT_CHANNELS, make_unet
 from engine.demo.training.scenes import PICTURE
 from engine.demo.training.training_run import TrainingRun
 
 BATCH = 32
 LR = 1.5e-3
-SIDE = PICTURE // 8  # latent cells
+SIDE = PICTURE // FACTOR  # latent cells
 UNCONDITIONAL = 0.12  # of the captions are left empty, for classifier-free guidance
 GAMMA = 20.0  # as min-SNR (Hang et al. 2023, arXiv 2303.09556), which takes 5: strokes show on nearly clean pictures
 THINGS = 2.0  # additional weight of the cells that show a thing: they are few, and what people look at
-EARLY = (
-    1.0  # exponent of the timesteps' chance: less is more of them at much noise, where layouts are decided
-)
+EARLY = 0.8  # exponent of the timesteps' chance: under 1, more are at much noise, where layouts are decided
 ENCODE_BATCH = 8
 
 NOISE = {  # Stable Diffusion's schedule with more noise at the end, so that the mean colour is noise as well
@@ -66,6 +65,18 @@ def encode_corpus(corpus: Corpus, autoencoder: Any, *, count: int, autocast: Cal
     return loaded
 
 
+class Denoiser(nn.Module):
+    """Both networks that a prompt passes: noisy latents, timesteps and token ids [n, 77] to v, like the latents."""
+
+    def __init__(self, unet: Any, text_encoder: Any) -> None:
+        super().__init__()
+        self.unet, self.text_encoder = unet, text_encoder
+
+    def forward(self, noisy: torch.Tensor, timesteps: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+        v: torch.Tensor = self.unet(noisy, timesteps, self.text_encoder(tokens).last_hidden_state).sample
+        return v
+
+
 def train_diffusion(
     corpus: Corpus,
     latents: Latents,
@@ -79,29 +90,25 @@ def train_diffusion(
     seed: int,
     device: torch.device,
     autocast: Callable[[], Any],
+    joint: bool,
     compiled: bool,
 ) -> Any:
-    """The trained network. Each step takes BATCH cuts of scenes with captions of chance.
+    """The trained `Denoiser`. Each step takes BATCH cuts of scenes with captions of chance.
 
-    It begins with the weights of `start`, or where that is None, with random ones. Where it is `compiled`, the
-    first step takes minutes and all others are about a tenth shorter.
+    It begins with the weights of `start`, or where that is None, with random ones. Only where training is `joint`
+    does the text encoder learn with it. Where it is `compiled`, the first step takes minutes and all others are
+    about a tenth shorter.
     """
     torch.manual_seed(seed)
-    network = make_unet() if start is None else start
-    network = network.float().to(device, memory_format=torch.channels_last)
+    unet = make_unet() if start is None else start
+    unet = unet.float().to(device, memory_format=torch.channels_last)
     if device.type == "cpu":
-        network.set_attn_processor(AttnProcessor())  # on few cells the fused kernel's backward pass is slower
+        unet.set_attn_processor(AttnProcessor())  # on few cells the fused kernel's backward pass is slower
     if compiled:
-        network.compile()
+        unet.compile()
+    network = Denoiser(unet, text_encoder.to(device).requires_grad_(joint))
     alphas = DDIMScheduler(**NOISE).alphas_cumprod.to(device)
-    text_encoder = text_encoder.to(device)
     chances = corpus.chances(len(latents))
-
-    @torch.no_grad()
-    def text_of(captions: list[str]) -> torch.Tensor:
-        with autocast():
-            states: torch.Tensor = text_encoder(tokens_of(tokenizer, captions).to(device)).last_hidden_state
-        return states
 
     def loss_at(step: int) -> torch.Tensor:
         random = np.random.default_rng([seed, step])
@@ -118,7 +125,7 @@ def train_diffusion(
         signal, spread = (each.sqrt()[:, None, None, None] for each in _parts(alphas[timesteps]))
         noisy = (signal * clean + spread * noise).contiguous(memory_format=torch.channels_last)
         with autocast():
-            predicted = network(noisy, timesteps, text_of(captions)).sample.float()
+            predicted = network(noisy, timesteps, tokens_of(tokenizer, captions).to(device)).float()
         error = (predicted - (signal * noise - spread * clean)).square() * (1 + THINGS * masks)
         loss: torch.Tensor = (error.mean(dim=(1, 2, 3)) * _weights(alphas[timesteps])).mean()
         return loss

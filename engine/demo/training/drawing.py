@@ -29,7 +29,7 @@ class Drawer:
         self._model = load_stable_diffusion("demo", folder, choose_device())
 
     def draw(self, asked: Sequence[tuple[str, int]]) -> Iterator[npt.NDArray[np.uint8]]:
-        """A picture [256, 256, 3] for each prompt and seed, in their order."""
+        """A picture [256, 256, 3] for each prompt and seed, in their order. Raises what the step loop fails with."""
         for start in range(0, len(asked), TOGETHER):
             yield from self._together(asked[start : start + TOGETHER])
 
@@ -53,6 +53,7 @@ class Drawer:
             images.append(start_text_to_image(self._model, str(number), request, 0, conditioning))
             loop.join(images[-1])
         while loop.images:
-            loop.tick()
+            for _, error in loop.tick().failed:
+                raise error
         for image in images:
             yield decode_latents(self._model, image.latents)

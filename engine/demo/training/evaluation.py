@@ -197,7 +197,8 @@ def questions(kinds: Sequence[Kind], count: int) -> dict[str, list[Question]]:
 def evaluate(judges: Judges, asked: dict[str, list[Question]], draw: Draw) -> dict[str, Share]:
     """The four shares of the model card. `draw` gives a picture [256, 256, 3] for each question."""
     single, pairs, styled = (
-        list(zip(group, map(Image.fromarray, draw(group)), strict=True)) for group in asked.values()
+        list(zip(asked[name], map(Image.fromarray, draw(asked[name])), strict=True))
+        for name in ("thing", "pair", "style")
     )
     return {
         "the thing is recognised": _share(

@@ -7,7 +7,7 @@ import numpy as np
 Random = np.random.Generator
 
 NORMAL, SMALL, BIG = 150, 84, 208  # one thing alone
-PAIR = 104  # each of two side by side
+PAIR, THREE = 104, 78  # each of so many side by side
 JITTER = 8
 
 
@@ -65,6 +65,7 @@ _FIXED: dict[str, tuple[int, tuple[Thing, ...]]] = {
     "above": (2, (Thing(0, 0, -58, PAIR), Thing(1, 0, 58, PAIR))),
     "below": (2, (Thing(0, 0, 58, PAIR), Thing(1, 0, -58, PAIR))),
     "in front of": (2, (Thing(1, 26, 46, 150, stands=True), Thing(0, -34, 104, 104, stands=True))),
+    "three": (3, (Thing(0, -78, 0, THREE), Thing(1, 0, 0, THREE), Thing(2, 78, 0, THREE))),
     "with": (2, (Thing(0, -18, -6, 146), Thing(1, 66, 48, 84))),
     "hat": (1, (Thing(0, 0, 34, 140), Thing("🎩", 0, -22, 100, stands=True))),
     "branch": (1, (Thing("branch", 0, 66, 0), Thing(0, -16, 66, 124, stands=True))),

@@ -4,10 +4,11 @@ from typing import Any
 
 from diffusers import AutoencoderKL, UNet2DConditionModel
 
+from engine.demo.training.scenes import PICTURE
+
 WIDTH = 192  # of the text
 TOKENS = 77  # as CLIP
 LATENT_CHANNELS = 4
-PICTURE = 256
 
 
 def make_autoencoder() -> Any:

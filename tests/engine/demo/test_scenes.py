@@ -11,7 +11,7 @@ from engine.demo.training.captions import caption, with_article
 from engine.demo.training.evaluation import background_colour
 from engine.demo.training.glyphs import FontMissing, Glyphs
 from engine.demo.training.layouts import layout_of
-from engine.demo.training.scenes import LAYOUTS, PLAIN_STYLES, Scene, sample_scene
+from engine.demo.training.scenes import LAYOUTS, PICTURE, PLAIN_STYLES, Scene, sample_scene
 from engine.demo.training.styles import PIXEL, apply_style
 from engine.demo.vocabulary import COLOURS, KINDS, PLACES, STYLES, known_words, plural
 from engine.models.card import words_of
@@ -61,6 +61,19 @@ def test_a_caption_says_what_the_scene_shows() -> None:
         assert "blue" in said
         first, second = (min(said.find(n) for n in kind.names if n in said) for kind in (cat, dog))
         assert first < second
+
+
+def test_three_things_stand_from_left_to_right_in_the_order_in_which_they_are_named() -> None:
+    cat, dog, bird = (next(kind for kind in KINDS if kind.name == name) for name in ("cat", "dog", "bird"))
+    scene = Scene(layout_of("three", random(0)), (cat, dog, bird), None, None)
+    for number in range(30):
+        said = caption(scene, random(number))
+        places = [min(said.find(name) for name in kind.names if name in said) for kind in scene.kinds]
+        assert places == sorted(places)
+    left, middle, right = scene.layout.things
+    assert left.x + left.size / 2 < middle.x < right.x - right.size / 2
+    assert -PICTURE / 2 < left.x - left.size / 2
+    assert right.x + right.size / 2 < PICTURE / 2
 
 
 def test_styles_that_leave_no_backdrop_do_not_speak_of_one(scenes: list[Scene]) -> None:

@@ -1,5 +1,6 @@
 """Training: the same from the same seed, resumed without a difference, and exported without a loss."""
 
+import copy
 import json
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -12,8 +13,17 @@ import pytest
 import torch
 from torch import nn
 
+from engine.demo.training import clip as clip_training
+from engine.demo.training import diffusion
 from engine.demo.training.autoencoder import train_decoder
-from engine.demo.training.clip import make_clip, save_clip, text_encoder_of, tokens_of
+from engine.demo.training.clip import (
+    make_clip,
+    save_clip,
+    take_text_encoder,
+    text_encoder_of,
+    tokens_of,
+    train_clip,
+)
 from engine.demo.training.corpus import Corpus, OtherCorpus, make_corpus
 from engine.demo.training.export import latent_to_rgb, scaling_factor
 from engine.demo.training.networks import make_autoencoder
@@ -21,6 +31,8 @@ from engine.demo.training.optimiser import Optimiser, _orthogonal
 from engine.demo.training.tokenizer import make_tokenizer, tokenizer_of
 from engine.demo.training.training_run import TrainingRun
 from engine.demo.vocabulary import KINDS, known_words
+
+SHARED: dict[str, Any] = {"seed": 1, "device": torch.device("cpu"), "autocast": nullcontext}
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +79,15 @@ def test_the_clip_folder_is_read_by_open_clip_with_its_tokenizer(
         expected = clip.encode_text(tokens_of(tokenizer, ["a hamster with a brush"]))
         assert torch.allclose(loaded.eval().encode_text(ids), expected, atol=1e-2)  # half precision on disk
     assert preprocess.transforms[0].size in (64, (64, 64))
+
+
+def test_a_text_encoder_that_learned_goes_back_into_its_clip(clip: Any, tokenizer: Any) -> None:
+    other = text_encoder_of(make_clip(len(tokenizer)))
+    taken = take_text_encoder(copy.deepcopy(clip), other)
+    ids = tokens_of(tokenizer, ["a hamster with a brush"])
+    with torch.inference_mode():
+        ends = other(ids).last_hidden_state[0, ids.argmax(dim=1)]
+        assert torch.allclose(ends @ clip.text_projection, taken.encode_text(ids), atol=1e-5)
 
 
 def regression(file: Path, steps: int) -> TrainingRun:
@@ -160,8 +181,9 @@ def test_the_decoder_learns_alone_and_the_latents_stay_what_they_were(
     network = make_autoencoder()
     before = {name: value.clone() for name, value in network.state_dict().items()}
     latents = np.zeros((2, 4, 36, 36), np.float16)
-    asked: dict[str, Any] = {"steps": 2, "seed": 1, "device": torch.device("cpu"), "autocast": nullcontext}
-    trained = train_decoder(corpus(pictures), network, latents, file=tmp_path / "decoder.pt", **asked)
+    trained = train_decoder(
+        corpus(pictures), network, latents, file=tmp_path / "decoder.pt", steps=2, **SHARED
+    )
     changed = {name for name, value in trained.state_dict().items() if not torch.equal(value, before[name])}
     assert "decoder.conv_out.weight" in changed
     assert not [name for name in changed if name.startswith(("encoder", "quant_conv"))]
@@ -187,3 +209,50 @@ def test_another_runs_scenes_are_not_taken_for_ones_own(tmp_path: Path) -> None:
     assert make_corpus(tmp_path, seed=1, **asked).seed == 1
     with pytest.raises(OtherCorpus, match="another seed"):
         make_corpus(tmp_path, seed=2, **asked)
+
+
+@pytest.mark.parametrize("joint", [False, True])
+def test_the_text_encoder_learns_with_the_diffusion_only_where_both_are_trained(
+    joint: bool,
+    clip: Any,
+    tokenizer: Any,
+    corpus: Callable[[np.ndarray[Any, Any]], Corpus],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(diffusion, "BATCH", 2)
+    np.save(tmp_path / "masks.npy", np.zeros((4, 36, 36), np.uint8))
+    encoder = text_encoder_of(clip)
+    before = weights(encoder).detach().clone()
+    trained = diffusion.train_diffusion(
+        corpus(np.zeros((4, 1, 1, 3), np.uint8)),
+        np.random.default_rng(0).standard_normal((4, 4, 36, 36)).astype(np.float16),
+        tokenizer,
+        encoder,
+        start=None,
+        scaling_factor=1.0,
+        file=tmp_path / "diffusion.pt",
+        steps=2,
+        joint=joint,
+        compiled=False,
+        **SHARED,
+    )
+    assert torch.equal(weights(trained.text_encoder), before) != joint
+
+
+def test_a_picture_tower_follows_a_text_tower_that_stays(
+    clip: Any,
+    tokenizer: Any,
+    corpus: Callable[[np.ndarray[Any, Any]], Corpus],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(clip_training, "BATCH", 2)
+    scenes = corpus(np.random.default_rng(0).integers(0, 256, (4, 288, 288, 3), np.uint8))
+    start = copy.deepcopy(clip)
+    trained = train_clip(scenes, tokenizer, start=start, file=tmp_path / "clip.pt", steps=2, **SHARED)
+    changed = {
+        name for name, value in trained.named_parameters() if not torch.equal(value, clip.get_parameter(name))
+    }
+    assert {"visual.conv1.weight", "text_projection"} <= changed
+    assert not [name for name in changed if name.startswith(clip_training.TEXT_TOWER)]
