@@ -6,6 +6,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from bot.engine_client import EngineClient
@@ -59,7 +60,8 @@ async def generate(
                 raise Refused("The engine cancelled the job.")
             case Finished():
                 for notice in event.notices:
-                    progress.console.print(notice)
+                    # as it stands: a prompt's brackets are no markup, and a sentence is one line
+                    progress.console.print(notice, markup=False, highlight=False, soft_wrap=True)
                 paths = _paths(out, len(event.images))
                 for image, path in zip(event.images, paths, strict=True):
                     await asyncio.to_thread(_write, path, await engine.image(job_id, image.index))
@@ -77,8 +79,26 @@ def format_of(out: Path) -> Format:
     return found
 
 
+def check_place(out: Path) -> None:
+    """Whether a picture can be written there, before minutes are spent on it. Raises Refused.
+
+    Folders that are not there yet are made when it is drawn: what matters is the first that exists.
+    """
+    if out.is_dir():
+        raise Refused(
+            f"out: {out} is a folder; give the name of a file in it, such as {out / 'picture.png'}."
+        )
+    folder = next(each for each in out.absolute().parents if each.exists())
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise Refused(f"out: {folder} cannot be written to: {error.strerror}.") from None
+
+
 def progress_bar() -> Progress:
-    return Progress(TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(), transient=True)
+    """On stderr: a script reads the names of files from stdout, and nothing else."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
 def _paths(out: Path, count: int) -> list[Path]:

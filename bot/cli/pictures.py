@@ -11,7 +11,7 @@ from bot import log as logs
 from bot.cli.ending import Config, check, config_file, run_to_end, settings_of
 from bot.controls import parse
 from bot.describe import describe_alone
-from bot.generate import format_of, generate_alone
+from bot.generate import check_place, format_of, generate_alone
 from bot.given import Given
 from bot.guidance import interval_of
 from bot.judging import Judging
@@ -108,6 +108,7 @@ def generate(
         outpaint=outpaint,
     )
     controls = check(lambda: tuple(map(parse, control or ())))
+    check(lambda: check_place(out))
     options = Options(
         prompt=prompt,
         controls=controls,

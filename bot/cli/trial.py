@@ -55,8 +55,13 @@ async def _in_browser(engine: OwnEngine) -> None:
 async def _once(engine: OwnEngine, text: str, out: Path, timeout: float) -> int:
     from bot.playground.client import DidNotRespond, Person
     from bot.playground.errors import NotPossible
+    from bot.playground.typed import split_name
     from bot.trial import follow
 
+    try:
+        split_name(text)  # before everything is started for nothing
+    except NotPossible as error:
+        raise Refused(str(error)) from None
     async with _trial(engine) as trial:
         await trial.ready()
         async with Person(trial.playground.base) as person:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bot.jobs.ports import Chat, ChatError
 from bot.jobs.states import Job
@@ -21,6 +21,13 @@ class Notice:
     event: Queued | Loading | Progress | None = None
     reason: str | None = None
 
+    def instead_of(self, waiting: "Notice | None") -> "Notice":
+        """This one, with the preview of the one that nobody saw: most reports come without, one a second with."""
+        event, unseen = self.event, waiting.event if waiting else None
+        if not (isinstance(event, Progress) and isinstance(unseen, Progress)) or event.preview is not None:
+            return self
+        return replace(self, event=event.model_copy(update={"preview": unseen.preview}))
+
 
 class Notices:
     """One job's edits. Progress is worth nothing once it is old, so an edit that fails is only logged."""
@@ -35,7 +42,7 @@ class Notices:
 
     def show(self, notice: Notice) -> None:
         """Show this next, in place of whatever still waited to be shown."""
-        self._newest = notice
+        self._newest = notice.instead_of(self._newest)
         if self._pump is None or self._pump.done():
             self._pump = asyncio.create_task(self._edits(), name=f"notices of {notice.job.id}")
 

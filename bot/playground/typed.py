@@ -25,10 +25,7 @@ class Typed:
 
 def parse(text: str, commands: Sequence[Json]) -> Typed:
     """Read a typed line against the commands that are offered. Raises NotPossible with a sentence."""
-    words = text.split(maxsplit=1)
-    if not words or not words[0].startswith("/") or words[0] == "/":
-        raise NotPossible("A command begins with a slash and its name, such as /imagine prompt:a hamster.")
-    name, rest = words[0][1:], words[1] if len(words) > 1 else ""
+    name, rest = split_name(text)
     known = {command["id"]: command for command in commands}
     path, rest = _subcommands(name, rest, commands)
     command, steps = find_command(known, " ".join([name, *path]))
@@ -40,6 +37,14 @@ def parse(text: str, commands: Sequence[Json]) -> Typed:
         options={option: value for option, value in values.items() if option not in attached},
         files={option: _path(option, value) for option, value in values.items() if option in attached},
     )
+
+
+def split_name(text: str) -> tuple[str, str]:
+    """The command's name, and what follows it. Raises NotPossible where there is none."""
+    words = text.split(maxsplit=1)
+    if not words or not words[0].startswith("/") or words[0] == "/":
+        raise NotPossible("A command begins with a slash and its name, such as /imagine prompt:a hamster.")
+    return words[0][1:], words[1] if len(words) > 1 else ""
 
 
 def _subcommands(name: str, rest: str, commands: Sequence[Json]) -> tuple[list[str], str]:

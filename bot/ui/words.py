@@ -25,6 +25,7 @@ from engine.wire import (
 
 MAX_CONTENT = 2000  # Discord's limit on a message
 MAX_PROMPT_SHOWN = 1000
+MAX_NOTICE = 600  # three unknown words with what was perhaps meant, and a model's advice
 BAR = 12  # characters of the progress bar
 _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -129,7 +130,7 @@ def result(job: Job, notices: Sequence[str], *, show_prompt: bool = True) -> str
     if job.description is not None:
         found = f"\n> {code(job.description, MAX_PROMPT_SHOWN) if show_prompt else HIDDEN_PROMPT}"
     told = dict.fromkeys(notices if show_prompt else map(unquoted, notices))
-    small = "".join(f"\n-# {plain(notice, 300)}" for notice in told)
+    small = "".join(f"\n-# {plain(notice, MAX_NOTICE)}" for notice in told)
     return shorten(" · ".join(facts) + found + small, MAX_CONTENT)
 
 
@@ -198,7 +199,9 @@ def queue_entry(job: Job, event: Queued | Loading | Progress | None) -> str:
 
 def totals(waiting: int, engine: str) -> str:
     """What the whole bot is busy with. `engine` is the sentence of `engine_status`."""
-    pictures = {0: "No picture is", 1: "One picture is"}.get(waiting, f"{waiting} pictures are")
+    if not waiting:
+        return f"Nobody has a picture waiting or being drawn. {engine}"
+    pictures = "One picture is" if waiting == 1 else f"{waiting} pictures are"
     return f"{pictures} waiting or being drawn, everybody's together. {engine}"
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError
-from rapidfuzz import fuzz, process
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
 
 from engine import violations
 from engine.models.fault import Corrupt
@@ -14,9 +15,14 @@ from engine.models.json_file import read_json
 from engine.wire import WireModel
 
 CARD_FILE = "darkroom.json"
-ALIKE = 80  # of 100: a word is perhaps a known one, mistyped
+ALIKE = 0.75  # of 1: a word is perhaps a known one, mistyped; two letters in the wrong order are one mistake
 TOLD = 3  # unknown words named in one notice
 SHOWN = 30  # characters of such a word
+
+_ONE_EMOJI = (
+    "[\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff][\ufe0f\U0001f3fb-\U0001f3ff]*"  # with its skin
+)
+_EMOJI = rf"{_ONE_EMOJI}(?:\u200d{_ONE_EMOJI})*"  # joined ones are one
 
 Row = Annotated[tuple[float, ...], Field(min_length=3, max_length=3)]
 
@@ -43,7 +49,9 @@ class Vocabulary(WireModel):
         return word in self.words or word.removesuffix("s") in self.words
 
     def _named(self, word: str) -> str:
-        found = process.extractOne(word, sorted(self.words), scorer=fuzz.ratio, score_cutoff=ALIKE)
+        found = process.extractOne(
+            word, sorted(self.words), scorer=OSA.normalized_similarity, score_cutoff=ALIKE
+        )
         shown = word if len(word) <= SHOWN else f"{word[: SHOWN - 1]}…"
         return f"{shown}” (did you mean “{found[0]}”?)" if found else f"{shown}”"
 
@@ -87,6 +95,9 @@ def read_card(model: Path) -> Card:
 
 
 def words_of(text: str) -> Iterable[str]:
-    """The words of a prompt in lower case, without numbers, what is in angle brackets, and the language's own words."""
+    """The words of a prompt in lower case, without numbers, what is in angle brackets, and the language's own words.
+
+    Each emoji is one.
+    """
     plain = re.sub(r"<[^<>]*>|\b(?:AND|BREAK)\b", " ", text)
-    return re.findall(r"[^\W\d_]+", plain.lower())
+    return re.findall(rf"[^\W\d_]+|{_EMOJI}", plain.lower())

@@ -73,6 +73,13 @@ def test_once_fails_in_words_where_nothing_can_be_posted(tmp_path: Path, command
     assert not (tmp_path / "pictures").exists()
 
 
+def test_once_says_at_once_what_is_no_command(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("[engine]\nqueue = 0\n")  # an engine would not start with it
+    done = darkroom("try", "--once", "a hamster", folder=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == ("A command begins with a slash and its name, such as /imagine prompt:a hamster.\n")
+
+
 def test_a_trial_prints_one_address_serves_the_page_there_and_ends_cleanly_on_ctrl_c(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "bot.cli", "try"],
@@ -100,7 +107,7 @@ def test_generate_draws_without_a_chat(tmp_path: Path) -> None:
         folder=tmp_path,
     )
     assert first.returncode == 0, first.stderr
-    assert first.stdout.strip() == "a.png"
+    assert first.stdout == "a.png\n"  # for `file=$(darkroom generate …)`
     again = darkroom(
         *("generate", "--prompt", "a hamster", "--seed", "5", "--steps", "4", "--out", "b.png"),
         folder=tmp_path,
@@ -118,6 +125,17 @@ def test_generate_draws_without_a_chat(tmp_path: Path) -> None:
     assert redrawn.returncode == 0, redrawn.stderr
     with Image.open(tmp_path / "c-1.png") as picture:
         assert "Denoising strength: 0.5" in picture.info["parameters"]
+
+
+def test_what_is_said_beside_a_picture_goes_to_stderr_as_it_stands(tmp_path: Path) -> None:
+    drawn = darkroom(
+        *("generate", "--prompt", "a giraffe", "--size", "64x64", "--steps", "2", "--out", "a.png"),
+        folder=tmp_path,
+    )
+    assert drawn.stdout == "a.png\n"
+    (line,) = [line for line in drawn.stderr.splitlines() if line.strip()]
+    assert line.startswith("This model does not know “giraffe”.")
+    assert line.endswith("the README says how.")
 
 
 def test_the_best_of_several_is_kept_and_described(tmp_path: Path) -> None:
@@ -207,6 +225,9 @@ def test_generate_draws_larger_and_processes_what_is_there(tmp_path: Path) -> No
         (("--init-image", "missing.png"), "missing.png: No such file or directory."),
         (("--init-image", "empty.png"), "image: the file is empty."),
         (("--out", "x.gif"), "out: the name must end in .png, .jpg, .jpeg or .webp; it was x.gif."),
+        (("--out", "."), "out: . is a folder; give the name of a file in it, such as picture.png."),
+        (("--out", "empty.png/x.png"), "empty.png cannot be written to: Not a directory."),
+        (("--out", "/proc/x.png"), "out: /proc cannot be written to: "),
     ],
 )
 def test_generate_refuses_in_words(tmp_path: Path, arguments: tuple[str, ...], sentence: str) -> None:

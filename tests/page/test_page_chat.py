@@ -157,6 +157,26 @@ async def test_two_thousand_messages_leave_the_page_usable(
     await expect(chat.message("meanwhile")).to_be_in_viewport()
 
 
+@pytest.mark.parametrize("sent", ["a message", "a command"])
+async def test_whoever_sends_something_while_reading_older_messages_sees_what_comes_of_it(
+    open_page: OpenPage, playground: Playground, bob: Person, bot: object, sent: str
+) -> None:
+    del bot
+    for number in range(30):
+        await bob.say(f"line {number}")
+    chat = Chat(await open_page(playground.base, phone=True))
+    await expect(chat.message("line 29")).to_be_in_viewport()
+    await chat.message("line 0").scroll_into_view_if_needed()
+    await expect(chat.message("line 29")).not_to_be_in_viewport()
+    if sent == "a command":
+        await chat.begin("imagine")
+    else:
+        await chat.composer.focus()
+    await chat.page.keyboard.type("a hamster")
+    await chat.send()
+    await expect(chat.message("a hamster")).to_be_in_viewport()
+
+
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 async def test_it_is_dark_or_light_as_the_system_is_until_somebody_chooses(
     open_page: OpenPage, playground: Playground, scheme: str

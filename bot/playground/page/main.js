@@ -38,6 +38,7 @@ function start(root) {
     storage,
     say: (text) => announcer.say(text),
     began: (asked, about) => app.began(asked, about),
+    sent: () => feed.toEnd(),
   });
   const feed = new Feed(app.around);
   const viewer = new Viewer();

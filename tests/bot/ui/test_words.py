@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bot.jobs.states import JobState
 from bot.ui import words
+from engine.models.card import Vocabulary
 from engine.wire import (
     STARTING,
     Colour,
@@ -83,6 +84,13 @@ def test_the_result_line_holds_everything_to_draw_it_again() -> None:
     assert text == (
         "**<@7>** · `a hamster in a hat` · seed 123 · model sd15 · 20 steps · 7.4 s\n-# Untrained.\n-# Cut."
     )
+
+
+def test_a_models_longest_hint_is_read_to_its_end() -> None:
+    known = Vocabulary(words=frozenset({"x" * 30}), advice="Try a hamster. " * 18 + "That is how.")
+    hint = known.hint(" ".join("x" * 29 + mistyped for mistyped in "abc"))
+    assert hint is not None
+    assert words.result(job(), [hint]).endswith("That is how.")
 
 
 def test_what_was_done_to_a_picture_is_told_instead_of_how_it_was_drawn() -> None:
@@ -163,7 +171,7 @@ def test_an_empty_queue_says_so() -> None:
 
 
 def test_totals_count_and_say_how_the_engine_is() -> None:
-    assert words.totals(0, "It is well.").startswith("No picture is waiting")
+    assert words.totals(0, "It is well.") == "Nobody has a picture waiting or being drawn. It is well."
     assert words.totals(1, "It is well.").startswith("One picture is waiting")
     assert words.totals(2, "It is well.").endswith("It is well.")
 

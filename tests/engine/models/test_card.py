@@ -19,7 +19,7 @@ SMALL = Vocabulary(
         "2 hamsters",
         "(a cat:1.3), [hat]",
         "",
-        "🐹 12",
+        "12 ° © ™",
         "a cat <lora:watercolour:0.8>",
         "a cat AND a hamster BREAK",
     ],
@@ -45,6 +45,20 @@ def test_a_hint_knows_every_alphabet_and_shortens_what_is_long() -> None:
     assert SMALL.hint("a löwe") == "This model does not know “löwe”. Try “a hamster”."
     assert "“猫”" in str(SMALL.hint("猫"))
     assert f"“{'x' * 29}…”" in str(SMALL.hint("x" * 290))
+
+
+def test_a_hint_names_each_emoji_for_it_is_no_word_that_the_model_reads() -> None:
+    assert SMALL.hint("🐱 a cat ☀️👩🏽‍🚀") == (
+        "This model does not know “🐱”, “☀️”, “👩🏽‍🚀”. Try “a hamster”."
+    )
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("bruhs", "brush"), ("hamstr", "hamster"), ("elefant", "elephant")]
+)
+def test_a_hint_takes_letters_in_the_wrong_order_for_one_mistake(typed: str, meant: str) -> None:
+    known = Vocabulary(words=frozenset({"brush", "brushes", "bus", "hamster", "hamsters", "elephant"}))
+    assert known.hint(typed) == f"This model does not know “{typed}” (did you mean “{meant}”?)."
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ import { Tray } from "./tray.js";
 /** @typedef {import("../api.js").Files} Files */
 /**
  * @typedef {{api: import("../api.js").PersonApi, world: () => import("../world.js").World, storage: Storage,
- *   say: (text: string) => void, began: (asked: Json, about: Json) => void}} Parts
- * `say` tells screen readers, `began` that an interaction was begun here
+ *   say: (text: string) => void, sent: () => void, began: (asked: Json, about: Json) => void}} Parts
+ * `say` tells screen readers, `sent` that something was sent from here, `began` that it is an interaction
  */
 
 const MOST = 2000; // characters of a message
@@ -263,6 +263,7 @@ export class Composer {
     this._parts.say(`Sent /${command}`);
     this.clear();
     this._text.focus();
+    this._parts.sent();
     this._parts.began(asked, { name: `/${command.split(" ")[0]}` });
   }
 
@@ -281,6 +282,7 @@ export class Composer {
     this._tray.empty();
     this.clear();
     this._text.focus();
+    this._parts.sent();
   }
 
   /** @param {HTMLElement} line @param {string} text */
