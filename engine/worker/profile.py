@@ -133,7 +133,8 @@ def measure(
     loop = StepLoop(model=model, cap=cap)
     tick_s = _tick_s(loop, request.model_copy(update={"guidance_end": 1.0}), ticks)
     while (rows := cap.unknown(image.shape)) and cap.estimate(image.shape, rows) < ticks * tick_s:
-        loop.probe()
+        if not loop.probe():  # it failed before
+            break
     rows = max(cap.rows(image.shape), BUCKETS[0])
     plain_tick_s = tick_s
     if 0 < guided < image.steps:
@@ -166,6 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = config.load(config.file(options.config), os.environ)
         device = choose_device(settings.engine.device, settings.engine.dtype)
         check_able(settings.engine.speed, device, settings.engine.compiler)
+        models = _models(settings.models_folder, options.model)
     except EngineError as error:
         return _say(str(error), error.exit_code)
     except ValueError as error:
@@ -177,7 +179,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ[VARIABLE] = str(folder.path)
     folder.check()
     profiles, broken = [], False
-    for info, place in _models(settings.models_folder, options.model):
+    for info, place in models:
         try:
             profiles.append(_profile(info, place, device, settings.engine, folder, quick=options.quick))
         except ModelBroken as error:
@@ -195,11 +197,13 @@ def _say(sentence: str, code: int) -> int:
     return code
 
 
-def _models(folder: Path, name: str | None) -> Iterator[tuple[ModelInfo, Path]]:
+def _models(folder: Path, name: str | None) -> list[tuple[ModelInfo, Path]]:
+    """Those that draw from words, or the one of that name. Raises ValueError where it is not among them."""
     registry = Registry(folder)
-    for info in registry.models():
-        if Task.TXT2IMG in info.tasks and name in (None, info.name):
-            yield info, registry.lookup(info.name)
+    found = {info.name: info for info in registry.models() if Task.TXT2IMG in info.tasks}
+    if name is not None and name not in found:
+        raise ValueError(f"--model must be one of {', '.join(found)}, which draw from words; it was {name}.")
+    return [(info, registry.lookup(info.name)) for info in found.values() if name in (None, info.name)]
 
 
 def _profile(

@@ -12,6 +12,7 @@ from engine.wire import ModelInfo
 from engine.worker.compiled_folder import DIGESTS, CompiledFolder
 from engine.worker.device import Device
 from engine.worker.profile import Profile, _profile, advice, main, measure
+from engine.worker.step_loop import StepLoop
 from tests.engine.tiny_model import tiny_info
 
 CPU = Device(place=torch.device("cpu"), dtype=torch.float32, reason="test")
@@ -117,3 +118,18 @@ def test_a_wrong_setting_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureF
     (tmp_path / "config.toml").write_text("[engine]\ntreads = 3")
     assert main(["--config", str(tmp_path / "config.toml")]) == 78
     assert capsys.readouterr().err == "engine.treads is not a setting; did you mean engine.threads?\n"
+
+
+def test_a_model_that_is_not_there_is_named_beside_those_that_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["--quick", "--model", "dmeo"]) == 78
+    assert capsys.readouterr().err == "--model must be one of demo, which draw from words; it was dmeo.\n"
+
+
+def test_a_bucket_that_cannot_be_measured_does_not_keep_the_others_from_being_told(
+    model: StableDiffusion, info: ModelInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StepLoop, "probe", lambda _: False)
+    assert measure(model, info, load_s=1.0, ticks=1000).tick_s > 0
