@@ -80,7 +80,7 @@ def run(part: Part, budget: Budget) -> tuple[str, float]:
 def started(words: Sequence[str]) -> Iterator[subprocess.Popen[bytes]]:
     """A Python of its own, which ends with the block: as by Ctrl-C, so that it stops what it started, or killed."""
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}  # what was said so far is seen if it is ended
-    process = subprocess.Popen([sys.executable, *words], env=environment)
+    process = subprocess.Popen([sys.executable, "-m", "bench.part", *words], env=environment)
     try:
         yield process
     finally:

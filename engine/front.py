@@ -236,8 +236,8 @@ class Front:
             log.exception("job %s finished without its images", job.id)
             error = Refusal("internal", "The engine lost the picture after drawing it.").body
             await self._end(job, wire.Failed(error=error))
-        except OSError:
-            log.exception("job %s could not be stored", job.id)
+        except OSError as failure:
+            log.error("job %s could not be stored: %s", job.id, failure)
             error = Refusal("storage_full", "The engine could not store the picture.").body
             await self._end(job, wire.Failed(error=error))
         else:
@@ -284,8 +284,8 @@ class Front:
     async def _open_folder(self, job_id: str, inputs: Inputs) -> InputFiles:
         try:
             return await asyncio.to_thread(self._spool.open, job_id, inputs)
-        except OSError:
-            log.exception("the spool could not be written")
+        except OSError as error:
+            log.error("the spool could not be written: %s", error)
             raise Refusal(
                 "storage_full", "The engine's disk takes nothing more.", retry_after=RETRY_S
             ) from None

@@ -47,18 +47,22 @@ class Spool:
         return self._root / job_id
 
     def open(self, job_id: str, inputs: Inputs) -> InputFiles:
-        """Make the job's folder, empty but for the pictures that were sent. Raises OSError."""
+        """Make the job's folder, empty but for the pictures that were sent. Raises OSError, and then leaves nothing."""
         folder = self.folder(job_id)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        return InputFiles(
-            image=_kept(folder / "input.png", inputs.image),
-            mask=_kept(folder / "mask.png", inputs.mask),
-            depth=_kept(folder / "depth.png", inputs.depth),
-            controls=tuple(
-                _write(folder / f"control-{index}.png", png) for index, png in enumerate(inputs.controls)
-            ),
-        )
+        try:
+            return InputFiles(
+                image=_kept(folder / "input.png", inputs.image),
+                mask=_kept(folder / "mask.png", inputs.mask),
+                depth=_kept(folder / "depth.png", inputs.depth),
+                controls=tuple(
+                    _write(folder / f"control-{index}.png", png) for index, png in enumerate(inputs.controls)
+                ),
+            )
+        except OSError:  # what a full disk did take would keep it full
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
 
     def finish(self, job_id: str, result: Result) -> None:
         """Commit a finished job. Raises FileNotFoundError where an image is missing or short, OSError."""

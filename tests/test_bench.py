@@ -10,6 +10,12 @@ from bench.budget import Budget, OutOfTime
 FOR_EVER = "import time; print('begun', flush=True); time.sleep(600)"
 
 
+def program(folder: Path, text: str) -> tuple[str, ...]:
+    file = folder / "part.py"
+    file.write_text(text)
+    return (str(file),)
+
+
 def test_a_budget_has_parts_and_says_what_does_not_fit() -> None:
     now = 0.0
     budget = Budget(2, lambda: now)
@@ -23,23 +29,31 @@ def test_a_budget_has_parts_and_says_what_does_not_fit() -> None:
         half.check(31, "three pairs")
 
 
-def test_a_part_is_told_its_share_of_what_is_left(capfd: pytest.CaptureFixture[str]) -> None:
-    part = Part("part", ("-c", "import sys; print(sys.argv[1:])"), share=0.5)
+def test_a_part_is_told_its_share_of_what_is_left(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    part = Part("part", program(tmp_path, "import sys; print(sys.argv[1:])"), share=0.5)
     assert run(part, Budget(8, lambda: 0.0))[0] == "done"
     assert "['--minutes', '4.00']" in capfd.readouterr().out
 
 
-def test_a_part_that_takes_too_long_is_ended_and_what_it_said_is_kept(
-    capfd: pytest.CaptureFixture[str],
+def test_a_part_that_takes_too_long_is_ended_without_a_traceback_and_what_it_said_is_kept(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    end, seconds = run(Part("part", ("-c", FOR_EVER), at_most_s=2.0), Budget(8))
+    end, seconds = run(Part("part", program(tmp_path, FOR_EVER), at_most_s=2.0), Budget(8))
     assert end.startswith("ended after 2 s")
     assert seconds < 60
-    assert "begun" in capfd.readouterr().out
+    said = capfd.readouterr()
+    assert "begun" in said.out
+    assert said.err == ""
 
 
-def test_a_part_that_misses_its_goal_is_told() -> None:
-    assert run(Part("part", ("-c", "raise SystemExit(1)"), at_most_s=60), Budget(8))[0] != "done"
+def test_a_part_that_misses_its_goal_is_told(tmp_path: Path) -> None:
+    part = Part("part", program(tmp_path, "raise SystemExit(1)"), at_most_s=60)
+    assert run(part, Budget(8))[0] != "done"
+
+
+def test_a_part_may_be_a_module(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(Part("part", ("-m", "json.tool", "--help"), at_most_s=60), Budget(8))[0] == "done"
+    assert "json.tool" in capfd.readouterr().out
 
 
 def test_the_limits_of_the_parts_leave_minutes_for_those_that_can_do_more_or_less() -> None:

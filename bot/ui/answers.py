@@ -98,12 +98,22 @@ async def answer_error(interaction: AnyInteraction, error: Exception) -> None:
     if isinstance(error, discord.NotFound) and error.code == UNKNOWN_INTERACTION:
         log.warning("an interaction could not be acknowledged within three seconds")
         return
+    if is_closed(error):  # the promise stays: told at the next start
+        log.warning("an interaction was not answered, since the bot is stopping")
+        return
     try:
         await say(interaction, words.refusal(_sentence(interaction, error)))
-    except (discord.HTTPException, aiohttp.ClientError, OSError) as failure:
+    except (discord.HTTPException, aiohttp.ClientError, OSError, RuntimeError) as failure:
+        if isinstance(failure, RuntimeError) and not is_closed(failure):
+            raise
         log.warning("a refusal could not be shown: %s", failure)  # the promise stays: told at the next start
     else:
         await keep_promise(interaction)
+
+
+def is_closed(error: Exception) -> bool:
+    """Whether aiohttp says that its session or connector is closed: as the bot does when it stops."""
+    return isinstance(error, RuntimeError | aiohttp.ClientConnectionError) and "is closed" in str(error)
 
 
 def _sentence(interaction: AnyInteraction, error: Exception) -> str:

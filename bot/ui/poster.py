@@ -23,6 +23,7 @@ from bot.catalogue import Catalogue
 from bot.jobs.ports import ChatGone, ChatTooLarge, ChatUnavailable, Upload
 from bot.jobs.states import Job
 from bot.ui import words
+from bot.ui.answers import is_closed
 from bot.ui.buttons import result_view, waiting_view
 from engine.wire import Loading, Progress, Queued
 
@@ -202,7 +203,7 @@ def _told_apart() -> Iterator[None]:
     except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
         raise ChatUnavailable(f"Discord cannot be reached: {type(error).__name__}") from error
     except RuntimeError as error:
-        if "closed" not in str(error):  # aiohttp says "Session is closed" while the bot is stopping
+        if not is_closed(error):
             raise
         raise ChatUnavailable("the connection to Discord is closed") from error
 

@@ -5,6 +5,7 @@ process (CVE-2026-22778). Blocking: call from a thread.
 """
 
 import io
+import math
 from dataclasses import dataclass
 
 from PIL import Image, ImageOps
@@ -151,7 +152,7 @@ def _png(image: Image.Image) -> bytes:
 
 
 def _megapixels(pixels: int) -> str:
-    return f"{pixels / 2**20:.3g} megapixels"
+    return f"{math.ceil(10 * pixels / 2**20) / 10:g} megapixels"  # never rounded to the limit it is over
 
 
 def _too_large(part: Part, rest: str) -> Refusal:

@@ -153,7 +153,8 @@ class PromptEncoder:
             if is_name:
                 numbers: Iterable[int] = self._vectors.tokens(by_name[piece])
             else:
-                numbers = self._tokenizer(piece, add_special_tokens=False).input_ids
+                # not verbose: it would warn of a length that the chunks take care of
+                numbers = self._tokenizer(piece, add_special_tokens=False, verbose=False).input_ids
             yield from ((number, span.weight) for number in numbers)
 
     @torch.inference_mode()

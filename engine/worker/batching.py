@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 BUCKETS = (2, 4, 8, 16)  # rows; one guided image is two
+ROWS = (1, *BUCKETS)  # what passes are told apart by: one is a picture without guidance, alone
 WORTH_IT = 0.93  # a larger bucket must cost at most this much of the smaller one's time per row
 SAMPLES = 2  # timings of a bucket before it is believed, after one that warms up
 SMOOTHING = 0.3
@@ -43,16 +44,24 @@ def choose(images: Sequence[Image], cap: int) -> list[Image]:
 
 @dataclass
 class Timing:
-    """Seconds per row in ticks of one bucket: an exponential average, believed after a few samples."""
+    """Seconds per row in ticks of one bucket: an exponential average, believed after a few samples.
+
+    The first tick that a process makes of a size also pays for kernels and memory: it is not counted, whatever an
+    earlier process has measured.
+    """
 
     per_row: float = 0.0
-    samples: int = -1  # the first tick of a size also pays for kernels and memory: not counted
+    samples: int = 0
+    warm: bool = False
 
     def add(self, per_row: float) -> None:
+        if not self.warm:
+            self.warm = True
+            return
         self.samples += 1
         if self.samples == 1:
             self.per_row = per_row
-        elif self.samples > 1:
+        else:
             self.per_row += SMOOTHING * (per_row - self.per_row)
 
     @property
@@ -88,16 +97,17 @@ class RowCap:
     def record(self, key: Hashable, rows: int, seconds: float) -> None:
         """A tick of `rows` rows took so long. A size between two buckets counts for the larger.
 
-        A lone picture may have more rows than the cap: that says nothing of the bucket in which they would fall.
+        A lone picture may have more rows than the cap: that says nothing of the bucket in which they would fall. One
+        row, which costs nearly as much as two, says nothing of theirs.
         """
         if rows > self.rows(key):
             return
-        bucket = next((bucket for bucket in BUCKETS if bucket >= rows), BUCKETS[-1])
+        bucket = next((bucket for bucket in ROWS if bucket >= rows), ROWS[-1])
         self._timing(key, bucket).add(seconds / rows)
 
     def estimate(self, key: Hashable, rows: int) -> float:
         """About how many seconds a tick takes at most: what the rows cost in the largest smaller one that is known."""
-        known = (self._timing(key, bucket) for bucket in reversed(BUCKETS) if bucket <= rows)
+        known = (self._timing(key, bucket) for bucket in reversed(ROWS) if bucket <= rows)
         return next((timing.per_row for timing in known if timing.known), 0.0) * rows
 
     def hold(self, key: Hashable, rows: int) -> None:

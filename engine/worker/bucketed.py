@@ -5,15 +5,18 @@ from typing import Any
 
 import torch
 
-from engine.worker.batching import BUCKETS
+from engine.worker.batching import ROWS
 from engine.worker.compiled_folder import CompiledFolder
-
-ROWS = (1, *BUCKETS)  # one is a picture without guidance: rounded up it would cost twice as much
 
 
 def eager(unet: Any) -> Any:
     """The network as it was before it was compiled: for a pass in which it is another one."""
     return unet.network if isinstance(unet, Bucketed) else unet
+
+
+def compilations(unet: Any) -> int:
+    """How many shapes of the network were compiled, where the compiler tells."""
+    return unet.compilations if isinstance(unet, Bucketed) else 0
 
 
 class Bucketed(torch.nn.Module):
@@ -36,9 +39,14 @@ class Bucketed(torch.nn.Module):
     def config(self) -> Any:
         return self.network.config
 
+    @property
+    def compilations(self) -> int:
+        return getattr(self._compiled, "compilations", 0)
+
     def forward(self, sample: torch.Tensor, timestep: torch.Tensor, **conditions: Any) -> Any:
         """As the network's, for any number of rows."""
         rows = len(sample)
+        # a single row is not rounded up: it would cost twice as much
         more = next((bucket for bucket in ROWS if bucket >= rows), rows) - rows
         padded = [_padded(value, rows, more) for value in (sample, timestep, conditions)]
         return _cut(self._run(*padded), rows)

@@ -11,10 +11,12 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engine.speed import Speed
-from engine.worker.batching import SAMPLES, RowCap, Timing
+from engine.worker.batching import ROWS, SAMPLES, RowCap, Timing
 from engine.worker.device import Device
 
 log = logging.getLogger(__name__)
+
+LONGEST_S = 3600.0  # no row takes so long: whoever says so is not believed
 
 
 class _Entry(BaseModel):
@@ -24,8 +26,8 @@ class _Entry(BaseModel):
 
     model: str
     key: str
-    rows: int = Field(gt=0)
-    per_row: float = Field(gt=0, allow_inf_nan=False)
+    rows: int = Field(gt=0, le=ROWS[-1])
+    per_row: float = Field(gt=0, le=LONGEST_S)
 
 
 class _Page(BaseModel):
@@ -45,6 +47,7 @@ class CapBook:
         self._caps: dict[str, RowCap] = {}
         self._known = self._read()
         self._written = ""
+        self._told = False  # that the disk takes nothing
 
     def cap(self, model: str) -> RowCap:
         """The cap of the model with this hash, with what was measured before."""
@@ -58,7 +61,7 @@ class CapBook:
         return self._caps[model]
 
     def save(self) -> None:
-        """Write what was measured, if it changed; a disk that takes nothing is logged. Blocking."""
+        """Write what was measured, if it changed; a disk that takes nothing is logged once. Blocking."""
         page = _Page(machine=self._machine, entries=self._entries()).model_dump_json(indent=1)
         if self._file is None or page == self._written:
             return
@@ -68,7 +71,11 @@ class CapBook:
             aside.write_text(page, "utf-8")
             aside.replace(self._file)
         except OSError as error:
-            log.warning("what was measured could not be kept: %s", error.strerror)
+            if not self._told:
+                log.warning("what was measured could not be kept: %s", error.strerror)
+            self._told = True
+        else:
+            self._told = False
 
     def _entries(self) -> list[_Entry]:
         others = [entry for entry in self._known if entry.model not in self._caps]

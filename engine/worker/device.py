@@ -67,7 +67,11 @@ def is_out_of_memory(error: BaseException) -> bool:
     return said == _ONEDNN or any(words in said for words in _OUT_OF_MEMORY)
 
 
-_OUT_OF_MEMORY = ("MPS backend out of memory", "DefaultCPUAllocator: can't allocate memory")
+_OUT_OF_MEMORY = (
+    "MPS backend out of memory",
+    "DefaultCPUAllocator: can't allocate memory",
+    "std::bad_alloc",  # OpenVINO's last line
+)
 _ONEDNN = "could not create a primitive"  # all that it says where a convolution gets no memory
 
 

@@ -28,7 +28,7 @@ def meaning(job_id: str, error: BaseException) -> ErrorBody:
             message = "The picture does not fit into the device's memory. A smaller size may work."
             return ErrorBody(code="out_of_memory", message=message, field="width")
         case OSError():
-            log.error("job %s: a picture could not be written", job_id, exc_info=error)
+            log.error("job %s: a picture could not be written: %s", job_id, error)
             message = "The engine could not write the picture to its disk."
             return ErrorBody(code="storage_full", message=message, retryable=True)
         case _:

@@ -1,7 +1,8 @@
 """A UNet as OpenVINO runs it on a CPU: converted in memory, and compiled for each shape of what it is given.
 
 Fixed shapes gain a third over free ones, and each has a copy of the weights in an order of its own: only so many are
-kept as a part of the machine's memory holds. Nothing is written to disk: it takes seconds.
+kept as a part of the machine's memory holds (`engine/worker/openvino_shapes.py`). Nothing is written to disk: it takes
+seconds.
 """
 
 import importlib
@@ -9,19 +10,20 @@ import logging
 import sys
 import time
 import warnings
-from collections import OrderedDict
+import weakref
 from collections.abc import Hashable
 from typing import Any, Final
 
 import torch
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_unflatten
 
+from engine.worker.device import is_out_of_memory
+from engine.worker.openvino_shapes import OpenVinoShapes
 from engine.worker.precision import Precision, computing
 
 log = logging.getLogger(__name__)
 
 USUAL: Final = {"encoder_hidden_states", "timestep_cond", "class_labels", "added_cond_kwargs", "return_dict"}
-FEWEST: Final = 2  # with guidance and without it: one alone would be converted again at every picture
 GRAPH_BYTES: Final = 64 * 1024**2  # of a small network, beside its weights
 
 
@@ -35,10 +37,10 @@ def openvino() -> Any:
 class OpenVinoNetwork:
     """Takes and returns what `network` does, in float32, for any shape; not inside other contexts of torch's.
 
-    `dtype` is what it computes in, bfloat16 or float32. At most `memory` bytes are kept, or two shapes.
+    `dtype` is what it computes in, bfloat16 or float32. `shapes` keeps what is compiled, beside that of other networks.
     """
 
-    def __init__(self, network: Any, *, dtype: torch.dtype, threads: int, memory: int) -> None:
+    def __init__(self, network: Any, *, dtype: torch.dtype, threads: int, shapes: OpenVinoShapes) -> None:
         # OpenVINO reads the weights where they are, and cannot where they are in channels-last memory
         self._network = network.to(memory_format=torch.contiguous_format)
         self._settings = {
@@ -48,10 +50,12 @@ class OpenVinoNetwork:
             "ENABLE_CPU_PINNING": False,  # a pinned thread waits for its core while another one is idle
         }
         weights = sum(each.numel() for each in network.parameters()) * dtype.itemsize
-        self._most = max(FEWEST, memory // (weights + GRAPH_BYTES))
+        self._bytes = weights + GRAPH_BYTES  # of a shape
+        self._shapes, self._number = shapes, shapes.new_network()
+        weakref.finalize(self, shapes.forget, self._number)
         self._converted: dict[Hashable, Any] = {}  # OpenVINO's models, whose shapes are free
-        self._compiled: OrderedDict[Hashable, _Request] = OrderedDict()  # the one that ran last is the last
         self._told = False
+        self.compilations = 0
 
     def __call__(self, sample: torch.Tensor, timestep: torch.Tensor, **conditions: Any) -> Any:
         """A tuple of the prediction, [rows, channels, h, w]. What else steers the network is left to torch."""
@@ -59,12 +63,25 @@ class OpenVinoNetwork:
             self._tell(others)
             return self._network(sample, timestep, **conditions)
         given = _Given(self._network, *tree_flatten((sample, timestep, conditions)))
-        if given.shapes not in self._compiled:
-            while len(self._compiled) >= self._most:
-                self._compiled.popitem(last=False)
-            self._compiled[given.shapes] = self._compile(given)
-        self._compiled.move_to_end(given.shapes)
-        return (self._compiled[given.shapes](given.tensors),)
+        return (self._request(given)(given.tensors),)
+
+    def _request(self, given: "_Given") -> "_Request":
+        """For these shapes: the one that is kept, or a new one. Where memory is too short for it, the others go."""
+        key = self._number, given.shapes
+        request: _Request | None = self._shapes.get(key)
+        if request is not None:
+            return request
+        self._shapes.make_room(self._bytes)
+        try:
+            request = self._compile(given)
+        except Exception as error:
+            if not is_out_of_memory(error) or not self._shapes.clear():
+                raise
+        if request is None:  # outside of the `except`, which would keep what was half made
+            request = self._compile(given)
+        self.compilations += 1
+        self._shapes.add(key, request, self._bytes)
+        return request
 
     def _tell(self, others: set[str]) -> None:
         if not self._told:

@@ -45,10 +45,11 @@ from engine.worker.device import Device, choose_device
 from engine.worker.device_memory import device_memory, host_memory, rungs_of
 from engine.worker.judges import Judges
 from engine.worker.kept_rungs import KeptRungs
+from engine.worker.openvino_shapes import OpenVinoShapes
 from engine.worker.policy import MemoryPolicy
 from engine.worker.process import Inbox, Worker
 from engine.worker.shelf import Model
-from engine.worker.speed import check_able, compiler_of, name_of, sped_up
+from engine.worker.speed import OPENVINO_SHARE, check_able, compiler_of, name_of, sped_up
 
 CACHE_SHARE = 4  # a quarter of the machine's memory may hold models that are not in use
 NICENESS = 5  # on a CPU the pictures may wait a moment for the people, never the other way round
@@ -98,11 +99,14 @@ def _worker(
     controls = ControlShelf(load=partial(_load_control, ControlFolder(options.controls), device))
     policy = _policy(options, device)
     policy.beside.append(lambda: controls.bytes)
+    shapes = _shapes(policy)
+    policy.beside.append(lambda: shapes.bytes)
     judges = Judges(companions=companions, place=registry.lookup)
     folder = _compiled_folder(options.speed, compiler)
     machine = machine_of(device, options.speed, _compiled_by(options.speed, compiler))
+    parked = replace(device, parked=True)
     return Worker(
-        load=partial(_load, registry, replace(device, parked=True), options.speed, compiler, folder),
+        load=partial(_load, registry, parked, options.speed, compiler, folder, shapes),
         device=device,
         caps=CapBook(file=options.caps, machine=machine, fixed=options.max_rows),
         inbox=inbox,
@@ -173,6 +177,12 @@ def _policy(options: argparse.Namespace, device: Device) -> MemoryPolicy:
     )
 
 
+def _shapes(policy: MemoryPolicy) -> OpenVinoShapes:
+    """Room for what OpenVINO compiles: a part of what drawing may take, where that is bounded."""
+    most = host_memory() if policy.device is None else min(host_memory(), policy.device.bytes)
+    return OpenVinoShapes(most // OPENVINO_SHARE)
+
+
 def _claim_stdout() -> BinaryIO:
     """Keep stdout for frames; whatever a library prints goes to stderr."""
     out = os.fdopen(os.dup(sys.stdout.fileno()), "wb", buffering=0)
@@ -214,12 +224,13 @@ def _load(
     speed: Speed,
     compiler: Compiler,
     folder: CompiledFolder | None,
+    shapes: OpenVinoShapes,
     name: str,
 ) -> Model:
     model = load_model(name, registry.lookup(name), device)
     if isinstance(model, LoadedPipeline):  # it is drawn as it is
         return model
-    return sped_up(model, speed, folder, compiler)
+    return sped_up(model, speed, folder, compiler, shapes)
 
 
 def _load_control(folder: ControlFolder, device: Device, name: str) -> ControlNetwork:

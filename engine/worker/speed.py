@@ -21,6 +21,7 @@ from engine.worker.compiled_folder import CompiledFolder
 from engine.worker.device import Device
 from engine.worker.device_memory import host_memory
 from engine.worker.openvino_network import OpenVinoNetwork
+from engine.worker.openvino_shapes import OpenVinoShapes
 
 GRAPHS = 64  # of one network: sizes × buckets. Beyond torch's own limit, 8 for all of a class, it would not compile
 COMPILERS = {"C": ("gcc", "clang"), "C++": ("c++", "g++", "clang++", "cl")}
@@ -32,12 +33,16 @@ def sped_up(
     speed: Speed,
     folder: CompiledFolder | None = None,
     compiler: Compiler = Compiler.INDUCTOR,
+    shapes: OpenVinoShapes | None = None,
 ) -> StableDiffusion:
-    """The model with all that `speed` allows on its device. `folder` is where compiled code is kept."""
+    """The model with all that `speed` allows on its device.
+
+    `folder` is where compiled code is kept, `shapes` what OpenVINO compiles, of all models.
+    """
     if speed is Speed.EXACT:
         return model
     if compiler_of(compiler, model.device) is Compiler.OPENVINO:
-        return by_openvino(model)
+        return by_openvino(model, shapes)
     graphs = speed is Speed.FAST and model.device.place.type == "cuda"
     return (cuda_graphs if graphs else compiled)(model, folder)
 
@@ -82,13 +87,13 @@ def compiled(model: StableDiffusion, folder: CompiledFolder | None = None) -> St
     return replace(model, unet=Bucketed(model.unet, for_each_shape(model.unet), folder))
 
 
-def by_openvino(model: StableDiffusion) -> StableDiffusion:
+def by_openvino(model: StableDiffusion, shapes: OpenVinoShapes | None = None) -> StableDiffusion:
     """The UNet converted for OpenVINO, for each size and bucket of rows (`engine/worker/openvino_network.py`)."""
     network = OpenVinoNetwork(
         model.unet,
         dtype=model.device.dtype,
         threads=torch.get_num_threads(),
-        memory=host_memory() // OPENVINO_SHARE,
+        shapes=shapes or OpenVinoShapes(host_memory() // OPENVINO_SHARE),
     )
     return replace(model, unet=Bucketed(model.unet, network))
 

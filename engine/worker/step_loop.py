@@ -22,7 +22,7 @@ from engine.models.loading import StableDiffusion
 from engine.models.vae import Vae
 from engine.wire import Seamless
 from engine.worker.batching import BUCKETS, RowCap, choose
-from engine.worker.bucketed import eager
+from engine.worker.bucketed import compilations, eager
 from engine.worker.decoding import Decoding, beside
 from engine.worker.device import is_out_of_memory, wait_for
 from engine.worker.flight import ImageInFlight
@@ -79,7 +79,8 @@ class StepLoop:
         image.owner, image.joined, image.needed = owner or image.job_id, self._work, image.left
         if not image.steering and not image.conditioning.adapters.for_unet:  # it would keep them in memory
             self._samples.pop(image.shape, None)
-            self._samples[image.shape] = copy.copy(image)
+            sample = self._samples[image.shape] = copy.copy(image)
+            sample.canvas = sample.held = None  # a person's picture, which may be large
             if len(self._samples) > SHAPES:
                 del self._samples[next(iter(self._samples))]
         self.images.append(image)
@@ -173,7 +174,7 @@ class StepLoop:
         """Run, and tell the cap how long it took.
 
         A GPU works behind our back: only waiting for it before and after gives its time. That costs some, so there
-        it is done only while the cap still asks.
+        it is done only while the cap still asks. What had to be compiled is no part of a pass.
         """
         key = batch[0].shape
         self._work += sum(image.rows for image in batch)
@@ -181,10 +182,11 @@ class StepLoop:
         if place.type != "cpu" and self._cap.unknown(key) is None:
             return self._run(batch)
         wait_for(place)
-        began = self._clock()
+        compiled, began = compilations(self.model.unet), self._clock()
         predictions = self._run(batch)
         wait_for(place)
-        self._cap.record(key, len(predictions), self._clock() - began)
+        if compilations(self.model.unet) == compiled:
+            self._cap.record(key, len(predictions), self._clock() - began)
         return predictions
 
     @torch.inference_mode()

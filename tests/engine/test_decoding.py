@@ -105,6 +105,10 @@ def test_a_bomb_is_refused_before_it_is_decoded(side: int) -> None:
     assert "16 megapixels" in str(error)
 
 
+def test_a_picture_that_is_barely_too_large_is_not_said_to_be_as_large_as_it_may() -> None:
+    assert "at most 16 megapixels; it was 4200 × 4000 (16.1 megapixels)" in str(refusal(bomb(4200, 4000)))
+
+
 def test_too_many_bytes_are_refused_with_the_limit_and_the_size() -> None:
     error = refusal(bytes(MAX_INPUT_BYTES + 1))
     assert str(error) == "The input image must be at most 20 MiB; it was 20.0 MiB."

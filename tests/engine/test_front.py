@@ -74,6 +74,14 @@ async def test_a_full_queue_says_when_to_come_back(tmp_path: Path) -> None:
         assert (await engine.put("too-much"))[0] == 202
 
 
+async def test_who_comes_together_with_too_many_others_leaves_nothing_on_the_disk(tmp_path: Path) -> None:
+    async with running(tmp_path, ENGINE__QUEUE="1") as engine:
+        answers = await asyncio.gather(*(engine.put(f"job-{n}", prompt="slow") for n in range(12)))
+        taken = {f"job-{n}" for n, (status, _) in enumerate(answers) if status == 202}
+        assert len(taken) == 2  # one is drawn, one waits
+        assert {folder.name for folder in (tmp_path / "spool").iterdir()} == taken
+
+
 async def test_as_many_images_are_in_flight_as_the_worker_takes(tmp_path: Path) -> None:
     async with running(tmp_path, in_flight=3) as engine:
         await engine.put("a", prompt="slow", count=2)

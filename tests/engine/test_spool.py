@@ -1,3 +1,4 @@
+import resource
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,17 @@ def test_the_input_image_lies_in_the_folder(spool: Spool) -> None:
     assert path is not None
     assert path.read_bytes() == b"input"
     assert path.parent == spool.folder("job")
+
+
+def test_a_picture_that_the_disk_does_not_take_leaves_nothing_there(spool: Spool) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))  # of one file: as a disk that is nearly full
+    try:
+        with pytest.raises(OSError, match="too large"):
+            spool.open("job", Inputs(b"input", b"mask" * 4096))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not spool.folder("job").exists()
 
 
 def test_the_mask_lies_beside_it(spool: Spool) -> None:

@@ -1,5 +1,6 @@
 """Prompts become embeddings once; emphasis and length are each text's own; what could not be read is named."""
 
+import logging
 from typing import Any
 
 import pytest
@@ -189,6 +190,16 @@ def test_tokens_are_counted_and_the_part_of_a_prompt_that_was_cut_is_named(promp
     assert (len(fits.chunks), fits.tokens, fits.cut) == (MAX_CHUNKS, 75 * MAX_CHUNKS, "")
     over = prompts.read("cat " * 75 * MAX_CHUNKS + "dog bird")
     assert (len(over.chunks), over.tokens, over.cut) == (MAX_CHUNKS, 75 * MAX_CHUNKS + 2, "dog bird")
+
+
+def test_a_long_prompt_is_no_reason_to_warn_the_operator(
+    prompts: PromptEncoder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(logging.getLogger("transformers"), "propagate", True)
+    monkeypatch.setattr(prompts._tokenizer, "deprecation_warnings", {})  # it would warn only once
+    monkeypatch.setattr(prompts._tokenizer, "model_max_length", 77)
+    assert prompts.read("dog " * 100).tokens == 100
+    assert caplog.records == []
 
 
 def test_what_was_cut_is_told_of_every_row_and_of_a_schedule_both_ends(prompts: PromptEncoder) -> None:

@@ -159,3 +159,24 @@ def test_what_was_measured_before_is_believed() -> None:
     before = RowCap()
     ticks(before, {2: 1.0, 4: 1.1, 8: 1.3, 16: 1.6})
     assert RowCap(timings=before.timings).rows("key") == 16
+
+
+def test_pictures_without_guidance_that_were_drawn_alone_say_nothing_of_two_rows() -> None:
+    cap = RowCap()
+    for _ in range(4):
+        cap.record("key", 1, 0.9)  # nearly as much as two rows take
+    assert cap.unknown("key") == 2
+    for _ in range(4):
+        cap.record("key", 2, 1.0)
+    for _ in range(20):
+        cap.record("key", 1, 0.9)
+    for _ in range(4):
+        cap.record("key", 4, 2.0)
+    assert cap.rows("key") == 2
+
+
+def test_before_two_rows_were_timed_one_row_tells_about_how_long_they_take() -> None:
+    cap = RowCap()
+    for _ in range(4):
+        cap.record("key", 1, 3.0)
+    assert cap.estimate("key", 2) == 6.0

@@ -11,6 +11,7 @@ from engine.worker.cap_book import CapBook, machine_of
 from engine.worker.device import Device
 
 KEY = (4, 64, 64, 77, 768)
+SLOW = '{"machine": "H200", "entries": [{"model": "abc", "key": "k", "rows": 2, "per_row": 1e308}]}'
 CURVE = {2: 1.0, 4: 1.1, 8: 1.3, 16: 1.6}
 
 
@@ -27,6 +28,13 @@ def test_a_restart_goes_on_with_the_cap_that_was_measured(tmp_path: Path) -> Non
     cap = CapBook(file=tmp_path / "caps.json", machine="H200").cap("abc")
     assert cap.rows(KEY) == 16
     assert cap.unknown(KEY) is None
+
+
+def test_the_first_tick_after_a_restart_is_a_warm_up_and_changes_nothing(tmp_path: Path) -> None:
+    measured(tmp_path / "caps.json").save()
+    cap = CapBook(file=tmp_path / "caps.json", machine="H200").cap("abc")
+    cap.record(KEY, 16, 100.0)
+    assert cap.rows(KEY) == 16
 
 
 def test_models_are_measured_apart(tmp_path: Path) -> None:
@@ -46,7 +54,9 @@ def test_another_machine_measures_anew(tmp_path: Path) -> None:
     assert CapBook(file=tmp_path / "caps.json", machine="CPU").cap("abc").rows(KEY) == 2
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"machine": "H200", "entries": [{"model": 1}]}', "\0"])
+@pytest.mark.parametrize(
+    "content", ["", "{", "[]", '{"machine": "H200", "entries": [{"model": 1}]}', "\0", SLOW]
+)
 def test_a_damaged_file_is_discarded_with_one_line(
     tmp_path: Path, content: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -70,6 +80,19 @@ def test_what_did_not_change_is_not_written_again(tmp_path: Path) -> None:
 def test_a_disk_that_takes_nothing_stops_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     measured(tmp_path / "no such folder" / "caps.json").save()
     assert "could not be kept" in caplog.text
+
+
+def test_a_disk_that_takes_nothing_is_told_of_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "caps.json").mkdir()
+    book = CapBook(file=tmp_path / "caps.json", machine="H200")
+    caplog.clear()
+    for rows in (2, 4):
+        for _ in range(3):
+            book.cap("abc").record(KEY, rows, CURVE[rows])
+        book.save()
+    assert [record.message for record in caplog.records] == [
+        "what was measured could not be kept: Is a directory"
+    ]
 
 
 def test_without_a_file_nothing_is_kept() -> None:

@@ -1,5 +1,6 @@
 """What OpenVINO makes of a network computes what the network does."""
 
+import gc
 import logging
 import subprocess
 import sys
@@ -10,7 +11,8 @@ import pytest
 import torch
 from diffusers import UNet2DConditionModel
 
-from engine.worker.openvino_network import FEWEST, OpenVinoNetwork
+from engine.worker.openvino_network import GRAPH_BYTES, OpenVinoNetwork
+from engine.worker.openvino_shapes import FEWEST, OpenVinoShapes
 
 WIDTH = 16
 KINDS: dict[str, dict[str, Any]] = {
@@ -69,8 +71,10 @@ def inputs_of(
     return noise(rows, config.in_channels, height, width), torch.linspace(1, 999, rows), conditions
 
 
-def converted(network: Any, dtype: torch.dtype = torch.float32, memory: int = 2**40) -> OpenVinoNetwork:
-    return OpenVinoNetwork(network, dtype=dtype, threads=1, memory=memory)
+def converted(
+    network: Any, dtype: torch.dtype = torch.float32, shapes: OpenVinoShapes | None = None
+) -> OpenVinoNetwork:
+    return OpenVinoNetwork(network, dtype=dtype, threads=1, shapes=shapes or OpenVinoShapes(2**40))
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +155,7 @@ def test_only_so_many_shapes_are_kept_as_memory_holds_and_never_fewer_than_two(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     network = network_of("SD 1.5")
-    by_openvino = converted(network, memory=0)
+    by_openvino = converted(network, shapes=OpenVinoShapes(0))
 
     def compiles(rows: int) -> bool:
         caplog.clear()
@@ -162,6 +166,43 @@ def test_only_so_many_shapes_are_kept_as_memory_holds_and_never_fewer_than_two(
 
     assert FEWEST == 2
     assert [compiles(rows) for rows in (1, 2, 1, 2, 4, 2, 1)] == [True, True, False, False, True, False, True]
+
+
+def run(by_openvino: OpenVinoNetwork, network: Any, rows: int) -> None:
+    sample, timestep, conditions = inputs_of(network, rows)
+    by_openvino(sample, timestep, **conditions)
+
+
+def test_all_networks_share_the_memory_and_one_that_is_dropped_gives_its_part_back() -> None:
+    shapes, network = OpenVinoShapes(3 * GRAPH_BYTES), network_of("SD 1.5")
+    first, second = (converted(deepcopy(network), shapes=shapes) for _ in range(2))
+    run(first, network, 1)
+    of_one = shapes.bytes
+    assert of_one > GRAPH_BYTES
+    run(second, network, 1)
+    run(second, network, 2)
+    assert shapes.bytes == 2 * of_one  # a third one does not fit: the first has none any more
+    run(first, network, 1)
+    assert (first.compilations, second.compilations) == (2, 2)
+    del second
+    gc.collect()
+    assert shapes.bytes == of_one
+
+
+def test_where_memory_is_too_short_for_one_more_shape_the_others_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes, network = OpenVinoShapes(2**40), network_of("SD 1.5")
+    by_openvino = converted(network, shapes=shapes)
+    run(by_openvino, network, 1)
+    compile_ = by_openvino._compile
+
+    def short_beside_others(given: Any) -> Any:
+        if shapes.bytes:
+            raise RuntimeError("Exception from src/core/src/runtime/allocator.cpp:79:\nstd::bad_alloc")
+        return compile_(given)
+
+    monkeypatch.setattr(by_openvino, "_compile", short_beside_others)
+    run(by_openvino, network, 2)
+    assert by_openvino.compilations == 2
 
 
 def test_it_does_not_report_to_its_makers() -> None:

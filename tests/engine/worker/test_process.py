@@ -271,13 +271,18 @@ def test_a_broken_model_fails_its_job_in_words_and_the_worker_lives_on(front: Fr
     assert isinstance(front.until(Finished, Failed), Finished)
 
 
-def test_a_picture_that_cannot_be_written_fails_its_job_alone(front: Front, named: Ask) -> None:
+def test_a_picture_that_cannot_be_written_fails_its_job_alone(
+    front: Front, named: Ask, caplog: pytest.LogCaptureFixture
+) -> None:
     (front.folder / "full").write_text("a file where the folder should be")
     front.inbox.put(Start(job="full", request=named(), folder=front.folder / "full"))
     failed = front.until(Failed)
     assert isinstance(failed, Failed)
     assert failed.error.code == "storage_full"
     assert failed.error.retryable
+    (said,) = (record for record in caplog.records if record.levelname == "ERROR")
+    assert said.getMessage().startswith("job full: a picture could not be written: [Errno 20]")
+    assert said.exc_info is None
     front.start("next", named())
     assert isinstance(front.until(Finished, Failed), Finished)
 

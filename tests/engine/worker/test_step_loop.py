@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 import torch
 from diffusers import LatentConsistencyModelPipeline
+from PIL import Image
 
+from engine.images.canvas import Canvas
 from engine.models.loading import StableDiffusion
 from engine.tasks.text_to_image import start_text_to_image
 from engine.wire import GenerationRequest, Sampler
 from engine.worker.batching import RowCap
+from engine.worker.bucketed import Bucketed
 from engine.worker.flight import ImageInFlight
 from engine.worker.pixels import NotANumber
 from engine.worker.policy import MemoryPolicy
@@ -188,6 +191,42 @@ def test_idle_moments_are_used_to_measure_until_nothing_is_left_to_learn(
     assert cap.unknown(image.key) is None
     finish(loop)
     assert torch.equal(image.latents, expected)
+
+
+def test_what_a_pass_had_to_be_compiled_for_says_nothing_of_what_it_costs(
+    model: StableDiffusion, ask: Ask
+) -> None:
+    class Compiling:
+        compilations = 0
+        fails_to_keep = True
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            self.compilations += self.fails_to_keep
+            return model.unet(*args, **kwargs)
+
+    compiling, cap = Compiling(), RowCap()
+    loop = StepLoop(model=replace(model, unet=Bucketed(model.unet, compiling)), cap=cap)
+    image = start(model, ask(seed=9, steps=9), "compiled anew")
+    loop.join(image)
+    for _ in range(4):
+        loop.tick()
+    assert cap.estimate(image.shape, 2) == 0.0
+    compiling.fails_to_keep = False
+    for _ in range(4):
+        loop.tick()
+    assert cap.estimate(image.shape, 2) > 0.0
+
+
+def test_a_persons_picture_is_not_kept_to_measure_with(model: StableDiffusion, ask: Ask) -> None:
+    image, picture = start(model, ask(seed=9), "inpaint"), Image.new("RGB", (64, 64))
+    image.canvas = Canvas(picture, picture.convert("L"), (0, 0, 64, 64))
+    seen = weakref.ref(picture)
+    loop = StepLoop(model=model, cap=RowCap())
+    loop.join(image)
+    loop.leave("inpaint")
+    del image, picture
+    gc.collect()
+    assert seen() is None
 
 
 def test_what_would_take_long_is_not_measured_while_nobody_draws(model: StableDiffusion, ask: Ask) -> None:
