@@ -48,6 +48,7 @@ HARD = {  # how often these are seen in training, beside the others' once: they 
     "left of": 1.5,
     "right of": 1.5,
     "three": 1.5,
+    "with": 2.5,
     "oil painting": 3.0,
     "pixel art": 3.0,
 }

@@ -72,7 +72,7 @@ def test_three_things_stand_from_left_to_right_in_the_order_in_which_they_are_na
         assert places == sorted(places)
     left, middle, right = scene.layout.things
     assert left.x + left.size / 2 < middle.x < right.x - right.size / 2
-    assert -PICTURE / 2 < left.x - left.size / 2
+    assert left.x - left.size / 2 > -PICTURE / 2
     assert right.x + right.size / 2 < PICTURE / 2
 
 
