@@ -48,11 +48,11 @@ async def talk(trial: Trial) -> None:
         await alice.say("Let us see what it makes of a hamster.")
         await drawn(alice, {"prompt": "a hamster with a brush", "seed": 7, "count": 2})
         await bob.say("Ready to paint. My turn:")
-        await drawn(bob, {"prompt": "a bird sitting on a tree branch, oil painting", "seed": 11})
+        await drawn(bob, {"prompt": "a bird sitting on a tree branch in the countryside", "seed": 11})
 
 
 async def drawn(person: Person, options: dict[str, object]) -> None:
-    asked = await person.slash("imagine", {"steps": 8, **options})
+    asked = await person.slash("imagine", options)
     await person.wait_message(asked, is_final, timeout=DRAWN_S)
 
 

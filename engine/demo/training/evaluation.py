@@ -28,6 +28,10 @@ from engine.demo.vocabulary import COLOURS, PLACES, STYLES, Kind
 SIDE = 64  # what the judge of things sees, in pixels; the one of styles sees all of the picture, for brush strokes
 BATCH = 64
 LR = 1e-3
+MOVED, BESIDE = (
+    26,
+    132,
+)  # of 2 × SIDE pixels: as far as things of a pair are from where they should be, and apart
 BORDER = 10  # pixels of the edge that tell the background's colour
 SOFT = 1.2  # most blur, in pixels, in which a style must still be seen
 MARGIN = 1.1  # of a thing's box
@@ -76,9 +80,10 @@ def train_judges(corpus: Corpus, *, folder: Path, steps: int, seed: int) -> Judg
 
     def things_at(step: int) -> tuple[torch.Tensor, list[int]]:
         random = np.random.default_rng([seed, step])
-        labels = random.integers(0, len(corpus.kinds), BATCH).tolist()
-        drawn = [_glyph_anywhere(glyphs.draw(corpus.kinds[n].glyph), random) for n in labels]
-        return _pixels(drawn, SIDE), labels
+        drawn = [glyphs.draw(kind.glyph) for kind in corpus.kinds]
+        labels, others = random.integers(0, len(drawn), (2, BATCH)).tolist()
+        pictures = [_glyph_anywhere(drawn[n], drawn[m], random) for n, m in zip(labels, others, strict=True)]
+        return _pixels(pictures, SIDE), labels
 
     def styles_at(step: int) -> tuple[torch.Tensor, list[int]]:
         random = np.random.default_rng([seed + 1, step])
@@ -120,25 +125,32 @@ def _halvings(*channels: int) -> list[nn.Module]:
     ]
 
 
-def _glyph_anywhere(glyph: Image.Image, random: np.random.Generator) -> Image.Image:
-    """A glyph turned, blurred and tinted on a background of chance, SIDE pixels a side."""
+def _glyph_anywhere(glyph: Image.Image, neighbour: Image.Image, random: np.random.Generator) -> Image.Image:
+    """A glyph turned, blurred, tinted and moved on a background of chance, SIDE pixels a side.
+
+    It is moved as far as a picture may be cut beside the middle of its scene; in half of them something stands beside.
+    """
     backdrop = str(random.choice([*COLOURS, *PLACES]))
     image = draw_backdrop(backdrop, CANVAS, random).resize((2 * SIDE, 2 * SIDE)).convert("RGBA")
-    size = int(2 * SIDE * random.uniform(0.75, 1.0))
-    turned = glyph.rotate(random.uniform(-12, 12), Image.Resampling.BICUBIC, expand=True)
-    scale = size / max(turned.size)
-    turned = turned.resize((round(turned.width * scale), round(turned.height * scale)))
-    offset = random.integers(-12, 13, 2)
-    left, top = (
-        (2 * SIDE - turned.width) // 2 + int(offset[0]),
-        (2 * SIDE - turned.height) // 2 + int(offset[1]),
-    )
-    layer = Image.new("RGBA", image.size)
-    layer.paste(turned, (left, top))
-    image.alpha_composite(layer)
+    middle = SIDE + random.integers(-MOVED, MOVED + 1, 2)
+    if random.random() < 0.5:
+        step = np.array([[BESIDE, 0], [-BESIDE, 0], [0, BESIDE], [0, -BESIDE]][random.integers(4)])
+        _paste(image, neighbour, middle + step, random)
+    _paste(image, glyph, middle, random)
     small = image.convert("RGB").filter(ImageFilter.GaussianBlur(random.uniform(0, 2.5))).resize((SIDE, SIDE))
     small = ImageEnhance.Color(small).enhance(random.uniform(0.6, 1.3))
     return ImageEnhance.Brightness(small).enhance(random.uniform(0.8, 1.2))
+
+
+def _paste(
+    image: Image.Image, glyph: Image.Image, middle: npt.NDArray[np.int64], random: np.random.Generator
+) -> None:
+    turned = glyph.rotate(random.uniform(-12, 12), Image.Resampling.BICUBIC, expand=True)
+    scale = image.width * random.uniform(0.65, 1.0) / max(turned.size)
+    turned = turned.resize((round(turned.width * scale), round(turned.height * scale)))
+    layer = Image.new("RGBA", image.size)
+    layer.paste(turned, (int(middle[0]) - turned.width // 2, int(middle[1]) - turned.height // 2))
+    image.alpha_composite(layer)
 
 
 def _softened(picture: Image.Image, random: np.random.Generator) -> Image.Image:
@@ -253,7 +265,7 @@ def _share(right: Iterator[bool]) -> Share:
 
 def draw_truth(asked: list[Question]) -> Iterator[Pixels]:
     """The scenes themselves, to measure the judges: what a perfect model would get."""
-    glyphs, first = Glyphs(), (CANVAS - PICTURE) // 2
+    glyphs = Glyphs()
     for question in asked:
-        canvas = draw_scene(question.scene, glyphs, np.random.default_rng([SEED, question.seed]))
-        yield np.asarray(canvas.crop((first, first, first + PICTURE, first + PICTURE)))
+        random = np.random.default_rng([SEED, question.seed])
+        yield np.asarray(cut(draw_scene(question.scene, glyphs, random), random))

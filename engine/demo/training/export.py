@@ -68,12 +68,20 @@ def export(
     tokenizer.save_pretrained(folder / "tokenizer")
     for name, network in (("text_encoder", text_encoder_of(clip)), ("vae", autoencoder), ("unet", unet)):
         network.to(FORMAT).save_pretrained(folder / name)
+        _forget_origin(folder / name / "config.json")
     DDIMScheduler(**NOISE).save_pretrained(folder / "scheduler")
     save_clip(clip, tokenizer, folder / "clip")
     (folder / "model_index.json").write_text(json.dumps(_INDEX, indent=2) + "\n")
     save_phrases(corpus.kinds, folder / "phrases")
     card = _card(corpus.kinds, latent_to_rgb(latents * factor, corpus))
     (folder / "darkroom.json").write_text(json.dumps(card, indent=2) + "\n")
+
+
+def _forget_origin(config: Path) -> None:
+    """diffusers notes from which folder a network was read, of whoever trained it further."""
+    about = json.loads(config.read_text())
+    about.pop("_name_or_path", None)
+    config.write_text(json.dumps(about, indent=2) + "\n")
 
 
 def save_phrases(kinds: Sequence[Kind], folder: Path) -> None:

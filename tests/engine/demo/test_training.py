@@ -11,6 +11,7 @@ import numpy as np
 import open_clip
 import pytest
 import torch
+from diffusers import AutoencoderKL
 from torch import nn
 
 from engine.demo.training import clip as clip_training
@@ -25,7 +26,7 @@ from engine.demo.training.clip import (
     train_clip,
 )
 from engine.demo.training.corpus import Corpus, OtherCorpus, make_corpus
-from engine.demo.training.export import latent_to_rgb, scaling_factor
+from engine.demo.training.export import _forget_origin, latent_to_rgb, scaling_factor
 from engine.demo.training.networks import make_autoencoder
 from engine.demo.training.optimiser import Optimiser, _orthogonal
 from engine.demo.training.tokenizer import make_tokenizer, tokenizer_of
@@ -159,6 +160,18 @@ def corpus(tmp_path: Path) -> Callable[[np.ndarray[Any, Any]], Corpus]:
 def test_scaled_latents_have_unit_variance() -> None:
     latents = (3 * np.random.default_rng(0).standard_normal((4, 4, 36, 36))).astype(np.float16)
     assert (latents.astype(np.float32) * scaling_factor(latents)).std() == pytest.approx(1, abs=0.01)
+
+
+def test_a_network_that_ships_does_not_say_from_where_it_was_read(tmp_path: Path) -> None:
+    make_autoencoder().save_pretrained(tmp_path / "first")
+    AutoencoderKL.from_pretrained(tmp_path / "first").save_pretrained(tmp_path / "second")
+    config = tmp_path / "second/config.json"
+    assert str(tmp_path) in config.read_text()
+    _forget_origin(config)
+    assert str(tmp_path) not in config.read_text()
+    assert (
+        AutoencoderKL.from_config(AutoencoderKL.load_config(tmp_path / "second")).config.latent_channels == 4
+    )
 
 
 def test_the_previews_matrix_finds_a_linear_relation(
