@@ -87,7 +87,7 @@ class NotNumbers:
 def test_a_picture_is_described_by_the_phrases_that_bring_the_whole_nearer(clip: Clip) -> None:
     lists = {
         "colours": ("red background", "blue background"),
-        "subjects": ("a hamster", "a night sky"),
+        "subjects": ("a hamster", "a cat"),
         "empty": (),
     }
     text = Phrases(clip, lists).describe(flat("red"))

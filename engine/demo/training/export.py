@@ -85,12 +85,14 @@ def _forget_origin(config: Path) -> None:
 
 
 def save_phrases(kinds: Sequence[Kind], folder: Path) -> None:
-    """The words by which the model's own CLIP describes a picture, a list for each sort."""
+    """The words by which the model's own CLIP describes a picture, a list for each sort: one of each is taken.
+
+    A scene has a place or a colour behind it, so both are of one sort.
+    """
     lists = {
         "subjects": [with_article(kind.name) for kind in kinds] + [names[0] for names in LANDSCAPES.values()],
-        "places": [names[0] for names in PLACES.values()],
+        "places": [names[0] for names in PLACES.values()] + [f"{colour} background" for colour in COLOURS],
         "styles": [names[0] for names in STYLES.values()],
-        "colours": [f"{colour} background" for colour in COLOURS],
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, phrases in lists.items():
