@@ -1,4 +1,4 @@
-"""`python -m engine [--config FILE]`: the front, composed. It starts the worker by itself.
+"""`python -m engine [--config FILE]`: the front. It starts the worker by itself, before all else.
 
 Exit codes are those of sysexits.h: 0 after SIGTERM, 69 where the port is taken, 70 where something broke,
 78 for a wrong configuration.
@@ -6,39 +6,12 @@ Exit codes are those of sysexits.h: 0 after SIGTERM, 69 where the port is taken,
 
 import argparse
 import asyncio
-import logging
 import os
-import signal
-import socket
 import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from aiohttp import web
-
-from engine import config
-from engine.catalogue import Catalogue
-from engine.errors import EngineError, Misconfigured, Unavailable
-from engine.front import Front
-from engine.images import signing_key
-from engine.log import set_up_logging
-from engine.models.adapter_folder import AdapterFolders
-from engine.models.companions import Companions
-from engine.models.controls import ControlFolder
-from engine.models.registry import Registry
-from engine.models.upscaler_folder import UpscalerFolder
-from engine.queue import FairQueue
-from engine.server import create_app
-from engine.speed import Compiler, check_installed
-from engine.spool import Spool
-from engine.supervisor import LocalWorker
-from engine.wire import HEARTBEAT_S
-
-log = logging.getLogger("engine")
-
-CLOSE_S = 5.0  # for streams to end after the last event
+from engine import child
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,168 +20,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML (default: config.toml)")
     parser.add_argument("--check", action="store_true", help="read the settings, say what is wrong, and end")
     options = parser.parse_args(arguments)
+    if options.check:
+        from engine.program import check
+
+        return check(options.config)
+    return asyncio.run(_run(options.config))
+
+
+async def _run(config: Path | None) -> int:
+    """The worker imports for seconds, and what it is to do it needs to know only then: it begins before we import."""
+    worker = await child.start(child.WORKER, child.environ_of(os.environ))
     try:
-        settings = config.load(config.file(options.config), os.environ)
-        _check_installed(settings.engine.compiler)
-        if options.check:
-            return 0
-        config.make_data_folder(settings)
-        token = config.token_of(settings)
-        set_up_logging(settings.log.level, secrets=[token])
-        if (key := settings.signing_key_file) is not None:
-            signing_key.load_or_make(key)  # before the worker looks for it
-        asyncio.run(serve(settings, token=token, worker_argv=worker_argv(settings)))
-    except EngineError as error:
-        sys.stderr.write(f"{error}\n")
-        return error.exit_code
-    except Exception:
-        log.exception("the engine stops: something broke")
-        return EngineError.exit_code
-    return 0
+        from engine.program import run
 
-
-def _check_installed(compiler: Compiler) -> None:
-    try:
-        check_installed(compiler)
-    except ValueError as error:
-        raise Misconfigured(f"{error}.") from None
-
-
-def worker_argv(settings: config.Settings) -> list[str]:
-    """How the worker is started; its side is described in `engine/frames.py`."""
-    engine = settings.engine
-    return [
-        *(sys.executable, "-m", "engine.worker"),
-        *("--models", str(settings.models_folder.resolve())),
-        *("--wildcards", str(settings.wildcards_folder.resolve())),
-        *("--loras", str(settings.loras_folder.resolve())),
-        *("--embeddings", str(settings.embeddings_folder.resolve())),
-        *("--vaes", str(settings.vaes_folder.resolve())),
-        *("--clip", str(settings.clip_folder.resolve())),
-        *("--safety-checker", str(settings.safety_folder.resolve())),
-        *("--controls", str(settings.controls_folder.resolve())),
-        *("--upscalers", str(settings.upscalers_folder.resolve())),
-        *("--faces", str(settings.faces_folder.resolve())),
-        *("--tiny", str(settings.tiny_folder.resolve())),
-        *("--previews", engine.previews),
-        *("--decoder", engine.decoder),
-        *("--device", engine.device),
-        *("--dtype", engine.dtype),
-        *("--threads", str(engine.threads)),
-        *("--max-rows", "1" if engine.reproducible else str(engine.max_rows)),
-        *("--speed", engine.speed),
-        *("--compiler", engine.compiler),
-        *("--caps", str(settings.caps_file.resolve())),
-        *("--memory", engine.memory),
-        *("--model-cache", engine.model_cache),
-        *("--unload-minutes", str(engine.unload_minutes)),
-        *(("--cpu-fallback",) if engine.cpu_fallback else ()),
-        f"--watermark={engine.watermark}",  # it may begin with a dash
-        *(("--signing-key", str(key.resolve())) if (key := settings.signing_key_file) else ()),
-    ]
-
-
-def worker_environ(environ: Mapping[str, str], compiled: Path) -> dict[str, str]:
-    """The worker's environment: without our secrets, and without the way to the model hub.
-
-    `compiled` is the folder where torch keeps what it compiled.
-    """
-    kept = {name: value for name, value in environ.items() if not name.startswith(config.ENV_PREFIX)}
-    offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
-    return kept | offline | {"PYTHONUNBUFFERED": "1", "TORCHINDUCTOR_CACHE_DIR": str(compiled)}
-
-
-async def serve(settings: config.Settings, *, token: str, worker_argv: Sequence[str]) -> None:
-    """Compose and run the front until SIGTERM or SIGINT, then drain. Raises Unavailable."""
-    worker = LocalWorker(
-        worker_argv,
-        environ=worker_environ(os.environ, settings.compiled_folder.resolve()),
-        step_timeout_s=settings.engine.step_timeout_s,
-        load_timeout_s=settings.engine.load_timeout_s,
-        clock=time.monotonic,
-    )
-    companions = Companions(clip=settings.clip_folder, safety=settings.safety_folder)
-    catalogue = Catalogue(
-        registry=Registry(settings.models_folder, companions=companions),
-        adapters=AdapterFolders.of(
-            loras=settings.loras_folder,
-            embeddings=settings.embeddings_folder,
-            vaes=settings.vaes_folder,
-            faces=settings.faces_folder,
-        ),
-        controls=ControlFolder(settings.controls_folder),
-        upscalers=UpscalerFolder(settings.upscalers_folder),
-        executor=worker,
-        queue_capacity=settings.engine.queue,
-        safety=settings.engine.safety,
-    )
-    front = Front(
-        executor=worker,
-        catalogue=catalogue,
-        spool=Spool(
-            settings.spool_folder.resolve(), keep_s=settings.engine.spool_hours * 3600, clock=time.time
-        ),
-        queue=FairQueue(capacity=settings.engine.queue),
-        speed=settings.engine.speed,
-    )
-    stopping = _stop_on_signal()
-    taken = _take_address(*settings.address)  # before the spool is touched: it may be another engine's
-    await front.open()  # before anybody is answered: a finished job must be found, a model be known
-    runner = await _listen(taken, front, catalogue, settings, token)
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(worker.run(), name="worker")
-            following = tasks.create_task(front.run(), name="front")
-            await stopping.wait()
-            log.info("stopping: what is being drawn has %g s", settings.engine.grace_s)
-            await front.drain(settings.engine.grace_s)
-            worker.stop()
-            following.cancel()
+        return await run(config, worker)
     finally:
-        await runner.cleanup()
-
-
-def _take_address(host: str, port: int) -> socket.socket:
-    """A socket that holds the address, and lets callers wait. Raises Unavailable where it is taken."""
-    try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family)
-    except OSError as error:
-        reason = error.strerror or "the address is not ours"
-        raise Unavailable(f"The engine cannot listen on {host}:{port}: {reason}.") from None
-
-
-async def _listen(
-    taken: socket.socket, front: Front, catalogue: Catalogue, settings: config.Settings, token: str
-) -> web.AppRunner:
-    host, port = settings.address
-    app = create_app(
-        front,
-        catalogue,
-        token=token,
-        hosts={host, urlsplit(settings.link.url).hostname or ""},
-        heartbeat_s=HEARTBEAT_S / 2,  # so that no stream is silent for as long as that
-    )
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_S)
-    await runner.setup()
-    await web.SockSite(runner, taken).start()
-    log.info("listening on http://%s:%d", host, port)
-    return runner
-
-
-def _stop_on_signal() -> asyncio.Event:
-    """Set by the first SIGTERM or SIGINT. The second one has its usual effect: to end at once."""
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        stopping.set()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    return stopping
+        await child.end(worker)
 
 
 if __name__ == "__main__":

@@ -23,11 +23,11 @@ from pydantic import (
 )
 
 from engine import memory, private_file, violations
+from engine.child import ENV_PREFIX
 from engine.errors import Misconfigured
 from engine.speed import Compiler, Speed
 from engine.wire import Safety
 
-ENV_PREFIX = "DARKROOM_"
 DEFAULT_FILE = Path("config.toml")
 TOKEN_BYTES = 32  # 256 bits
 WATERMARK = "DRKROM"

@@ -1,10 +1,7 @@
 """What the front and its worker say to each other: a JSON object per line over the worker's stdin and stdout.
 
-The front starts `python -m engine.worker --models FOLDER --wildcards FOLDER --loras FOLDER --embeddings FOLDER
---vaes FOLDER --controls FOLDER --upscalers FOLDER --faces FOLDER --tiny FOLDER --previews P --decoder D --clip FOLDER
---safety-checker FOLDER --device D --dtype T --threads N --max-rows N --speed S --compiler C --caps FILE
---memory SIZE --model-cache SIZE --unload-minutes N --cpu-fallback --watermark TEXT --signing-key FILE` (values as in
-the [engine] table of the configuration; without the last nothing is signed). The worker
+The front starts `python -m engine.worker`, and what it says first is `begin`, with the worker's command line: nothing
+waits for it, since the worker imports its libraries for seconds before it looks. The worker
 
 * says `ready` once, then `heartbeat` every `HEARTBEAT_S` from a thread of its own;
 * answers each `start` with any number of `loading` and `progress`, then exactly one of `finished`, `failed`
@@ -19,10 +16,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
+from engine.child import MAX_FRAME_BYTES
 from engine.wire import ErrorBody, GenerationRequest, ImageInfo, Memory, WireModel
 
-MAX_FRAME_BYTES = 1024 * 1024
 HEARTBEAT_S = 2.0
+
+
+class Begin(WireModel):
+    """The worker's command line, as `engine/worker/options.py` reads it. It comes once, before all else."""
+
+    type: Literal["begin"] = "begin"
+    arguments: tuple[str, ...] = ()
 
 
 class Start(WireModel):
@@ -125,12 +129,17 @@ _TO_WORKER: TypeAdapter[ToWorker] = TypeAdapter(Annotated[ToWorker, Field(discri
 _FROM_WORKER: TypeAdapter[FromWorker] = TypeAdapter(Annotated[FromWorker, Field(discriminator="type")])
 
 
-def encode(frame: ToWorker | FromWorker) -> bytes:
+def encode(frame: Begin | ToWorker | FromWorker) -> bytes:
     """One line, newline included. Raises ValueError where it would be longer than MAX_FRAME_BYTES."""
     line = frame.model_dump_json().encode() + b"\n"
     if len(line) > MAX_FRAME_BYTES:
         raise ValueError(f"a {frame.type} frame of {len(line)} bytes; at most {MAX_FRAME_BYTES} are allowed")
     return line
+
+
+def decode_begin(line: bytes) -> Begin:
+    """What the front said first. Raises ValueError (pydantic's) where the line is no such frame."""
+    return Begin.model_validate_json(line)
 
 
 def decode_to_worker(line: bytes) -> ToWorker:

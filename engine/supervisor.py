@@ -3,13 +3,12 @@
 import asyncio
 import contextlib
 import logging
-import os
 import signal
-from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
-from engine import frames
+from engine import child, frames
 from engine.errors import Refusal
 from engine.executor import NO_FILES, ExecutorEvent, Health
 from engine.images.inputs import InputFiles
@@ -29,21 +28,22 @@ class LocalWorker:
 
     Whoever awaits `run` owns it.
 
-    `argv` and `environ` start it. `clock` is monotonic, in seconds; deadlines are looked at every `check_s`.
+    `start` starts a process, which is then told its command line, `arguments`. `clock` is monotonic, in seconds;
+    deadlines are looked at every `check_s`.
     """
 
     def __init__(
         self,
-        argv: Sequence[str],
+        start: Callable[[], Awaitable[Process]],
         *,
-        environ: Mapping[str, str],
+        arguments: Sequence[str] = (),
         step_timeout_s: float,
         load_timeout_s: float,
         clock: Callable[[], float],
         check_s: float = 0.5,
     ) -> None:
-        self._argv = argv
-        self._environ = environ
+        self._start = start
+        self._begin = frames.Begin(arguments=tuple(arguments))
         self._step_s = step_timeout_s
         self._load_s = load_timeout_s
         self._clock = clock
@@ -118,16 +118,9 @@ class LocalWorker:
 
     async def _live(self) -> str:
         """One process from start to end; returns the code of the error for the jobs that it held."""
-        process = await asyncio.create_subprocess_exec(
-            *self._argv,
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=PIPE,
-            env=dict(self._environ),
-            limit=frames.MAX_FRAME_BYTES,
-            start_new_session=True,  # Ctrl-C in a terminal is the front's to handle
-        )
+        process = await self._start()
         self._process = process
+        self._send(self._begin)
         self._watch = Watch(now=self._clock(), step_s=self._step_s, load_s=self._load_s)
         log.info("worker %d started", process.pid)
         self._down(STARTING_WORKER)
@@ -138,7 +131,7 @@ class LocalWorker:
             hung = await self._attend(process, reading)
         finally:
             self._down("The worker ended.")  # before anything is told that would bring it new jobs
-            _kill(process)
+            child.kill(process)
             await process.wait()
             await _finish_reading(reading, lines)
             level = logging.INFO if self._stopping.is_set() else logging.WARNING
@@ -247,7 +240,7 @@ class LocalWorker:
         for job_id in sorted(self._in_flight):
             self._report(frames.Failed(job=job_id, error=error))
 
-    def _send(self, frame: frames.ToWorker) -> None:
+    def _send(self, frame: frames.Begin | frames.ToWorker) -> None:
         """Write without waiting: frames are few and small, and a worker that reads none is found by its silence."""
         if self._process and self._process.stdin and not self._process.stdin.is_closing():
             self._process.stdin.write(frames.encode(frame))
@@ -283,9 +276,3 @@ async def _log_lines(process: Process) -> None:
             if line.strip():
                 said = rest if first in logging.getLevelNamesMapping() else line
                 log.log(level, "worker %d: %s", process.pid, said.rstrip()[:LOG_LINE_CHARS])
-
-
-def _kill(process: Process) -> None:
-    """Kill the worker with whatever it started."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)

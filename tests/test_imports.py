@@ -101,7 +101,8 @@ def test_a_package_that_is_imported_for_its_wire_brings_nothing_along() -> None:
     ("entry", "forbidden"),
     [
         ("bot.__main__", {"torch", "diffusers"}),
-        ("engine.__main__", {"torch", "diffusers", "discord"}),
+        ("engine.__main__", {"pydantic", "aiohttp", "engine.config"}),  # the worker is started first
+        ("engine.program", {"torch", "diffusers", "discord"}),
         ("engine.worker.program", {"cv2", "open_clip", "timm", "diffusers.pipelines.auto_pipeline"}),
     ],
 )

@@ -1,4 +1,4 @@
-"""The worker, put together from its command line, and its pipe to the front."""
+"""The worker, put together from the command line that the front tells it, and its pipe to the front."""
 
 import argparse
 import logging
@@ -46,6 +46,7 @@ from engine.worker.device_memory import device_memory, host_memory, rungs_of
 from engine.worker.judges import Judges
 from engine.worker.kept_rungs import KeptRungs
 from engine.worker.openvino_shapes import OpenVinoShapes
+from engine.worker.options import read_options
 from engine.worker.policy import MemoryPolicy
 from engine.worker.process import Inbox, Worker
 from engine.worker.shelf import Model
@@ -56,7 +57,7 @@ NICENESS = 5  # on a CPU the pictures may wait a moment for the people, never th
 
 
 def main() -> None:
-    options = _arguments()
+    options = read_options(_command_line())
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     out = _claim_stdout()
     diffusers.utils.logging.disable_progress_bar()
@@ -102,7 +103,7 @@ def _worker(
     shapes = _shapes(policy)
     policy.beside.append(lambda: shapes.bytes)
     judges = Judges(companions=companions, place=registry.lookup)
-    folder = _compiled_folder(options.speed, compiler)
+    folder = _compiled_folder(options.compiled, options.speed, compiler)
     machine = machine_of(device, options.speed, _compiled_by(options.speed, compiler))
     parked = replace(device, parked=True)
     return Worker(
@@ -133,35 +134,12 @@ def _compiled_by(speed: Speed, compiler: Compiler) -> str:
     return "" if speed is Speed.EXACT else name_of(compiler)
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m engine.worker", description=__doc__)
-    parser.add_argument("--models", type=Path, required=True, help="folder of models")
-    parser.add_argument("--wildcards", type=Path, required=True, help="folder of NAME.txt files for prompts")
-    parser.add_argument("--loras", type=Path, required=True, help="folder of LoRAs")
-    parser.add_argument("--embeddings", type=Path, required=True, help="folder of textual inversions")
-    parser.add_argument("--vaes", type=Path, required=True, help="folder of VAEs")
-    parser.add_argument("--clip", type=Path, required=True, help="folder of open_clip models")
-    parser.add_argument("--safety-checker", type=Path, required=True, help="folder of the safety checker")
-    parser.add_argument("--controls", type=Path, required=True, help="folder of ControlNets and their like")
-    parser.add_argument("--upscalers", type=Path, required=True, help="folder of upscalers")
-    parser.add_argument("--faces", type=Path, required=True, help="folder of face restorers")
-    parser.add_argument("--tiny", type=Path, required=True, help="folder of tiny autoencoders")
-    parser.add_argument("--previews", default="matrix", help="matrix, tiny")
-    parser.add_argument("--decoder", default="own", help="own, tiny")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps")
-    parser.add_argument("--dtype", default="auto", help="auto, float32, bfloat16, float16")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: as many as cores")
-    parser.add_argument("--max-rows", type=int, default=0, help="rows a tick may hold; 0: measured")
-    parser.add_argument("--speed", type=Speed, default=Speed.EXACT, help="exact, balanced, fast")
-    parser.add_argument("--compiler", type=Compiler, default=Compiler.AUTO, help="auto, inductor, openvino")
-    parser.add_argument("--caps", type=Path, help="file for measured caps; without it they are forgotten")
-    parser.add_argument("--memory", default="auto", help="of the device, such as 6GB; auto: what a GPU has")
-    parser.add_argument("--model-cache", default="auto", help="for models not in use, such as 8GB")
-    parser.add_argument("--unload-minutes", type=float, default=0.0, help="of idleness; 0: models stay")
-    parser.add_argument("--cpu-fallback", action="store_true", help="draw on the CPU what fits nowhere else")
-    parser.add_argument("--watermark", default="", help="six characters woven into pictures; empty: none")
-    parser.add_argument("--signing-key", type=Path, help="PEM file of the key; without it nothing is signed")
-    return parser.parse_args()
+def _command_line() -> tuple[str, ...]:
+    """What the front says first. Where it is gone by then, so are we."""
+    line = sys.stdin.buffer.readline()
+    if not line:
+        os._exit(0)  # quickly: there is much to take apart, and libraries complain while it is
+    return frames.decode_begin(line).arguments
 
 
 def _policy(options: argparse.Namespace, device: Device) -> MemoryPolicy:
@@ -209,11 +187,12 @@ def _beat(send: partial[None]) -> None:
         send(frames.Heartbeat())
 
 
-def _compiled_folder(speed: Speed, compiler: Compiler = Compiler.INDUCTOR) -> CompiledFolder | None:
-    """Where torch was told to keep what it compiles, if it compiles anything; damaged it is made anew."""
-    if speed is Speed.EXACT or compiler is Compiler.OPENVINO or VARIABLE not in os.environ:
+def _compiled_folder(path: Path | None, speed: Speed, compiler: Compiler) -> CompiledFolder | None:
+    """Where torch keeps what it compiles, if it compiles anything; damaged it is made anew."""
+    if speed is Speed.EXACT or compiler is Compiler.OPENVINO or path is None:
         return None
-    folder = CompiledFolder(Path(os.environ[VARIABLE]))
+    os.environ[VARIABLE] = str(path)
+    folder = CompiledFolder(path)
     folder.check()
     return folder
 

@@ -24,8 +24,7 @@ TOKEN = "a-token-for-the-tests"
 # The real front with its worker's command line replaced: everything else is `python -m engine`.
 LAUNCH = (
     "import sys, engine.__main__ as program;"
-    "argv = sys.argv[1:];"
-    "program.worker_argv = lambda settings: [sys.executable, *argv];"
+    "program.child.WORKER = [sys.executable, *sys.argv[1:]];"
     "sys.exit(program.main([]))"
 )
 REQUEST: dict[str, Any] = {

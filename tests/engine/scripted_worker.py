@@ -4,7 +4,8 @@ Words in a prompt: `crash` dies at the first step, `hang` says nothing more, hea
 step only when the file `go` appears in the job's folder, `fail` reports a failure, `garbage` writes no frame,
 `lost` reports images that it did not write. Anything else is drawn at once.
 
-Arguments: a file to which every start is appended, then the number of images in flight.
+Arguments: a file to which every start is appended, then the number of images in flight. A command line of one word
+that the front tells it is its device.
 """
 
 import hashlib
@@ -28,8 +29,10 @@ POLL_S = 0.01
 def main() -> None:
     journal, in_flight = Path(sys.argv[1]), int(sys.argv[2])
     commands: queue.SimpleQueue[frames.ToWorker] = queue.SimpleQueue()
+    first = sys.stdin.buffer.readline() or os._exit(0)  # the front is gone before it said a word
+    told = frames.decode_begin(first).arguments
     threading.Thread(target=read, args=(commands,), daemon=True).start()
-    say(frames.Ready(device="scripted", in_flight=in_flight))
+    say(frames.Ready(device=told[0] if len(told) == 1 else "scripted", in_flight=in_flight))
     beat()
     slow: dict[str, frames.Start] = {}
     beaten = time.monotonic()

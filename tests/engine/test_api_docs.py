@@ -12,8 +12,8 @@ from engine.models.registry import Registry
 from engine.queue import FairQueue
 from engine.server import create_app
 from engine.spool import Spool
-from engine.supervisor import LocalWorker
 from engine.wire import Cancelled, Failed, Finished, Loading, Progress, Queued, WireModel
+from tests.engine.no_worker import no_worker
 
 OPERATING = (Path(__file__).parents[2] / "docs" / "operating.md").read_text("utf-8")
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
@@ -48,12 +48,12 @@ def test_the_table_of_events_is_the_one_in_the_code() -> None:
 
 
 def test_the_tables_of_frames_are_those_in_the_code() -> None:
-    documented("to the worker", get_args(frames.ToWorker))
+    documented("to the worker", (frames.Begin, *get_args(frames.ToWorker)))
     documented("from the worker", get_args(frames.FromWorker))
 
 
 def test_the_table_of_calls_is_that_of_the_server(tmp_path: Path) -> None:
-    worker = LocalWorker([], environ={}, step_timeout_s=1, load_timeout_s=1, clock=lambda: 0)
+    worker = no_worker(lambda: 0)
     catalogue = Catalogue(registry=Registry(tmp_path), executor=worker, queue_capacity=1)
     spool = Spool(tmp_path, keep_s=1, clock=lambda: 0)
     front = Front(executor=worker, catalogue=catalogue, spool=spool, queue=FairQueue(capacity=1))

@@ -1,15 +1,21 @@
+import asyncio
 import logging
+import signal
 import stat
 import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from engine.__main__ import main, worker_argv, worker_environ
+from engine import child
+from engine.__main__ import main
 from engine.config import Settings, load, make_data_folder, token_of
 from engine.errors import Misconfigured
 from engine.log import RedactingFormatter
+from engine.program import worker_arguments
 
 
 def write(folder: Path, text: str) -> Path:
@@ -156,18 +162,27 @@ def test_an_empty_token_file_is_refused(tmp_path: Path) -> None:
         token_of(load(None, {"DARKROOM_PATHS__DATA": str(tmp_path)}))
 
 
-def test_a_wrong_configuration_ends_with_one_sentence_and_78(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_wrong_configuration_ends_with_one_sentence_and_78_and_the_worker_with_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("DARKROOM_LINK__TOKEN", "secret")
+    workers = []
+
+    async def start(argv: Sequence[str], environ: Mapping[str, str]) -> Process:
+        assert (argv, "DARKROOM_LINK__TOKEN" in environ) == (child.WORKER, False)
+        workers.append(await asyncio.create_subprocess_exec(sys.executable, "-c", "input()", stdin=PIPE))
+        return workers[0]
+
+    monkeypatch.setattr(child, "start", start)
+    monkeypatch.setattr(child, "kill", Process.kill)  # it leads no session here
     assert main(["--config", str(write(tmp_path, "[engine]\ntreads = 3"))]) == 78
     assert capsys.readouterr().err == "engine.treads is not a setting; did you mean engine.threads?\n"
+    assert [worker.returncode for worker in workers] == [-signal.SIGKILL]
 
 
 def test_the_worker_gets_the_settings_and_none_of_the_secrets(tmp_path: Path) -> None:
     data = {"DARKROOM_PATHS__DATA": str(tmp_path / "data"), "DARKROOM_ENGINE__MODELS": str(tmp_path)}
-    argv = worker_argv(load(None, data | {"DARKROOM_ENGINE__THREADS": "2"}))
-    assert argv[:3] == [sys.executable, "-m", "engine.worker"]
-    assert argv[3:] == [
+    assert worker_arguments(load(None, data | {"DARKROOM_ENGINE__THREADS": "2"})) == [
         *("--models", str(tmp_path.resolve())),
         *("--wildcards", str(tmp_path.resolve() / "data" / "wildcards")),
         *("--loras", str(tmp_path.resolve().parent / "loras")),
@@ -188,21 +203,21 @@ def test_the_worker_gets_the_settings_and_none_of_the_secrets(tmp_path: Path) ->
         *("--speed", "exact"),
         *("--compiler", "auto"),
         *("--caps", str((tmp_path / "data" / "row-caps.json").resolve())),
+        *("--compiled", str((tmp_path / "data" / "compiled").resolve())),
         *("--memory", "auto"),
         *("--model-cache", "auto"),
         *("--unload-minutes", "0.0"),
         "--watermark=DRKROM",
         *("--signing-key", str(tmp_path.resolve() / "data" / "signing.pem")),
     ]
-    environ = worker_environ({"PATH": "/bin", "DARKROOM_DISCORD__TOKEN": "secret"}, tmp_path)
+    environ = child.environ_of({"PATH": "/bin", "DARKROOM_DISCORD__TOKEN": "secret"})
     assert environ["PATH"] == "/bin"
     assert environ["HF_HUB_OFFLINE"] == "1"
-    assert environ["TORCHINDUCTOR_CACHE_DIR"] == str(tmp_path)
     assert "secret" not in environ.values()
 
 
 def test_reproducible_means_one_image_a_tick() -> None:
-    argv = worker_argv(
+    argv = worker_arguments(
         load(None, {"DARKROOM_ENGINE__REPRODUCIBLE": "true", "DARKROOM_ENGINE__MAX_ROWS": "8"})
     )
     assert argv[argv.index("--max-rows") + 1] == "1"
@@ -210,7 +225,7 @@ def test_reproducible_means_one_image_a_tick() -> None:
 
 def test_memory_is_a_size_or_auto() -> None:
     assert load(None, {"DARKROOM_ENGINE__MEMORY": "6GB"}).engine.memory == "6GB"
-    assert "--cpu-fallback" in worker_argv(load(None, {"DARKROOM_ENGINE__CPU_FALLBACK": "true"}))
+    assert "--cpu-fallback" in worker_arguments(load(None, {"DARKROOM_ENGINE__CPU_FALLBACK": "true"}))
     with pytest.raises(
         Misconfigured, match=r"engine\.model_cache must be auto or look like 8GB; it was 'much'\."
     ):
@@ -218,7 +233,7 @@ def test_memory_is_a_size_or_auto() -> None:
 
 
 def test_what_is_switched_off_the_worker_hears_nothing_of() -> None:
-    argv = worker_argv(load(None, {"DARKROOM_ENGINE__SIGN": "false", "DARKROOM_ENGINE__WATERMARK": ""}))
+    argv = worker_arguments(load(None, {"DARKROOM_ENGINE__SIGN": "false", "DARKROOM_ENGINE__WATERMARK": ""}))
     assert argv[-1] == "--watermark="
 
 

@@ -17,8 +17,8 @@ from engine.models.registry import Registry
 from engine.queue import FairQueue
 from engine.server import create_app
 from engine.spool import Spool
-from engine.supervisor import LocalWorker
 from tests.engine.front_process import REQUEST, TOKEN, Engine, picture, running
+from tests.engine.no_worker import no_worker
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ async def test_a_stream_is_taken_up_after_the_last_event_that_was_seen(engine: E
 
 
 async def test_a_waiting_stream_has_a_heartbeat(tmp_path: Path) -> None:
-    worker = LocalWorker(["never started"], environ={}, step_timeout_s=1, load_timeout_s=1, clock=lambda: 0.0)
+    worker = no_worker(lambda: 0.0)
     registry = Registry(tmp_path / "models")
     catalogue = Catalogue(registry=registry, executor=worker, queue_capacity=9)
     front = Front(

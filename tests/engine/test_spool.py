@@ -10,8 +10,8 @@ from engine.images.inputs import Inputs
 from engine.models.registry import Registry
 from engine.queue import FairQueue
 from engine.spool import Result, Spool
-from engine.supervisor import LocalWorker
 from engine.wire import Finished, GenerationRequest, ImageInfo, Sampler
+from tests.engine.no_worker import no_worker
 from tests.patience import Clock
 
 DAY_S = 24 * 3600.0
@@ -116,7 +116,7 @@ async def test_a_clock_that_is_put_right_makes_no_job_old_and_none_young(
 ) -> None:
     finish(spool, "job")
     monotonic = Clock()
-    worker = LocalWorker(["-"], environ={}, step_timeout_s=1, load_timeout_s=1, clock=monotonic)
+    worker = no_worker(monotonic)
     front = Front(
         executor=worker,
         catalogue=Catalogue(registry=Registry(tmp_path), executor=worker, queue_capacity=1),

@@ -5,11 +5,12 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from engine import frames
+from engine import child, frames
 from engine.executor import ExecutorEvent
 from engine.supervisor import LocalWorker
 from engine.watch import HEARTBEAT_LIMIT_S, OPEN_S, Breaker, Watch
@@ -57,11 +58,15 @@ def request(prompt: str) -> GenerationRequest:
 
 @asynccontextmanager
 async def staged(
-    folder: Path, clock: Callable[[], float], argv: list[str] | None = None
+    folder: Path, clock: Callable[[], float], argv: list[str] | None = None, arguments: tuple[str, ...] = ()
 ) -> AsyncIterator[Stage]:
     worker = LocalWorker(
-        argv or [sys.executable, str(WORKER), str(folder / "journal"), "2"],
-        environ={**os.environ, "PYTHONPATH": str(WORKER.parents[2])},
+        partial(
+            child.start,
+            argv or [sys.executable, str(WORKER), str(folder / "journal"), "2"],
+            {**os.environ, "PYTHONPATH": str(WORKER.parents[2])},
+        ),
+        arguments=arguments,
         step_timeout_s=STEP_S,
         load_timeout_s=LOAD_S,
         clock=clock,
@@ -95,6 +100,19 @@ async def test_a_job_goes_to_the_worker_and_its_events_come_back(tmp_path: Path,
         events = [await stage.next() for _ in range(4)]
         assert [event.type for event in events] == ["loading", "progress", "progress", "finished"]
         assert (tmp_path / "job" / "0.png").exists()
+
+
+async def test_a_worker_is_told_its_command_line_before_all_else(tmp_path: Path, clock: Clock) -> None:
+    async with staged(tmp_path, clock, arguments=("told",)) as stage:
+        await stage.next()
+        assert stage.worker.health.device == "told"
+
+
+async def test_a_process_that_runs_when_nobody_wants_it_any_more_is_killed() -> None:
+    process = await child.start([sys.executable, "-c", "input()"], os.environ)
+    await child.end(process)
+    assert process.returncode == -signal.SIGKILL
+    await child.end(process)
 
 
 async def test_a_cancelled_job_says_so_and_the_worker_lives_on(tmp_path: Path, clock: Clock) -> None:
@@ -295,6 +313,6 @@ def test_a_frame_survives_the_pipe_and_an_endless_one_is_not_written() -> None:
     line = frames.encode(start)
     assert line.count(b"\n") == 1
     assert frames.decode_to_worker(line) == start
-    endless = frames.Progress(job="j", step=1, steps=2, preview="x" * frames.MAX_FRAME_BYTES)
+    endless = frames.Progress(job="j", step=1, steps=2, preview="x" * child.MAX_FRAME_BYTES)
     with pytest.raises(ValueError, match="at most"):
         frames.encode(endless)

@@ -1,6 +1,7 @@
 """What was compiled for the next start is used only as it was written."""
 
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,11 +77,12 @@ def test_the_worker_looks_at_it_before_it_draws_with_what_is_compiled(
     folder: CompiledFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cut_short(folder.path)
-    monkeypatch.setenv(VARIABLE, str(folder.path))
-    assert _compiled_folder(Speed.EXACT) is None
-    assert _compiled_folder(Speed.FAST, Compiler.OPENVINO) is None
+    monkeypatch.setenv(VARIABLE, "elsewhere")
+    assert _compiled_folder(folder.path, Speed.EXACT, Compiler.INDUCTOR) is None
+    assert _compiled_folder(folder.path, Speed.FAST, Compiler.OPENVINO) is None
     assert folder.path.exists()
-    found = _compiled_folder(Speed.FAST)
+    found = _compiled_folder(folder.path, Speed.FAST, Compiler.INDUCTOR)
+    assert os.environ[VARIABLE] == str(folder.path)
     assert found is not None
     assert found.path == folder.path
     assert not folder.path.exists()

@@ -10,12 +10,12 @@ import torch
 from PIL import Image
 
 from bench.serving.gate import drawn_by_step_loop, psnr
-from engine import frames
-from engine.__main__ import worker_argv, worker_environ
+from engine import child, frames
 from engine.config import Engine, Paths, Settings
-from engine.frames import Finished, Start
+from engine.frames import Begin, Finished, Start
 from engine.models.loading import load_stable_diffusion
 from engine.models.registry import DEMO_FOLDER
+from engine.program import worker_arguments
 from engine.speed import Compiler, Speed
 from engine.wire import GenerationRequest, Sampler
 from engine.worker.device import Device
@@ -43,15 +43,15 @@ def test_the_demo_model_is_drawn_as_torch_draws_it(tmp_path: Path) -> None:
     (tmp_path / "job").mkdir()
     start = frames.encode(Start(job="job", request=REQUEST, folder=tmp_path / "job"))
     with subprocess.Popen(
-        worker_argv(settings),
+        child.WORKER,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=worker_environ(os.environ, tmp_path / "compiled"),
+        env=child.environ_of(os.environ),
     ) as worker:
         assert worker.stdin is not None
         assert worker.stdout is not None
-        worker.stdin.write(start)
+        worker.stdin.write(frames.encode(Begin(arguments=tuple(worker_arguments(settings)))) + start)
         worker.stdin.flush()
         seen = (frames.decode_from_worker(line) for line in worker.stdout)
         finished = next((frame for frame in seen if isinstance(frame, Finished)), None)
