@@ -3,8 +3,8 @@
 import secrets
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bot.engine_client import EngineClient
 from bot.errors import Refused
 from bot.given import Given
 from bot.jobs.ports import EngineAway
@@ -12,6 +12,9 @@ from bot.menus import find_model
 from bot.own_engine import OwnEngine
 from bot.tasks import to_describe
 from engine.wire import Cancelled, Failed, Finished, GenerationRequest, Task
+
+if TYPE_CHECKING:  # not loaded before the engine is started, which takes longer
+    from bot.engine_client import EngineClient
 
 
 async def describe_alone(own: OwnEngine, *, file: Path, model: str | None) -> str:
@@ -24,7 +27,7 @@ async def describe_alone(own: OwnEngine, *, file: Path, model: str | None) -> st
             return await describe(engine=engine, request=to_describe(found), given=given)
 
 
-async def describe(*, engine: EngineClient, request: GenerationRequest, given: Given) -> str:
+async def describe(*, engine: "EngineClient", request: GenerationRequest, given: Given) -> str:
     """The engine's description. Raises Refused where it will not or cannot, EngineAway where it died."""
     job_id = secrets.token_hex(16)
     await engine.put(job_id, request, given.image)

@@ -5,11 +5,8 @@ import secrets
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-from bot.engine_client import EngineClient
 from bot.errors import Refused
 from bot.given import Given
 from bot.jobs.ports import EngineAway
@@ -17,6 +14,11 @@ from bot.own_engine import OwnEngine
 from bot.requests import Options, build
 from engine.wire import MAX_SEED, Cancelled, Failed, Finished, Format, GenerationRequest, Loading
 from engine.wire import Progress as Step
+
+if TYPE_CHECKING:  # not loaded before the engine is started, which takes longer
+    from rich.progress import Progress
+
+    from bot.engine_client import EngineClient
 
 
 async def generate_alone(own: OwnEngine, *, options: Options, given: Given, out: Path) -> list[Path]:
@@ -35,11 +37,11 @@ async def generate_alone(own: OwnEngine, *, options: Options, given: Given, out:
 
 async def generate(
     *,
-    engine: EngineClient,
+    engine: "EngineClient",
     request: GenerationRequest,
     given: Given,
     out: Path,
-    progress: Progress,
+    progress: "Progress",
 ) -> list[Path]:
     """Draw one request and write its pictures; several become NAME-0, NAME-1, …
 
@@ -95,8 +97,11 @@ def check_place(out: Path) -> None:
         raise Refused(f"out: {folder} cannot be written to: {error.strerror}.") from None
 
 
-def progress_bar() -> Progress:
+def progress_bar() -> "Progress":
     """On stderr: a script reads the names of files from stdout, and nothing else."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     return Progress(*columns, console=Console(stderr=True), transient=True)
 

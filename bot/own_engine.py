@@ -8,11 +8,14 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bot.config import Settings
-from bot.engine_client import EngineClient
 from bot.jobs.ports import EngineAway
 from bot.launcher import START_S, Child, Launcher, engine_child, free_port, private_link
+
+if TYPE_CHECKING:
+    from bot.engine_client import EngineClient
 
 LOOK_EVERY_S = 0.1
 # Settings of [engine], and where in the data folder they are looked for: an engine of our own has another one.
@@ -54,7 +57,7 @@ class OwnEngine:
         )
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[EngineClient]:
+    async def running(self) -> "AsyncIterator[EngineClient]":
         """An engine on a free port with a spool of its own, for as long as the block runs.
 
         Raises ChildGaveUp where it cannot start, TimeoutError where it does not answer.
@@ -63,8 +66,9 @@ class OwnEngine:
             url, token = f"http://127.0.0.1:{free_port()}", secrets.token_urlsafe(32)
             launcher = Launcher(children=[self._child(url, token, Path(data))])
             launched = asyncio.create_task(launcher.run(), name="launcher")
+            client = await asyncio.to_thread(_import_client)  # while the engine starts, which takes longer
             try:
-                async with EngineClient(url=url, token=token) as engine:
+                async with client(url=url, token=token) as engine:
                     async with asyncio.timeout(START_S):
                         await _until_it_answers(engine, launched)
                     yield engine
@@ -83,7 +87,13 @@ class OwnEngine:
         )
 
 
-async def _until_it_answers(engine: EngineClient, launched: "asyncio.Task[None]") -> None:
+def _import_client() -> "type[EngineClient]":
+    from bot.engine_client import EngineClient
+
+    return EngineClient
+
+
+async def _until_it_answers(engine: "EngineClient", launched: "asyncio.Task[None]") -> None:
     while True:
         if launched.done():
             launched.result()

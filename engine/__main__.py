@@ -6,8 +6,8 @@ Exit codes are those of sysexits.h: 0 after SIGTERM, 69 where the port is taken,
 
 import argparse
 import asyncio
+import logging
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,4 +39,8 @@ async def _run(config: Path | None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    logging.shutdown()
+    os._exit(
+        code
+    )  # all is put away: to take the libraries apart as well would keep whoever waits for our end

@@ -103,7 +103,10 @@ def test_a_package_that_is_imported_for_its_wire_brings_nothing_along() -> None:
         ("bot.__main__", {"torch", "diffusers"}),
         ("engine.__main__", {"pydantic", "aiohttp", "engine.config"}),  # the worker is started first
         ("engine.program", {"torch", "diffusers", "discord"}),
-        ("engine.worker.program", {"cv2", "open_clip", "timm", "diffusers.pipelines.auto_pipeline"}),
+        (
+            "engine.worker.program",
+            {"cv2", "open_clip", "spandrel", "timm", "diffusers.pipelines.auto_pipeline"},
+        ),
     ],
 )
 def test_a_program_starts_without_what_it_does_not_need(entry: str, forbidden: set[str]) -> None:

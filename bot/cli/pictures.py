@@ -10,7 +10,6 @@ import typer
 from bot import log as logs
 from bot.cli.ending import Config, check, config_file, run_to_end, settings_of
 from bot.controls import parse
-from bot.describe import describe_alone
 from bot.generate import check_place, format_of, generate_alone
 from bot.given import Given
 from bot.guidance import interval_of
@@ -151,6 +150,8 @@ def describe(
     config: Config = None,
 ) -> None:
     """Say what is in a picture, in a few words."""
+    from bot.describe import describe_alone
+
     settings = settings_of(config)
     logs.set_up(QUIET, ())
     print(run_to_end(describe_alone(OwnEngine.of(settings, config), file=file, model=model)))

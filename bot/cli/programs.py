@@ -10,7 +10,6 @@ import typer
 from bot import log as logs
 from bot.cli.ending import Config, check, config_file, run_to_end, settings_of, until_signal
 from bot.config import discord_token
-from bot.doctor import examine
 from bot.launcher import Launcher, bot_child, engine_child
 
 
@@ -66,6 +65,8 @@ def bench(
 
 def doctor(config: Config = None) -> None:
     """Check what Darkroom needs, and say what to do where something is missing."""
+    from bot.doctor import examine
+
     findings = run_to_end(examine(settings_of(config), config))
     for finding in findings:
         mark = {True: "ok", None: "note", False: "WRONG"}[finding.ok]

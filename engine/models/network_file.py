@@ -5,28 +5,32 @@ Only safetensors are read.
 
 import logging
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
 
 from engine.models.damage import note_damage
 from engine.models.fault import NotAModel, WrongKind
 from engine.models.header import Header, read_header
 from engine.worker.device import Device
 
+if TYPE_CHECKING:  # forty architectures, which most workers never need
+    from spandrel import ImageModelDescriptor
+
 log = logging.getLogger(__name__)
 
 COLOURS = 3
 DIGITS = 3  # of a number in a tensor's name: no network has a thousand blocks
 
-Network: TypeAlias = ImageModelDescriptor[torch.nn.Module]
+Network: TypeAlias = "ImageModelDescriptor[torch.nn.Module]"
 
 
 def read_network(path: Path, wanted: str) -> Network:
     """A network that makes a coloured picture of a coloured picture. Raises NotAModel; `wanted` is for its words."""
+    from spandrel import ImageModelDescriptor, ModelLoader, UnsupportedModelError
+
     _check_parts(read_header(path))
     try:
         network: Network = ModelLoader().load_from_state_dict(load_file(path))

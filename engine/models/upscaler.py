@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from spandrel import ModelTiling
 
 from engine.errors import Refusal
 from engine.models.fault import NotAModel, WrongKind
@@ -35,6 +34,8 @@ class Upscaler:
     @property
     def tiles_itself(self) -> bool:
         """Whether the network needs the whole picture at once."""
+        from spandrel import ModelTiling
+
         return self.network.tiling is ModelTiling.INTERNAL
 
     @torch.inference_mode()
