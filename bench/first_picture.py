@@ -1,7 +1,9 @@
 """The first picture without a chat: seconds from a cold start, seconds once warm, and memory at its peak.
 
-The demo model at its own size, 20 steps, on as many cores as the machine gives. Memory is the sum of what the
-engine's processes and this one held at most, as the kernel counts it (VmHWM): more than was ever held at once.
+The demo model at its own size, 20 steps, on as many cores as the machine gives. A cold start is all of `darkroom
+generate`, from the command to its end, with the libraries' files in memory. Warm is an engine that has drawn before.
+Memory is the sum of what its processes and this one held at most, as the kernel counts it (VmHWM): more than was ever
+held at once.
 """
 
 import asyncio
@@ -19,28 +21,31 @@ from bot.own_engine import OwnEngine
 from engine.wire import GenerationRequest
 
 COLD_GOAL_S, WARM_GOAL_S, MEMORY_GOAL_GB = 6.0, 3.0, 1.5
-WARM = 5
+COLD, WARM = 3, 5
+PROMPT = "a hamster on a blue background"
 
 
 async def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "hamster.png"
-        began = time.monotonic()
+        cold = [await from_nothing(out) for _ in range(1 + COLD)][1:]  # the first reads the files
         own = OwnEngine(models=Path(folder), signing_key=Path(folder) / "signing.pem")
         async with own.running() as engine:
             request = await first_request(engine)
             await draw(engine, request, out)
-            cold = time.monotonic() - began
             warm = [await draw(engine, request.model_copy(update={"seed": n}), out) for n in range(WARM)]
             memory = sum(peak_bytes(pid) for pid in descendants(os.getpid())) / 1e9
     sys.stdout.write(
-        f"a hamster on a blue background, 256 × 256, 20 steps: {cold:.1f} s from a cold start (goal {COLD_GOAL_S:g}),"
+        f"{PROMPT}, 256 × 256, 20 steps: {statistics.median(cold):.1f} s from a cold start"
+        f" ({min(cold):.1f} to {max(cold):.1f}, median of {COLD}, goal {COLD_GOAL_S:g}),"
         f" {statistics.median(warm):.2f} s warm (median of {WARM}, goal {WARM_GOAL_S:g}),"
         f" peak memory {memory:.2f} GB (goal {MEMORY_GOAL_GB:g})\n"
     )
     return (
         0
-        if cold <= COLD_GOAL_S and statistics.median(warm) <= WARM_GOAL_S and memory <= MEMORY_GOAL_GB
+        if statistics.median(cold) <= COLD_GOAL_S
+        and statistics.median(warm) <= WARM_GOAL_S
+        and memory <= MEMORY_GOAL_GB
         else 1
     )
 
@@ -48,7 +53,28 @@ async def main() -> int:
 async def first_request(engine: EngineClient) -> GenerationRequest:
     (model,) = (await engine.capabilities()).models
     fields = {**model.defaults.model_dump(), "steps": 20, "model": model.name, "seed": 99, "strength": None}
-    return GenerationRequest.model_validate({**fields, "prompt": "a hamster on a blue background"})
+    return GenerationRequest.model_validate({**fields, "prompt": PROMPT})
+
+
+async def from_nothing(out: Path) -> float:
+    """Seconds that `darkroom generate` takes, run in the picture's folder, where no settings are."""
+    began = time.monotonic()
+    argv = (
+        sys.executable,
+        "-m",
+        "bot.cli",
+        "generate",
+        "--prompt",
+        PROMPT,
+        "--steps",
+        "20",
+        "--out",
+        str(out),
+    )
+    process = await asyncio.create_subprocess_exec(*argv, cwd=out.parent, stdout=asyncio.subprocess.DEVNULL)
+    if await process.wait():
+        raise RuntimeError("darkroom generate drew nothing")
+    return time.monotonic() - began
 
 
 async def draw(engine: EngineClient, request: GenerationRequest, out: Path) -> float:

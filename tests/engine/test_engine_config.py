@@ -213,6 +213,8 @@ def test_the_worker_gets_the_settings_and_none_of_the_secrets(tmp_path: Path) ->
     environ = child.environ_of({"PATH": "/bin", "DARKROOM_DISCORD__TOKEN": "secret"})
     assert environ["PATH"] == "/bin"
     assert environ["HF_HUB_OFFLINE"] == "1"
+    assert environ["GOMP_SPINCOUNT"] == "1000"
+    assert child.environ_of({"GOMP_SPINCOUNT": "7"})["GOMP_SPINCOUNT"] == "7"  # whoever sets it knows why
     assert "secret" not in environ.values()
 
 
