@@ -1,8 +1,10 @@
 """Pictures without a chat: one request, a progress bar, and files."""
 
 import asyncio
+import re
 import secrets
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,6 +72,19 @@ async def generate(
                 await engine.release(job_id)
                 return paths
     raise EngineAway("the engine stopped without a result")
+
+
+def prompt_of(words: Sequence[str], option: str) -> str:
+    """What was typed behind the command, or given by --prompt. Raises Refused where it was both."""
+    if words and option:
+        raise Refused("prompt: say it behind the command or by --prompt, not both.")
+    return option or " ".join(words)
+
+
+def unused_name(folder: Path) -> Path:
+    """darkroom-1.png, or with the first number from where on there is nothing yet of that name in the folder."""
+    taken = [re.match(r"darkroom-(\d+)", path.name) for path in folder.iterdir()]
+    return folder / f"darkroom-{1 + max((int(match[1]) for match in taken if match), default=0)}.png"
 
 
 def format_of(out: Path) -> Format:

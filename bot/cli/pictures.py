@@ -2,6 +2,7 @@
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import typer
 from bot import log as logs
 from bot.cli.ending import Config, check, config_file, run_to_end, settings_of
 from bot.controls import parse
-from bot.generate import check_place, format_of, generate_alone
+from bot.generate import check_place, format_of, generate_alone, prompt_of, unused_name
 from bot.given import Given
 from bot.guidance import interval_of
 from bot.judging import Judging
@@ -24,9 +25,16 @@ QUIET = "WARNING"  # the terminal belongs to the result
 
 
 def generate(
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="PROMPT", help="What to draw, as --prompt says it.")
+    ] = None,
     out: Annotated[
-        Path, typer.Option(help="The file to write: .png, .jpg or .webp; several become NAME-0, NAME-1, …")
-    ],
+        Path | None,
+        typer.Option(
+            help="The file to write: .png, .jpg or .webp; several become NAME-0, NAME-1, …"
+            " Without it darkroom-1.png in this folder, or the next number."
+        ),
+    ] = None,
     prompt: Annotated[
         str, typer.Option(help="What to draw; not needed where a picture is only processed.")
     ] = "",
@@ -107,9 +115,10 @@ def generate(
         outpaint=outpaint,
     )
     controls = check(lambda: tuple(map(parse, control or ())))
-    check(lambda: check_place(out))
+    out = out or unused_name(Path())
+    check(partial(check_place, out))
     options = Options(
-        prompt=prompt,
+        prompt=check(lambda: prompt_of(words or (), prompt)),
         controls=controls,
         redraw=redraw,
         task=None if task is None else task.strip().casefold(),
@@ -132,7 +141,7 @@ def generate(
         tiling=tiling,
         refiner=check(lambda: refiner_of(refiner, switch_at)),
         postprocess=Postprocess(upscale=upscale, steps=tuple(post or ()), hires=hires),
-        format=check(lambda: format_of(out)),
+        format=check(partial(format_of, out)),
     )
     drawing = generate_alone(
         OwnEngine.of(settings, config),

@@ -127,6 +127,21 @@ def test_generate_draws_without_a_chat(tmp_path: Path) -> None:
         assert "Denoising strength: 0.5" in picture.info["parameters"]
 
 
+def test_generate_needs_nothing_but_words_and_overwrites_nothing(tmp_path: Path) -> None:
+    (tmp_path / "darkroom-7-1.png").touch()
+    for words in (("a", "hamster"), ("--prompt", "a hamster")):
+        drawn = darkroom("generate", *words, "--size", "64x64", "--steps", "1", folder=tmp_path)
+        assert drawn.returncode == 0, drawn.stderr
+    assert drawn.stdout == "darkroom-9.png\n"
+    with Image.open(tmp_path / "darkroom-8.png") as picture:
+        assert picture.info["parameters"].startswith("a hamster\n")
+    both = darkroom("generate", "a", "hamster", "--prompt", "a cat", folder=tmp_path)
+    assert (both.returncode, both.stderr) == (
+        1,
+        "prompt: say it behind the command or by --prompt, not both.\n",
+    )
+
+
 def test_what_is_said_beside_a_picture_goes_to_stderr_as_it_stands(tmp_path: Path) -> None:
     drawn = darkroom(
         *("generate", "--prompt", "a giraffe", "--size", "64x64", "--steps", "2", "--out", "a.png"),
