@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import logging
 import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,12 +31,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 async def _run(config: Path | None) -> int:
     """The worker imports for seconds, and what it is to do it needs to know only then: it begins before we import."""
     worker = await child.start(child.WORKER, child.environ_of(os.environ))
+    _end_on_signal()
     try:
         from engine.program import run
 
         return await run(config, worker)
+    except asyncio.CancelledError:
+        return 0
     finally:
         await child.end(worker)
+
+
+def _end_on_signal() -> None:
+    """Until the front listens to signals itself."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
 
 
 if __name__ == "__main__":

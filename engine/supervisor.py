@@ -17,7 +17,7 @@ from engine.wire import STARTING, GenerationRequest
 
 log = logging.getLogger(__name__)
 
-STOP_S = 5.0  # a worker that was told to stop is killed after so long
+STOP_S = 5.0  # a worker that was told to stop is killed after so long; at once while it only starts
 DRAIN_S = 1.0
 LOG_LINE_CHARS = 2000
 STARTING_WORKER = "The worker is starting."
@@ -150,7 +150,7 @@ class LocalWorker:
                 )
                 if stopping in done:
                     self._send(frames.Stop())
-                    await asyncio.wait({ended}, timeout=STOP_S)
+                    await asyncio.wait({ended}, timeout=STOP_S if self._health.ready else 0)
                 if done:
                     return False
                 if self._watch and (problem := self._watch.problem(self._clock())):

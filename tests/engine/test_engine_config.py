@@ -1,5 +1,6 @@
 import asyncio
 import logging
+import os
 import signal
 import stat
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import child
+from engine import child, program
 from engine.__main__ import main
 from engine.config import Settings, load, make_data_folder, token_of
 from engine.errors import Misconfigured
@@ -177,6 +178,25 @@ def test_a_wrong_configuration_ends_with_one_sentence_and_78_and_the_worker_with
     monkeypatch.setattr(child, "kill", Process.kill)  # it leads no session here
     assert main(["--config", str(write(tmp_path, "[engine]\ntreads = 3"))]) == 78
     assert capsys.readouterr().err == "engine.treads is not a setting; did you mean engine.threads?\n"
+    assert [worker.returncode for worker in workers] == [-signal.SIGKILL]
+
+
+def test_a_signal_while_the_front_is_still_imported_ends_both_with_0(monkeypatch: pytest.MonkeyPatch) -> None:
+    workers = []
+
+    async def start(_argv: Sequence[str], _environ: Mapping[str, str]) -> Process:
+        workers.append(await asyncio.create_subprocess_exec(sys.executable, "-c", "input()", stdin=PIPE))
+        asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
+        return workers[0]
+
+    async def run(_file: Path | None, _worker: Process) -> int:
+        await asyncio.Event().wait()  # as long as the signal takes
+        return 70
+
+    monkeypatch.setattr(child, "start", start)
+    monkeypatch.setattr(child, "kill", Process.kill)  # it leads no session here
+    monkeypatch.setattr(program, "run", run)
+    assert main([]) == 0
     assert [worker.returncode for worker in workers] == [-signal.SIGKILL]
 
 

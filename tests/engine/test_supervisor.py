@@ -12,7 +12,7 @@ import pytest
 
 from engine import child, frames
 from engine.executor import ExecutorEvent
-from engine.supervisor import LocalWorker
+from engine.supervisor import STOP_S, LocalWorker
 from engine.watch import HEARTBEAT_LIMIT_S, OPEN_S, Breaker, Watch
 from engine.wire import GenerationRequest, Sampler
 from tests.patience import DEADLINE_S, Clock, until
@@ -106,6 +106,15 @@ async def test_a_worker_is_told_its_command_line_before_all_else(tmp_path: Path,
     async with staged(tmp_path, clock, arguments=("told",)) as stage:
         await stage.next()
         assert stage.worker.health.device == "told"
+
+
+async def test_a_worker_that_only_starts_is_not_waited_for(tmp_path: Path, clock: Clock) -> None:
+    deaf = [sys.executable, "-c", "import time; time.sleep(600)"]
+    async with staged(tmp_path, clock, deaf) as stage:
+        await until(lambda: stage.worker.pid is not None)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+    assert loop.time() - began < STOP_S
 
 
 async def test_a_process_that_runs_when_nobody_wants_it_any_more_is_killed() -> None:
