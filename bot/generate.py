@@ -82,8 +82,13 @@ def prompt_of(words: Sequence[str], option: str) -> str:
 
 
 def unused_name(folder: Path) -> Path:
-    """darkroom-1.png, or with the first number from where on there is nothing yet of that name in the folder."""
-    taken = [re.match(r"darkroom-(\d+)", path.name) for path in folder.iterdir()]
+    """darkroom-1.png, or with the number after the largest that is there. Raises Refused."""
+    try:
+        taken = [re.match(r"darkroom-(\d+)", path.name) for path in folder.iterdir()]
+    except OSError as error:
+        raise Refused(
+            f"out: this folder cannot be read ({error.strerror}): say where the picture goes."
+        ) from None
     return folder / f"darkroom-{1 + max((int(match[1]) for match in taken if match), default=0)}.png"
 
 

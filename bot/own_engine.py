@@ -66,8 +66,10 @@ class OwnEngine:
             url, token = f"http://127.0.0.1:{free_port()}", secrets.token_urlsafe(32)
             launcher = Launcher(children=[self._child(url, token, Path(data))])
             launched = asyncio.create_task(launcher.run(), name="launcher")
-            client = await asyncio.to_thread(_import_client)  # while the engine starts, which takes longer
             try:
+                client = await asyncio.to_thread(
+                    _import_client
+                )  # while the engine starts, which takes longer
                 async with client(url=url, token=token) as engine:
                     async with asyncio.timeout(START_S):
                         await _until_it_answers(engine, launched)

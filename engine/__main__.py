@@ -1,7 +1,7 @@
 """`python -m engine [--config FILE]`: the front. It starts the worker by itself, before all else.
 
 Exit codes are those of sysexits.h: 0 after SIGTERM, 69 where the port is taken, 70 where something broke,
-78 for a wrong configuration.
+71 where the machine starts no process, 78 for a wrong configuration.
 """
 
 import argparse
@@ -9,6 +9,7 @@ import asyncio
 import logging
 import os
 import signal
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,16 +31,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 async def _run(config: Path | None) -> int:
     """The worker imports for seconds, and what it is to do it needs to know only then: it begins before we import."""
-    worker = await child.start(child.WORKER, child.environ_of(os.environ))
     _end_on_signal()
     try:
-        from engine.program import run
+        worker = await child.start(child.WORKER, child.environ_of(os.environ))
+        try:
+            from engine.program import run
 
-        return await run(config, worker)
+            return await run(config, worker)
+        finally:
+            await child.end(worker)
     except asyncio.CancelledError:
         return 0
-    finally:
-        await child.end(worker)
+    except OSError as error:
+        sys.stderr.write(f"The engine cannot start its worker: {error.strerror}.\n")
+        return os.EX_OSERR
 
 
 def _end_on_signal() -> None:
@@ -53,6 +58,4 @@ def _end_on_signal() -> None:
 if __name__ == "__main__":
     code = main()
     logging.shutdown()
-    os._exit(
-        code
-    )  # all is put away: to take the libraries apart as well would keep whoever waits for our end
+    os._exit(code)  # at once: taking the libraries apart takes a tenth of a second, for which somebody waits

@@ -115,7 +115,7 @@ def generate(
         outpaint=outpaint,
     )
     controls = check(lambda: tuple(map(parse, control or ())))
-    out = out or unused_name(Path())
+    out = out or check(partial(unused_name, Path()))
     check(partial(check_place, out))
     options = Options(
         prompt=check(lambda: prompt_of(words or (), prompt)),

@@ -200,6 +200,14 @@ def test_a_signal_while_the_front_is_still_imported_ends_both_with_0(monkeypatch
     assert [worker.returncode for worker in workers] == [-signal.SIGKILL]
 
 
+def test_a_machine_that_starts_no_process_is_said_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(child, "WORKER", ("/nowhere/python",))
+    assert main([]) == 71
+    assert capsys.readouterr().err == "The engine cannot start its worker: No such file or directory.\n"
+
+
 def test_the_worker_gets_the_settings_and_none_of_the_secrets(tmp_path: Path) -> None:
     data = {"DARKROOM_PATHS__DATA": str(tmp_path / "data"), "DARKROOM_ENGINE__MODELS": str(tmp_path)}
     assert worker_arguments(load(None, data | {"DARKROOM_ENGINE__THREADS": "2"})) == [
@@ -233,9 +241,12 @@ def test_the_worker_gets_the_settings_and_none_of_the_secrets(tmp_path: Path) ->
     environ = child.environ_of({"PATH": "/bin", "DARKROOM_DISCORD__TOKEN": "secret"})
     assert environ["PATH"] == "/bin"
     assert environ["HF_HUB_OFFLINE"] == "1"
-    assert environ["GOMP_SPINCOUNT"] == "1000"
-    assert child.environ_of({"GOMP_SPINCOUNT": "7"})["GOMP_SPINCOUNT"] == "7"  # whoever sets it knows why
     assert "secret" not in environ.values()
+
+
+def test_the_workers_threads_wait_awake_for_a_moment_only_unless_the_operator_says_more() -> None:
+    assert child.environ_of({})["GOMP_SPINCOUNT"] == "1000"
+    assert child.environ_of({"GOMP_SPINCOUNT": "7"})["GOMP_SPINCOUNT"] == "7"
 
 
 def test_reproducible_means_one_image_a_tick() -> None:
