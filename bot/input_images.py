@@ -15,7 +15,17 @@ from engine.wire import INPUT_FORMATS, Limits
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF")
 
 EMPTY = "the file is empty."
-FORMAT = "only PNG, JPEG and WEBP can be read."
+FORMAT = "only PNG, JPEG and WEBP can be read"
+_OTHERS = {  # formats that people do send: how their files begin, from which byte on
+    "a GIF": (0, (b"GIF8",)),
+    "a TIFF": (0, (b"II*\0", b"MM\0*")),
+    "a BMP": (0, (b"BM",)),
+    "an SVG": (0, (b"<svg", b"<?xml")),
+    "a PDF": (0, (b"%PDF",)),
+    "a HEIC, as iPhones take photos": (8, (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1")),
+    "an AVIF": (8, (b"avif", b"avis")),
+    "a video": (4, (b"ftyp",)),
+}
 DAMAGED = "the file is damaged or cut short."
 ANIMATED = "it is an animation; send a still picture."
 
@@ -61,7 +71,7 @@ def opened(
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise Refused(f"{field}: it must be at most {_megapixels(limits)}.") from None
     except Exception:  # Pillow's decoders raise nearly anything on bytes made to break them
-        raise Refused(f"{field}: {DAMAGED if data.startswith(_SIGNATURES) else FORMAT}") from None
+        raise Refused(f"{field}: {DAMAGED if data.startswith(_SIGNATURES) else _other(data)}") from None
     with image:
         _check_still(image, limits, field)
         try:
@@ -69,6 +79,12 @@ def opened(
             return convert(ImageOps.exif_transpose(image))
         except Exception:  # as above
             raise Refused(f"{field}: {DAMAGED}") from None
+
+
+def _other(data: bytes) -> str:
+    kinds = (kind for kind, (start, first) in _OTHERS.items() if data.startswith(first, start))
+    found = next(kinds, None)
+    return f"{FORMAT}; it was {found}." if found else f"{FORMAT}."
 
 
 def png(image: Image.Image) -> bytes:

@@ -51,7 +51,7 @@ BAD_FILES = [
     ("empty.png", b"", "image: the file is empty."),
     ("truncated.png", png()[:80], "image: the file is damaged or cut short."),
     ("bomb.png", bomb(12000, 10000), "image: it must be at most 16 megapixels; it was 12000 x 10000 pixels."),
-    ("picture.tiff", tiff(), "image: only PNG, JPEG and WEBP can be read."),
+    ("picture.tiff", tiff(), "image: only PNG, JPEG and WEBP can be read; it was a TIFF."),
 ]
 BAD_OPTIONS: list[tuple[dict[str, object], str]] = [
     ({"steps": 0}, "steps must be between 1 and 150; it was 0."),

@@ -75,7 +75,7 @@ async def test_a_refusal_is_shown_in_the_reply_and_nothing_is_queued(
         (b"", "image: the file is empty."),
         (b"not a picture", "image: only PNG, JPEG and WEBP can be read."),
         (picture()[:60], "image: the file is damaged or cut short."),
-        (picture(kind="TIFF"), "image: only PNG, JPEG and WEBP can be read."),
+        (picture(kind="TIFF"), "image: only PNG, JPEG and WEBP can be read; it was a TIFF."),
     ],
     ids=["empty", "text", "cut short", "TIFF"],
 )
