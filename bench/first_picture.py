@@ -29,7 +29,7 @@ async def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "hamster.png"
         cold = [await from_nothing(out) for _ in range(1 + COLD)][1:]  # the first reads the files
-        own = OwnEngine(models=Path(folder), signing_key=Path(folder) / "signing.pem")
+        own = OwnEngine(environment={"DARKROOM_PATHS__DATA": folder})
         async with own.running() as engine:
             request = await first_request(engine)
             await draw(engine, request, out)

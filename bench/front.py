@@ -29,7 +29,7 @@ TOGETHER = 20  # jobs that are handed over at a time
 async def main() -> int:
     os.environ["DARKROOM_ENGINE__QUEUE"] = "1000"
     with tempfile.TemporaryDirectory() as folder:
-        own = OwnEngine(models=Path(folder), signing_key=Path(folder) / "signing.pem")
+        own = OwnEngine(environment={"DARKROOM_PATHS__DATA": folder})
         async with own.running() as engine:
             await fill(engine)
             async with following(engine):

@@ -140,20 +140,16 @@ def bot_child(*, config: Sequence[str] = (), environment: Mapping[str, str] | No
     return Child(name="bot", arguments=arguments, environment=environment or {})
 
 
-def private_link(
-    *, url: str, token: str, data: Path, models: Path, signing_key: Path | None = None
-) -> dict[str, str]:
+def private_link(*, url: str, token: str, spool: Path) -> dict[str, str]:
     """Variables for an engine that only we know of, and whoever is to find it.
 
-    `signing_key` is for pictures that outlive `data`; without one a key is made there.
+    All else it takes from the operator's settings and data folder: what it measures and compiles is kept there.
     """
-    key = {"DARKROOM_ENGINE__SIGNING_KEY": str(signing_key.absolute())} if signing_key else {}
-    return key | {
-        "DARKROOM_PATHS__DATA": str(data.absolute()),
+    return {
         "DARKROOM_LINK__URL": url,
         "DARKROOM_LINK__TOKEN": token,
-        "DARKROOM_ENGINE__MODELS": str(models.absolute()),
         "DARKROOM_ENGINE__LISTEN": "",
+        "DARKROOM_ENGINE__SPOOL": str(spool.absolute()),
         "DARKROOM_ENGINE__GRACE_S": "0",  # nobody is left to wait for what is being drawn
     }
 

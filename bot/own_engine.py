@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bot.config import Settings
 from bot.jobs.ports import EngineAway
 from bot.launcher import START_S, Child, Launcher, engine_child, free_port, private_link
 
@@ -18,43 +17,14 @@ if TYPE_CHECKING:
     from bot.engine_client import EngineClient
 
 LOOK_EVERY_S = 0.1
-# Settings of [engine], and where in the data folder they are looked for: an engine of our own has another one.
-_FOLDERS = {
-    "wildcards": "wildcards",
-    "controls": "controlnets",
-    "upscalers": "upscalers",
-    "faces": "faces",
-    "tiny": "tiny",
-    "clip": "clip",
-    "safety_checker": "safety",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
 class OwnEngine:
-    """What it starts with. `environment` overrides settings, as DARKROOM_<TABLE>__<KEY>."""
+    """The operator's, but for address and spool. `environment` overrides settings, as DARKROOM_<TABLE>__<KEY>."""
 
-    models: Path
-    signing_key: Path | None = None
     config: Path | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, settings: Settings, config: Path | None) -> "OwnEngine":
-        """One with the operator's models and all that goes with them, and the key that signs their pictures."""
-
-        def place(name: str, default: str) -> Path:
-            return Path(str(settings.engine.get(name) or settings.paths.data / default))
-
-        return cls(
-            models=place("models", "models"),
-            signing_key=place("signing_key", "signing.pem"),
-            config=config,
-            environment={
-                f"DARKROOM_ENGINE__{name.upper()}": str(place(name, folder).absolute())
-                for name, folder in _FOLDERS.items()
-            },
-        )
 
     @asynccontextmanager
     async def running(self) -> "AsyncIterator[EngineClient]":
@@ -62,14 +32,12 @@ class OwnEngine:
 
         Raises ChildGaveUp where it cannot start, TimeoutError where it does not answer.
         """
-        with tempfile.TemporaryDirectory(prefix="darkroom-") as data:
+        with tempfile.TemporaryDirectory(prefix="darkroom-") as spool:
             url, token = f"http://127.0.0.1:{free_port()}", secrets.token_urlsafe(32)
-            launcher = Launcher(children=[self._child(url, token, Path(data))])
+            launcher = Launcher(children=[self._child(url, token, Path(spool))])
             launched = asyncio.create_task(launcher.run(), name="launcher")
             try:
-                client = await asyncio.to_thread(
-                    _import_client
-                )  # while the engine starts, which takes longer
+                client = await asyncio.to_thread(_import_client)  # while the engine starts
                 async with client(url=url, token=token) as engine:
                     async with asyncio.timeout(START_S):
                         await _until_it_answers(engine, launched)
@@ -78,11 +46,9 @@ class OwnEngine:
                 launched.cancel()
                 await asyncio.wait({launched})
 
-    def _child(self, url: str, token: str, data: Path) -> Child:
+    def _child(self, url: str, token: str, spool: Path) -> Child:
+        private = private_link(url=url, token=token, spool=spool)
         level = os.environ.get("DARKROOM_LOG__LEVEL", "WARNING")
-        private = private_link(
-            url=url, token=token, data=data, models=self.models, signing_key=self.signing_key
-        )
         return engine_child(
             config=["--config", str(self.config)] if self.config else [],
             environment={**private, **self.environment, "DARKROOM_LOG__LEVEL": level},

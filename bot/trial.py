@@ -59,28 +59,29 @@ class Trial:
 async def start_trial(
     *,
     data: Path,
-    models: Path,
-    signing_key: Path | None = None,
+    models: Path | None = None,
     config: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Trial]:
     """Start everything on free ports with random tokens; stop it all at the end.
 
-    `data` keeps the history and the pictures, `models` is the folder of model folders.
-    `environment` overrides settings, as DARKROOM_<TABLE>__<KEY>.
+    `data` keeps the history and the pictures. With `models`, a folder of model folders, the engine keeps to `data` as
+    well; without it the engine has the operator's settings and data folder, but for its spool. `environment` overrides
+    settings, as DARKROOM_<TABLE>__<KEY>.
     """
     playground = Playground()
     base = await playground.start()
     url, token = f"http://127.0.0.1:{free_port()}", secrets.token_urlsafe(32)
     settings = {
-        **private_link(url=url, token=token, data=data, models=models, signing_key=signing_key),
+        **private_link(url=url, token=token, spool=data / "spool"),
         "DARKROOM_DISCORD__TOKEN": playground.token,
         "DARKROOM_DISCORD__API": base,
         "DARKROOM_HISTORY__URL": "",
         **(environment or {}),
     }
     file = ["--config", str(config)] if config else []
-    engine, bot = (child(config=file, environment=settings) for child in (engine_child, bot_child))
+    engine = engine_child(config=file, environment=settings | (_folders(data, models) if models else {}))
+    bot = bot_child(config=file, environment=settings | _folders(data))
     launched = asyncio.create_task(Launcher(children=[engine, bot]).run(), name="launcher")
     try:
         yield Trial(
@@ -95,6 +96,11 @@ async def start_trial(
         launched.cancel()
         await asyncio.wait({launched})
         await playground.stop()
+
+
+def _folders(data: Path, models: Path | None = None) -> dict[str, str]:
+    own = {"DARKROOM_ENGINE__MODELS": str(models.absolute())} if models else {}
+    return {"DARKROOM_PATHS__DATA": str(data.absolute())} | own
 
 
 @dataclass(frozen=True, kw_only=True)

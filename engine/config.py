@@ -85,6 +85,7 @@ class Engine(Table):
     model_cache: str = "auto"  # of the machine's memory, for models that are not in use; auto: a quarter
     unload_minutes: float = Field(0.0, ge=0)  # without work, after which models are put away; 0: never
     cpu_fallback: bool = False  # draw on the CPU, slowly, what does not fit onto the GPU in any other way
+    spool: str = ""  # of finished pictures; empty: the folder spool in the data folder
     queue: int = Field(100, ge=1, le=1000)  # jobs that wait; more are refused until one is drawn
     spool_hours: float = Field(24, gt=0, le=24 * 30)  # how long a finished picture is kept for the bot
     step_timeout_s: float = Field(300, gt=0)  # a worker that makes no step for so long is restarted
@@ -203,7 +204,7 @@ class Settings(Table):
 
     @property
     def spool_folder(self) -> Path:
-        return self.paths.data / "spool"
+        return Path(self.engine.spool) if self.engine.spool else self.paths.data / "spool"
 
     @property
     def signing_key_file(self) -> Path | None:

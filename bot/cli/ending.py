@@ -10,14 +10,16 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
 import typer
 
-from bot.config import Settings, load
 from bot.errors import Misconfigured, Refused
 from bot.jobs.ports import EngineError
 from bot.launcher import ChildGaveUp
+
+if TYPE_CHECKING:  # `generate` leaves the settings to the engine
+    from bot.config import Settings
 
 Config = Annotated[
     Path | None,
@@ -31,7 +33,9 @@ def config_file(config: Path | None) -> list[str]:
     return ["--config", str(config)] if config else []
 
 
-def settings_of(config: Path | None) -> Settings:
+def settings_of(config: Path | None) -> "Settings":
+    from bot.config import load
+
     return check(lambda: load(config))
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from bot import log as logs
-from bot.cli.ending import Config, check, config_file, run_to_end, settings_of
+from bot.cli.ending import Config, check, config_file, run_to_end
 from bot.controls import parse
 from bot.generate import check_place, format_of, generate_alone, prompt_of, unused_name
 from bot.given import Given
@@ -104,7 +104,6 @@ def generate(
     config: Config = None,
 ) -> None:
     """Draw without any chat."""
-    settings = settings_of(config)
     logs.set_up(QUIET, ())
     redraw = Redraw(
         mask=mask is not None,
@@ -144,7 +143,7 @@ def generate(
         format=check(partial(format_of, out)),
     )
     drawing = generate_alone(
-        OwnEngine.of(settings, config),
+        OwnEngine(config=config),
         options=options,
         given=Given(init_image, mask, depth=depth, controls=tuple(each.picture for each in controls)),
         out=out,
@@ -161,9 +160,8 @@ def describe(
     """Say what is in a picture, in a few words."""
     from bot.describe import describe_alone
 
-    settings = settings_of(config)
     logs.set_up(QUIET, ())
-    print(run_to_end(describe_alone(OwnEngine.of(settings, config), file=file, model=model)))
+    print(run_to_end(describe_alone(OwnEngine(config=config), file=file, model=model)))
 
 
 def verify(

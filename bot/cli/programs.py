@@ -9,12 +9,13 @@ import typer
 
 from bot import log as logs
 from bot.cli.ending import Config, check, config_file, run_to_end, settings_of, until_signal
-from bot.config import discord_token
 from bot.launcher import Launcher, bot_child, engine_child
 
 
 def run(config: Config = None) -> None:
     """Run bot and engine together, and keep them running."""
+    from bot.config import discord_token
+
     settings = settings_of(config)
     logs.set_up(settings.log.level, ())
     file = config_file(config)

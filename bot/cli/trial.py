@@ -13,7 +13,6 @@ import typer
 from bot import log as logs
 from bot.cli.ending import Config, end, run_to_end, settings_of, until_signal
 from bot.errors import Refused
-from bot.own_engine import OwnEngine
 
 if TYPE_CHECKING:
     from bot.trial import Trial  # the playground is not loaded by the other commands
@@ -30,19 +29,18 @@ def try_(
     config: Config = None,
 ) -> None:
     """Try Darkroom in a browser on this machine: no Discord, no account, a model that is there already."""
-    settings = settings_of(config)
+    settings_of(config)  # said before anything is started
     os.environ.setdefault("DARKROOM_LOG__LEVEL", QUIET)
     logs.set_up(os.environ["DARKROOM_LOG__LEVEL"], ())
-    engine = OwnEngine.of(settings, config)
     if once is None:
-        run_to_end(until_signal(_in_browser(engine)))
+        run_to_end(until_signal(_in_browser(config)))
     else:
-        end(run_to_end(_once(engine, once, out, timeout)))
+        end(run_to_end(_once(config, once, out, timeout)))
 
 
-async def _in_browser(engine: OwnEngine) -> None:
+async def _in_browser(config: Path | None) -> None:
     """Run until a signal. What was drawn is gone afterwards, like the chat: save what you like from the page."""
-    async with _trial(engine) as trial:
+    async with _trial(config) as trial:
         print("Starting …", file=sys.stderr)
         await trial.ready()
         print(
@@ -52,7 +50,7 @@ async def _in_browser(engine: OwnEngine) -> None:
         await trial.launched  # until something ends it
 
 
-async def _once(engine: OwnEngine, text: str, out: Path, timeout: float) -> int:
+async def _once(config: Path | None, text: str, out: Path, timeout: float) -> int:
     from bot.playground.client import DidNotRespond, Person
     from bot.playground.errors import NotPossible
     from bot.playground.typed import split_name
@@ -62,7 +60,7 @@ async def _once(engine: OwnEngine, text: str, out: Path, timeout: float) -> int:
         split_name(text)  # before everything is started for nothing
     except NotPossible as error:
         raise Refused(str(error)) from None
-    async with _trial(engine) as trial:
+    async with _trial(config) as trial:
         await trial.ready()
         async with Person(trial.playground.base) as person:
             try:
@@ -77,15 +75,9 @@ async def _once(engine: OwnEngine, text: str, out: Path, timeout: float) -> int:
 
 
 @asynccontextmanager
-async def _trial(engine: OwnEngine) -> "AsyncIterator[Trial]":
+async def _trial(config: Path | None) -> "AsyncIterator[Trial]":
     from bot.trial import start_trial
 
     with tempfile.TemporaryDirectory(prefix="darkroom-") as data:
-        async with start_trial(
-            data=Path(data),
-            models=engine.models,
-            signing_key=engine.signing_key,
-            config=engine.config,
-            environment=engine.environment,
-        ) as trial:
+        async with start_trial(data=Path(data), config=config) as trial:
             yield trial

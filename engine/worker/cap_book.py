@@ -4,6 +4,7 @@ They hold for one machine: another device, driver, torch or number format and al
 """
 
 import logging
+import os
 import platform
 from pathlib import Path
 
@@ -66,7 +67,7 @@ class CapBook:
         if self._file is None or page == self._written:
             return
         self._written = page
-        aside = self._file.with_suffix(".part")
+        aside = self._file.with_suffix(f".{os.getpid()}.part")  # another engine may have the same folder
         try:
             aside.write_text(page, "utf-8")
             aside.replace(self._file)

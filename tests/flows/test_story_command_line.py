@@ -135,6 +135,8 @@ def test_generate_needs_nothing_but_words_and_overwrites_nothing(tmp_path: Path)
     assert drawn.stdout == "darkroom-9.png\n"
     with Image.open(tmp_path / "darkroom-8.png") as picture:
         assert picture.info["parameters"].startswith("a hamster\n")
+    # the operator's engine but for its spool: what it measured and compiled is there the next time
+    assert {path.name for path in (tmp_path / "data").iterdir()} == {"row-caps.json", "signing.pem"}
     both = darkroom("generate", "a", "hamster", "--prompt", "a cat", folder=tmp_path)
     assert (both.returncode, both.stderr) == (
         1,
