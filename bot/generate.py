@@ -1,6 +1,8 @@
 """Pictures without a chat: one request, a progress bar, and files."""
 
 import asyncio
+import contextlib
+import os
 import re
 import secrets
 import tempfile
@@ -23,7 +25,7 @@ if TYPE_CHECKING:  # not loaded before the engine is started, which takes longer
     from bot.engine_client import EngineClient
 
 
-async def generate_alone(own: OwnEngine, *, options: Options, given: Given, out: Path) -> list[Path]:
+async def generate_alone(own: OwnEngine, *, options: Options, given: Given, out: Path | None) -> list[Path]:
     """Draw what was chosen with an engine of its own, and write it as `generate` does. Raises the same, and those
     of `OwnEngine.running`, OSError and Refused for what was given.
     """
@@ -42,12 +44,13 @@ async def generate(
     engine: "EngineClient",
     request: GenerationRequest,
     given: Given,
-    out: Path,
+    out: Path | None,
     progress: "Progress",
 ) -> list[Path]:
     """Draw one request and write its pictures; several become NAME-0, NAME-1, …
 
-    Raises Refused with a sentence where the engine will not or cannot draw it, EngineAway where it died.
+    Without `out` they get the next unused name in this folder. Raises Refused with a sentence where the engine will
+    not or cannot draw it, or the disk does not take it, EngineAway where it died.
     """
     job_id = secrets.token_hex(16)
     bar = progress.add_task("waiting", total=None)
@@ -66,9 +69,10 @@ async def generate(
                 for notice in event.notices:
                     # as it stands: a prompt's brackets are no markup, and a sentence is one line
                     progress.console.print(notice, markup=False, highlight=False, soft_wrap=True)
-                paths = _paths(out, len(event.images))
+                count = len(event.images)
+                paths = _paths(out, count) if out else await asyncio.to_thread(new_paths, Path(), count)
                 for image, path in zip(event.images, paths, strict=True):
-                    await asyncio.to_thread(_write, path, await engine.image(job_id, image.index))
+                    await asyncio.to_thread(write, path, await engine.image(job_id, image.index))
                 await engine.release(job_id)
                 return paths
     raise EngineAway("the engine stopped without a result")
@@ -90,6 +94,18 @@ def unused_name(folder: Path) -> Path:
             f"out: this folder cannot be read ({error.strerror}): say where the picture goes."
         ) from None
     return folder / f"darkroom-{1 + max((int(match[1]) for match in taken if match), default=0)}.png"
+
+
+def new_paths(folder: Path, count: int) -> list[Path]:
+    """Unused names for pictures that are there to be written: another command may look for some at the same moment.
+
+    The first is made, empty. Raises Refused, OSError.
+    """
+    while True:
+        paths = _paths(unused_name(folder), count)
+        with contextlib.suppress(FileExistsError):
+            paths[0].touch(exist_ok=False)
+            return paths
 
 
 def format_of(out: Path) -> Format:
@@ -132,8 +148,19 @@ def _paths(out: Path, count: int) -> list[Path]:
     return [out.with_name(f"{out.stem}-{index}{out.suffix}") for index in range(count)]
 
 
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.part")
-    aside.write_bytes(data)
-    aside.replace(path)
+def write(path: Path, data: bytes) -> None:
+    """The whole picture or nothing. Raises Refused."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_bytes(data)
+        aside.replace(path)
+    except OSError as error:
+        for each in (
+            aside,
+            path,
+        ):  # what a full disk did take would keep it full; and a name that was only taken
+            with contextlib.suppress(OSError):
+                if each == aside or not each.stat().st_size:
+                    each.unlink()
+        raise Refused(f"out: {path} cannot be written: {error.strerror}.") from None

@@ -20,6 +20,7 @@ from bot.postprocess import Postprocess
 from bot.redraw import Redraw
 from bot.refiner import refiner_of
 from bot.requests import Options
+from engine.wire import Format
 
 QUIET = "WARNING"  # the terminal belongs to the result
 
@@ -114,8 +115,7 @@ def generate(
         outpaint=outpaint,
     )
     controls = check(lambda: tuple(map(parse, control or ())))
-    out = out or check(partial(unused_name, Path()))
-    check(partial(check_place, out))
+    check(lambda: check_place(out or unused_name(Path())))
     options = Options(
         prompt=check(lambda: prompt_of(words or (), prompt)),
         controls=controls,
@@ -140,7 +140,7 @@ def generate(
         tiling=tiling,
         refiner=check(lambda: refiner_of(refiner, switch_at)),
         postprocess=Postprocess(upscale=upscale, steps=tuple(post or ()), hires=hires),
-        format=check(partial(format_of, out)),
+        format=Format.PNG if out is None else check(partial(format_of, out)),
     )
     drawing = generate_alone(
         OwnEngine(config=config),
