@@ -52,7 +52,7 @@ def check(look: Callable[[], T]) -> T:
 def run_to_end(work: Coroutine[Any, Any, Any]) -> Any:
     """Run to the end; what a person can mend is one sentence and an exit code."""
     try:
-        return asyncio.run(work)
+        return asyncio.run(_until_terminated(work))
     except Misconfigured as error:
         end(os.EX_CONFIG, str(error))
     except ChildGaveUp as error:  # the child has said why
@@ -63,6 +63,16 @@ def run_to_end(work: Coroutine[Any, Any, Any]) -> Any:
         end(1, f"{error.filename or 'darkroom'}: {error.strerror}.")
     except KeyboardInterrupt:
         end(128 + signal.SIGINT)
+    except asyncio.CancelledError:
+        end(128 + signal.SIGTERM)
+
+
+async def _until_terminated(work: Coroutine[Any, Any, T]) -> T:
+    """SIGTERM ends it as Ctrl-C does: what was started is stopped, temporary folders are removed."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await work
 
 
 async def until_signal(work: Coroutine[Any, Any, None]) -> None:

@@ -144,6 +144,29 @@ def test_generate_needs_nothing_but_words_and_overwrites_nothing(tmp_path: Path)
     )
 
 
+def test_a_terminated_generate_leaves_no_folder_behind(tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    own = {"PYTHONPATH": str(ROOT), "TMPDIR": str(temporary), "DARKROOM_LOG__LEVEL": "INFO"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "bot.cli", "generate", "a", "hamster"],
+        cwd=tmp_path,
+        env=os.environ | own,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as drawing:
+        try:
+            assert drawing.stderr is not None
+            assert any("listening" in line for line in drawing.stderr)
+            assert list(temporary.glob("darkroom-*"))
+            drawing.terminate()
+            drawing.stderr.read()
+            assert drawing.wait(timeout=60) == 128 + signal.SIGTERM
+        finally:
+            drawing.kill()
+    assert not list(temporary.glob("darkroom-*"))
+
+
 def test_what_is_said_beside_a_picture_goes_to_stderr_as_it_stands(tmp_path: Path) -> None:
     drawn = darkroom(
         *("generate", "--prompt", "a giraffe", "--size", "64x64", "--steps", "2", "--out", "a.png"),
