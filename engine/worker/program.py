@@ -139,7 +139,10 @@ def _command_line() -> tuple[str, ...]:
     line = sys.stdin.buffer.readline()
     if not line:
         os._exit(0)  # quickly: there is much to take apart, and libraries complain while it is
-    return frames.decode_begin(line).arguments
+    try:
+        return frames.decode_begin(line).arguments
+    except ValueError:
+        sys.exit("The first line on stdin is no begin frame; the worker is started by `python -m engine`.")
 
 
 def _policy(options: argparse.Namespace, device: Device) -> MemoryPolicy:
@@ -176,8 +179,12 @@ def _send(out: BinaryIO, lock: threading.Lock, frame: frames.FromWorker) -> None
 
 
 def _read(inbox: Inbox) -> None:
-    for line in sys.stdin.buffer:
-        inbox.put(frames.decode_to_worker(line))
+    try:
+        for line in sys.stdin.buffer:
+            inbox.put(frames.decode_to_worker(line))
+    except ValueError:
+        os.write(sys.stderr.fileno(), b"The front wrote a line that is no frame.\n")
+        os._exit(1)  # nothing after it can be trusted, and nobody would hear that the front is gone
     os._exit(0)  # the front is gone, and with it everybody who waits for a picture
 
 
