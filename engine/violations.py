@@ -23,6 +23,7 @@ _RULES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "union_tag_invalid": lambda limit: f"one of {limit['expected_tags'].replace(chr(39), '')}",
     "union_tag_not_found": lambda _: "a table with a type",
     "string_type": lambda _: "text",
+    "path_type": lambda _: "a path in quotes",
     "finite_number": lambda _: "a number",
     "model_type": lambda _: "a table",
     "dict_type": lambda _: "a table",

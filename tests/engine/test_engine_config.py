@@ -78,6 +78,7 @@ def test_broken_toml_is_refused_with_its_line(tmp_path: Path) -> None:
         ("[link]\nxyzzy = 3", "link.xyzzy is not a setting."),
         ("[engine]\nqueue = 0", "engine.queue must be at least 1; it was 0."),
         ("[engine]\nqueue = 100000", "engine.queue must be at most 1000; it was 100000."),
+        ("[paths]\ndata = 5", "paths.data must be a path in quotes; it was 5."),
         ("[engine]\nthreads = 1.5", "engine.threads must be a whole number; it was 1.5."),
         ('[engine]\ngrace_s = "long"', "engine.grace_s must be a number; it was 'long'."),
         ("engine = 3", "engine must be a table; it was 3."),
