@@ -7,6 +7,7 @@ files' digests are kept beside them, and where one differs at the start the fold
 import hashlib
 import json
 import logging
+import os
 import shutil
 from pathlib import Path
 
@@ -36,7 +37,7 @@ class CompiledFolder:
 
     def seal(self) -> None:
         """Take what it holds now for good; a disk that takes nothing is logged. Blocking, milliseconds."""
-        aside = self.path / f"{DIGESTS}.part"
+        aside = self.path / f"{DIGESTS}.{os.getpid()}.part"  # another engine may have the same folder
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             aside.write_text(json.dumps(self._digests()))
