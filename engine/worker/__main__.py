@@ -12,20 +12,21 @@ def main() -> None:
 
     gc.freeze()
     gc.enable()
-    code = 0
     try:
         work()
     except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 1
         if isinstance(end.code, str):
             sys.stderr.write(f"{end.code}\n")
+        _exit(end.code if isinstance(end.code, int) else 1)
     except BaseException:
         traceback.print_exc()
-        code = 1
+        _exit(1)
+
+
+def _exit(code: int) -> None:
+    """Before the exception and with it the pipe is gone: the front would kill us, and report that, not the code."""
     sys.stderr.flush()
-    os._exit(
-        code
-    )  # before its pipes close, after which the front would kill it and report that instead of the code
+    os._exit(code)
 
 
 if __name__ == "__main__":
