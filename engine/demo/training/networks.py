@@ -74,7 +74,7 @@ def make_upscaling_unet() -> Any:
         cross_attention_dim=UPSCALER_WIDTH,
         attention_head_dim=4,  # diffusers' name for the number of heads
         num_class_embeds=1000,
-        norm_num_groups=16,
+        norm_num_groups=4,  # many channels each, or a colour that is everywhere is lost
     )
 
 

@@ -21,17 +21,12 @@ from engine.demo.training.training_run import TrainingRun
 from engine.wire import MAX_NOISE_LEVEL, UPSCALE_FACTOR
 
 LR = 1.5e-3
-CROPS = (
-    32,
-    32,
-)  # pictures of a step, and the latent cells of a side, each as large as a pixel of what is enlarged
-WHOLE_PICTURES = (
-    8,
-    64,
-)  # in the last steps, whose statistics are more like those of a picture that is enlarged
-WHOLE = 0.12  # of the steps
+CROPS = (32, 32)  # pictures of a step, and latent cells of a side: each is a pixel of what is enlarged
+WHOLE_PICTURES = (8, 64)  # in the last steps: whole pictures, whose statistics the group norms see later
+WHOLE = 0.35  # of the steps; after crops alone, colours of whole pictures are off
 SHAPES = 0.4  # of the pictures; all others are scenes
 UNCONDITIONAL = 0.1  # of the captions are left empty, for classifier-free guidance
+EARLY = 0.5  # exponent of the timesteps' chance: under 1, more are at much noise, for few steps later
 LEVELS = 3.0  # exponent of the noise level's chance: most are low, as the levels are that people take
 SHARP = 0.3  # of the small pictures are as sharp as averaging leaves them; a drawn picture is softer
 BLURS = 2  # times that each pixel becomes the mean of the nine around it, where a picture is softest
@@ -99,7 +94,7 @@ def train_upscaler(
         pixels, clean, captions = _examples((scenes, shapes), count, side, step, random)
         timesteps, levels = (
             torch.from_numpy((random.random(count) ** power * most).astype(np.int64)).to(device)
-            for power, most in ((1, len(alphas)), (LEVELS, MAX_NOISE_LEVEL + 1))
+            for power, most in ((EARLY, len(alphas)), (LEVELS, MAX_NOISE_LEVEL + 1))
         )
         noise, grain = (_normal(random, (count, channels, side, side)).to(device) for channels in (4, 3))
         shown = low_res.add_noise(reduced(pixels, _softness(random, count)).to(device), grain, levels)
