@@ -36,7 +36,7 @@ DEFAULTS = {  # strong where it is decided what stands where, mild after that: i
     "guidance_end": 0.3,
     "guidance_after": 2.5,
 }
-UPSCALER_DEFAULTS = {"steps": 20, "guidance_scale": 1.0}
+UPSCALER_DEFAULTS = {"steps": 2, "guidance_scale": 1.0}  # more steps roughen what is there
 
 _INDEX = {
     "_class_name": "StableDiffusionPipeline",

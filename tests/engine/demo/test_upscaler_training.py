@@ -33,8 +33,8 @@ def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_one_command_makes_a_folder_that_the_engine_enlarges_with(trained: Path) -> None:
-    (info,) = Registry(trained.parent, shipped={}).models()
-    assert (info.name, info.family, info.tasks) == ("out", "sd-x4", (Task.UPSCALE,))
+    info = {each.name: each for each in Registry(trained.parent).models()}["out"]
+    assert (info.family, info.tasks, info.defaults.width) == ("sd-x4", (Task.UPSCALE,), 256)
     picture = Image.new("RGB", (64, 64), "navy")
     first, second = (Upscaler(trained).enlarge(picture, "a cat", 1, steps=2) for _ in range(2))
     assert first.shape == (256, 256, 3)
