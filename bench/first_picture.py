@@ -51,7 +51,7 @@ async def main() -> int:
 
 
 async def first_request(engine: EngineClient) -> GenerationRequest:
-    (model,) = (await engine.capabilities()).models
+    model = (await engine.capabilities()).models[0]
     fields = {**model.defaults.model_dump(), "steps": 20, "model": model.name, "seed": 99, "strength": None}
     return GenerationRequest.model_validate({**fields, "prompt": PROMPT})
 

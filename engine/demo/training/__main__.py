@@ -10,20 +10,16 @@ Debian's `fonts-noto-color-emoji`.
 import argparse
 import json
 import logging
-import os
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from engine.demo.training.autoencoder import train_autoencoder, train_decoder
 from engine.demo.training.clip import take_text_encoder, text_encoder_of, train_clip
+from engine.demo.training.command import begin, learning, parser_of
 from engine.demo.training.contact_sheet import draw_contact_sheet
-from engine.demo.training.corpus import Corpus, OtherCorpus, make_corpus
+from engine.demo.training.corpus import Corpus, OtherCorpus
 from engine.demo.training.diffusion import encode_corpus, train_diffusion
 from engine.demo.training.drawing import Drawer
 from engine.demo.training.evaluation import draw_truth, evaluate, questions, train_judges
@@ -31,23 +27,15 @@ from engine.demo.training.export import export, scaling_factor
 from engine.demo.training.exported import Exported, read_exported
 from engine.demo.training.glyphs import FontMissing
 from engine.demo.training.tokenizer import tokenizer_of
-from engine.demo.vocabulary import KINDS, known_words
+from engine.demo.vocabulary import known_words
 
 log = logging.getLogger("training")
 
 
 def main() -> int:
     options = _arguments()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    torch.set_num_threads(options.threads or torch.get_num_threads())
     try:
-        corpus = make_corpus(
-            options.work / "corpus",
-            seed=options.seed,
-            size=options.size,
-            kinds=KINDS[: options.kinds],
-            processes=os.cpu_count() or 1,
-        )
+        corpus = begin(options)
     except (FontMissing, OtherCorpus) as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -59,34 +47,18 @@ def main() -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m engine.demo.training", description=__doc__)
-    parser.add_argument("--work", type=Path, required=True, help="folder for the corpus and the checkpoints")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the model that is made")
+    parser = parser_of("python -m engine.demo.training", __doc__)
     parser.add_argument(
         "--start", type=Path, help="an exported model whose diffusion network is trained further"
     )
-    parser.add_argument("--stage", choices=("all", "train", "evaluate"), default="all")
-    parser.add_argument("--seed", type=int, default=1839)
-    parser.add_argument(
-        "--kinds", type=int, default=len(KINDS), help="how many kinds of things, from the first"
-    )
-    parser.add_argument("--size", type=int, default=100_000, help="scenes drawn; each is seen many times")
-    parser.add_argument("--latents", type=int, default=0, help="how many of them the diffusion sees; 0: all")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0: as many as cores")
-    parser.add_argument("--autoencoder-steps", type=int, default=20_000)
     parser.add_argument(
         "--decoder-steps", type=int, default=0, help="the autoencoder's decoder alone, trained further"
     )
     parser.add_argument("--clip-steps", type=int, default=5_000)
-    parser.add_argument("--diffusion-steps", type=int, default=60_000)
     parser.add_argument(
         "--joint",
         action="store_true",
         help="the text encoder learns with the diffusion; the CLIP's picture tower then follows, in --clip-steps",
-    )
-    parser.add_argument(
-        "--compile", action="store_true", help="compile the diffusion network for this machine"
     )
     parser.add_argument("--judge-steps", type=int, default=1_500)
     parser.add_argument("--questions", type=int, default=500)
@@ -94,11 +66,12 @@ def _arguments() -> argparse.Namespace:
 
 
 def _train(options: argparse.Namespace, corpus: Corpus) -> None:
-    device = torch.device(options.device)
-    shared: dict[str, Any] = {"seed": options.seed, "device": device, "autocast": _autocast(device)}
+    shared = learning(options)
     start = read_exported(options.start) if options.start else _first_parts(options, corpus, shared)
     count = min(options.latents or corpus.size, corpus.size)
-    latents = encode_corpus(corpus, start.autoencoder.to(device), count=count, autocast=shared["autocast"])
+    latents = encode_corpus(
+        corpus, start.autoencoder.to(shared["device"]), count=count, autocast=shared["autocast"]
+    )
     factor = start.autoencoder.config.scaling_factor if options.start else scaling_factor(latents)
     autoencoder = start.autoencoder
     if options.decoder_steps:
@@ -153,10 +126,6 @@ def _first_parts(options: argparse.Namespace, corpus: Corpus, shared: dict[str, 
     )
     clip = train_clip(corpus, tokenizer, file=work / "clip.pt", steps=options.clip_steps, **shared)
     return Exported(tokenizer=tokenizer, clip=clip, autoencoder=autoencoder, unet=None)
-
-
-def _autocast(device: torch.device) -> Callable[[], Any]:
-    return partial(torch.autocast, device.type, torch.bfloat16)
 
 
 def _evaluate(options: argparse.Namespace, corpus: Corpus) -> None:

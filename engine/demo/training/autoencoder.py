@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from engine.demo.training.corpus import CELLS, FACTOR, Corpus
-from engine.demo.training.networks import make_autoencoder
+from engine.demo.training.networks import CHANNELS, make_autoencoder
 from engine.demo.training.scenes import CANVAS, PICTURE
 from engine.demo.training.training_run import TrainingRun
 
@@ -25,11 +25,18 @@ KL = 1e-6  # as Stable Diffusion's
 
 
 def train_autoencoder(
-    corpus: Corpus, *, file: Path, steps: int, seed: int, device: torch.device, autocast: Callable[[], Any]
+    corpus: Corpus,
+    *,
+    file: Path,
+    steps: int,
+    seed: int,
+    device: torch.device,
+    autocast: Callable[[], Any],
+    channels: tuple[int, ...] = CHANNELS,
 ) -> Any:
     """The trained autoencoder, an `AutoencoderKL`; its `scaling_factor` is not set yet."""
     torch.manual_seed(seed)
-    network = make_autoencoder().to(device, memory_format=torch.channels_last)
+    network = make_autoencoder(channels).to(device, memory_format=torch.channels_last)
 
     def loss_at(step: int) -> torch.Tensor:
         random = np.random.default_rng([seed, step])

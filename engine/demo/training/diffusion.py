@@ -14,8 +14,8 @@ from torch import nn
 
 from engine.demo.training.autoencoder import to_pixels
 from engine.demo.training.clip import tokens_of
-from engine.demo.training.corpus import CELLS, FACTOR, Corpus
-from engine.demo.training.networks import LATENT_CHANNELS, make_unet
+from engine.demo.training.corpus import CELLS, FACTOR, Corpus, Pictures
+from engine.demo.training.networks import make_unet
 from engine.demo.training.scenes import PICTURE
 from engine.demo.training.training_run import TrainingRun
 
@@ -42,25 +42,29 @@ NOISE = {  # Stable Diffusion's schedule with more noise at the end, so that the
 Latents = npt.NDArray[np.float16]
 
 
-@torch.inference_mode()
 def encode_corpus(corpus: Corpus, autoencoder: Any, *, count: int, autocast: Callable[[], Any]) -> Latents:
-    """Latents of the first canvases, [count, 4, CELLS, CELLS], not scaled; kept beside the pictures.
+    """Latents of the first canvases, [count, 4, CELLS, CELLS], not scaled."""
+    return encode(corpus.pictures[:count], autoencoder, folder=corpus.folder, autocast=autocast)
+
+
+@torch.inference_mode()
+def encode(pictures: Pictures, autoencoder: Any, *, folder: Path, autocast: Callable[[], Any]) -> Latents:
+    """Latents of pictures [n, h, w, 3], not scaled; kept in `folder`.
 
     The file's name tells the autoencoder: another one's latents are of no use.
     """
     weights = torch.cat([parameter.detach().cpu().flatten() for parameter in autoencoder.parameters()])
     digest = hashlib.sha256(weights.numpy().tobytes()).hexdigest()[:8]
-    file, device = corpus.folder / f"latents-{count}-{digest}.npy", autoencoder.device
+    file, device = folder / f"latents-{len(pictures)}-{digest}.npy", autoencoder.device
     autoencoder.to(memory_format=torch.channels_last)
     if not file.exists():
-        latents = np.empty((count, LATENT_CHANNELS, CELLS, CELLS), np.float16)
-        for start in range(0, count, ENCODE_BATCH):
-            these = slice(start, min(start + ENCODE_BATCH, count))
+        encoded = []
+        for start in range(0, len(pictures), ENCODE_BATCH):
             with autocast():
-                pixels = to_pixels(corpus.pictures[these]).to(device, memory_format=torch.channels_last)
-                means = autoencoder.encode(pixels).latent_dist.mean
-            latents[these] = means.float().cpu().numpy()
-        np.save(file, latents)
+                pixels = to_pixels(pictures[start : start + ENCODE_BATCH])
+                means = autoencoder.encode(pixels.to(device)).latent_dist.mean
+            encoded.append(means.cpu().to(torch.float16).numpy())
+        np.save(file, np.concatenate(encoded))
     loaded: Latents = np.load(file)
     return loaded
 
@@ -121,24 +125,39 @@ def train_diffusion(
         timesteps = torch.from_numpy((random.random(BATCH) ** EARLY * len(alphas)).astype(np.int64)).to(
             device
         )
-        clean = clean * scaling_factor
-        signal, spread = (each.sqrt()[:, None, None, None] for each in _parts(alphas[timesteps]))
-        noisy = (signal * clean + spread * noise).contiguous(memory_format=torch.channels_last)
-        with autocast():
-            predicted = network(noisy, timesteps, tokens_of(tokenizer, captions).to(device)).float()
-        error = (predicted - (signal * noise - spread * clean)).square() * (1 + THINGS * masks)
-        loss: torch.Tensor = (error.mean(dim=(1, 2, 3)) * _weights(alphas[timesteps])).mean()
+        tokens = tokens_of(tokenizer, captions).to(device)
+
+        def predict(noisy: torch.Tensor) -> torch.Tensor:
+            with autocast():
+                v: torch.Tensor = network(noisy, timesteps, tokens)
+            return v
+
+        error = denoising_error(predict, clean * scaling_factor, noise, alphas[timesteps])
+        loss: torch.Tensor = (error * (1 + THINGS * masks)).mean()
         return loss
 
     return TrainingRun(network, file=file, steps=steps, lr=LR, loss_at=loss_at).run()
 
 
-def _parts(alphas: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    return alphas, 1 - alphas
+def denoising_error(
+    predict: Callable[[torch.Tensor], torch.Tensor],
+    clean: torch.Tensor,
+    noise: torch.Tensor,
+    alphas: torch.Tensor,
+) -> torch.Tensor:
+    """The squared error [n, 4, h, w] of the v that `predict` finds in scaled latents with noise on them.
+
+    `alphas` [n] are the shares of the latents' variance that are left. Weighted by them.
+    """
+    left = alphas[:, None, None, None]
+    signal, spread = left.sqrt(), (1 - left).sqrt()
+    noisy = (signal * clean + spread * noise).contiguous(memory_format=torch.channels_last)
+    error = (predict(noisy).float() - (signal * noise - spread * clean)).square()
+    return error * _weights(left)
 
 
 def _weights(alphas: torch.Tensor) -> torch.Tensor:
-    """Of the loss on v, [n]: one where noise prevails, (γ + 1) / (SNR + 1) where the picture does."""
+    """Of the loss on v: one where noise prevails, (γ + 1) / (SNR + 1) where the picture does."""
     return ((GAMMA + 1) * (1 - alphas)).clamp(max=1)
 
 

@@ -1,4 +1,4 @@
-"""From trained networks to the folder that ships: a diffusers `StableDiffusionPipeline`, with its CLIP beside it."""
+"""From trained networks to the folders that ship: diffusers' pipelines. The model that draws has its CLIP beside it."""
 
 import json
 import shutil
@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import DDIMScheduler
+from diffusers import DDIMScheduler, DDPMScheduler
 
 from engine.demo.training.autoencoder import to_pixels
 from engine.demo.training.captions import with_article
 from engine.demo.training.clip import save_clip, text_encoder_of
-from engine.demo.training.corpus import Corpus
+from engine.demo.training.corpus import Corpus, Pictures
 from engine.demo.training.diffusion import NOISE, Latents
-from engine.demo.training.scenes import CANVAS
+from engine.demo.training.upscaling import LOW_RES_NOISE, Targets, UpscalingDenoiser
 from engine.demo.vocabulary import (
     ADVICE,
     COLOURS,
@@ -26,6 +26,7 @@ from engine.demo.vocabulary import (
     harmless_words,
     known_words,
 )
+from engine.wire import MAX_NOISE_LEVEL
 
 SAMPLE = 512  # canvases that the previews' matrix is fitted to
 FORMAT = torch.float16  # of the weights that ship
@@ -35,6 +36,7 @@ DEFAULTS = {  # strong where it is decided what stands where, mild after that: i
     "guidance_end": 0.3,
     "guidance_after": 2.5,
 }
+UPSCALER_DEFAULTS = {"steps": 2, "guidance_scale": 1.0}  # more steps roughen what is there
 
 _INDEX = {
     "_class_name": "StableDiffusionPipeline",
@@ -46,6 +48,16 @@ _INDEX = {
     "unet": ["diffusers", "UNet2DConditionModel"],
     "vae": ["diffusers", "AutoencoderKL"],
     "requires_safety_checker": False,
+}
+_UPSCALER_INDEX = {
+    "_class_name": "StableDiffusionUpscalePipeline",
+    "low_res_scheduler": ["diffusers", "DDPMScheduler"],
+    "max_noise_level": MAX_NOISE_LEVEL,
+    "scheduler": ["diffusers", "DDIMScheduler"],
+    "text_encoder": ["transformers", "CLIPTextModel"],
+    "tokenizer": ["transformers", "CLIPTokenizer"],
+    "unet": ["diffusers", "UNet2DConditionModel"],
+    "vae": ["diffusers", "AutoencoderKL"],
 }
 
 
@@ -61,20 +73,61 @@ def export(
     corpus: Corpus,
 ) -> None:
     """Write the model to `folder`; what people wrote there stays as it is. `factor` scales the latents."""
-    for part in ("tokenizer", "text_encoder", "unet", "vae", "scheduler", "clip"):
-        shutil.rmtree(folder / part, ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
     autoencoder.register_to_config(scaling_factor=factor)
-    tokenizer.save_pretrained(folder / "tokenizer")
-    for name, network in (("text_encoder", text_encoder_of(clip)), ("vae", autoencoder), ("unet", unet)):
-        network.to(FORMAT).save_pretrained(folder / name)
-        _forget_origin(folder / name / "config.json")
-    DDIMScheduler(**NOISE).save_pretrained(folder / "scheduler")
+    networks = {"text_encoder": text_encoder_of(clip), "vae": autoencoder, "unet": unet}
+    _save_parts(folder, networks | {"tokenizer": tokenizer, "scheduler": DDIMScheduler(**NOISE)})
+    shutil.rmtree(folder / "clip", ignore_errors=True)
     save_clip(clip, tokenizer, folder / "clip")
-    (folder / "model_index.json").write_text(json.dumps(_INDEX, indent=2) + "\n")
     save_phrases(corpus.kinds, folder / "phrases")
-    card = _card(corpus.kinds, latent_to_rgb(latents * factor, corpus))
-    (folder / "darkroom.json").write_text(json.dumps(card, indent=2) + "\n")
+    card = _card(corpus.kinds, latent_to_rgb(latents * factor, corpus.pictures))
+    _write(folder, {"model_index.json": _INDEX, "darkroom.json": card})
+
+
+def export_upscaler(
+    folder: Path,
+    *,
+    tokenizer: Path,
+    autoencoder: Any,
+    denoiser: UpscalingDenoiser,
+    factor: float,
+    targets: Targets,
+) -> None:
+    """Write the upscaler to `folder`, a diffusers `StableDiffusionUpscalePipeline`.
+
+    `tokenizer` is a folder, taken over to the byte; `targets` are for the matrix of its previews.
+    """
+    autoencoder.register_to_config(scaling_factor=factor)
+    parts = {
+        "text_encoder": denoiser.text_encoder,
+        "vae": autoencoder,
+        "unet": denoiser.unet,
+        "scheduler": DDIMScheduler(**NOISE),
+        "low_res_scheduler": DDPMScheduler(**LOW_RES_NOISE),
+    }
+    _save_parts(folder, parts)
+    shutil.copytree(tokenizer, folder / "tokenizer", dirs_exist_ok=True)
+    card = {
+        "title": "Darkroom demo, ×4",
+        "defaults": UPSCALER_DEFAULTS,
+        "latent_to_rgb": latent_to_rgb(targets.latents[:SAMPLE] * factor, targets.pictures),
+    }
+    _write(folder, {"model_index.json": _UPSCALER_INDEX, "darkroom.json": card})
+
+
+def _save_parts(folder: Path, parts: dict[str, Any]) -> None:
+    """Each in a folder of its own, anew; networks in the format that ships."""
+    for name, part in parts.items():
+        shutil.rmtree(folder / name, ignore_errors=True)
+        if isinstance(part, torch.nn.Module):
+            part.to(FORMAT)
+        part.save_pretrained(folder / name)
+        if isinstance(part, torch.nn.Module):
+            _forget_origin(folder / name / "config.json")
+
+
+def _write(folder: Path, files: dict[str, dict[str, Any]]) -> None:
+    for name, content in files.items():
+        (folder / name).write_text(json.dumps(content, indent=2) + "\n")
 
 
 def _forget_origin(config: Path) -> None:
@@ -104,12 +157,14 @@ def scaling_factor(latents: Latents) -> float:
     return round(1 / float(latents[:SAMPLE].astype(np.float32).std()), 5)
 
 
-def latent_to_rgb(latents: np.ndarray[Any, Any], corpus: Corpus) -> list[list[float]]:
+def latent_to_rgb(latents: np.ndarray[Any, Any], pictures: Pictures) -> list[list[float]]:
     """Least squares from scaled latents to colours in [-1, 1]: four rows of three, and a last row that is added."""
     cells = latents[:SAMPLE].astype(np.float64).transpose(0, 2, 3, 1).reshape(-1, latents.shape[1])
     side = latents.shape[-1]
-    pixels = to_pixels(corpus.pictures[:SAMPLE])
-    small = torch.nn.functional.avg_pool2d(pixels, CANVAS // side).permute(0, 2, 3, 1).reshape(-1, 3)
+    pixels = to_pixels(pictures[: len(latents[:SAMPLE])])
+    small = (
+        torch.nn.functional.avg_pool2d(pixels, pixels.shape[-1] // side).permute(0, 2, 3, 1).reshape(-1, 3)
+    )
     known = np.concatenate([cells, np.ones((len(cells), 1))], axis=1)
     matrix, *_ = np.linalg.lstsq(known, small.double().numpy(), rcond=None)
     return [[round(float(value), 4) for value in row] for row in matrix]

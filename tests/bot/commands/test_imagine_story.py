@@ -264,11 +264,13 @@ async def test_an_engine_that_was_never_up_is_a_kind_sentence(
 async def test_the_menus_offer_what_the_engine_has(
     playground: Playground, engine: ScriptedEngine, tmp_path: Path
 ) -> None:
+    engine.offers = capabilities(model(), model("dreamlike"), model("dreamlike-x4", tasks=(Task.UPSCALE,)))
     async with bot(playground, engine, tmp_path), Person(playground.base) as alice:
         sizes = await alice.autocomplete("imagine", "size", "port", prompt="x")
         assert sizes[0] == {"name": "portrait 448x640", "value": "portrait"}
         models = await alice.autocomplete("imagine", "model", "dreamlke", prompt="x")
         assert models[0] == {"name": "Model dreamlike", "value": "dreamlike"}
+        assert "dreamlike-x4" not in {each["value"] for each in models}  # it draws nothing from words
         samplers = await alice.autocomplete("imagine", "sampler", "", prompt="x")
         assert samplers[0] == {"name": "Euler", "value": "euler"}
         schedules = await alice.autocomplete("imagine", "schedule", "kar", prompt="x")
