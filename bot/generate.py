@@ -156,11 +156,9 @@ def write(path: Path, data: bytes) -> None:
         aside.write_bytes(data)
         aside.replace(path)
     except OSError as error:
-        for each in (
-            aside,
-            path,
-        ):  # what a full disk did take would keep it full; and a name that was only taken
-            with contextlib.suppress(OSError):
-                if each == aside or not each.stat().st_size:
-                    each.unlink()
+        with contextlib.suppress(OSError):
+            aside.unlink()  # what a full disk did take would keep it full
+        with contextlib.suppress(OSError):
+            if not path.stat().st_size:
+                path.unlink()  # the name was only taken
         raise Refused(f"out: {path} cannot be written: {error.strerror}.") from None
