@@ -36,12 +36,8 @@ from engine.wire import (
 )
 
 Interaction = discord.Interaction[Darkroom]
-ASKED = {
-    Task.TXT2IMG,
-    Task.IMG2IMG,
-    Task.INPAINT,
-    Task.OUTPAINT,
-}  # for something else there are other commands
+# a model with none of these is for another command
+TASKS = {Task.TXT2IMG, Task.IMG2IMG, Task.INPAINT, Task.OUTPAINT}
 DIRECTIONS = [
     Choice(name="zoom out", value=Direction.OUT.value),
     *(Choice(name=f"to the {each}", value=each.value) for each in (Direction.LEFT, Direction.RIGHT)),
@@ -183,5 +179,5 @@ async def _schedules(interaction: Interaction, typed: str) -> Choices:
 @imagine.autocomplete("model")
 async def _models(interaction: Interaction, typed: str) -> Choices:
     known = await interaction.client.desk.catalogue.known()
-    models = [each for each in known.models if ASKED & set(each.tasks)] if known else []
+    models = [each for each in known.models if TASKS & set(each.tasks)] if known else []
     return offered(typed, [each.title for each in models], [each.name for each in models])
