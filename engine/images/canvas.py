@@ -44,6 +44,11 @@ class Canvas:
             box = masked_box(mask, (request.width, request.height), request.padding)
         return cls(picture.convert("RGB"), mask, box, request.mask_blur)
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of what comes out."""
+        return self.picture.size
+
     def piece(self, size: tuple[int, int], fill: Fill) -> tuple[Image.Image, Image.Image, Image.Image]:
         """What is drawn, scaled to `size` (width, height): the picture, the same to start from, and the mask.
 

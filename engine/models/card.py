@@ -63,6 +63,7 @@ class Card(WireModel):
     `base` is the folder with the other parts of what a GGUF file is one network of.
     `latent_to_rgb` are five rows of red, green and blue: what each latent channel adds to a preview's colour in
     [-1, 1], and last what is always added. Without it, Stable Diffusion's own is used.
+    `keeps_colours`: of a ×4 upscaler, that what it draws gets the colours of the small picture back.
     """
 
     title: Annotated[str, Field(max_length=100)] = ""
@@ -72,6 +73,7 @@ class Card(WireModel):
     base: Annotated[str, Field(max_length=128)] = ""
     vocabulary: Vocabulary | None = None
     latent_to_rgb: Annotated[tuple[Row, ...], Field(min_length=5, max_length=5)] | None = None
+    keeps_colours: bool = False
 
 
 def card_file(model: Path) -> Path:

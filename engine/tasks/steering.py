@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 
 from engine.errors import Refusal
 from engine.frames import Start
+from engine.images.canvas import Canvas
 from engine.images.preprocessing import preprocess
 from engine.models.control_loading import ControlNetwork
 from engine.models.loading import StableDiffusion
@@ -51,7 +52,7 @@ def refitted(steering: Sequence[Steering], size: tuple[int, int]) -> tuple[Steer
 
 def framed(picture: Image.Image, image: ImageInFlight) -> Image.Image:
     """What of a control picture belongs to what is drawn: where that is a part of a canvas, the same part."""
-    if image.canvas is None:
+    if not isinstance(image.canvas, Canvas):
         return picture
     return ImageOps.fit(picture, image.canvas.picture.size).crop(image.canvas.box)
 

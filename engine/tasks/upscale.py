@@ -5,6 +5,7 @@ from diffusers import DDPMScheduler
 from diffusers.image_processor import VaeImageProcessor
 from PIL import Image
 
+from engine.images.original import Original
 from engine.models.loading import StableDiffusion
 from engine.prompts.conditioning import Conditioning
 from engine.wire import GenerationRequest
@@ -31,7 +32,8 @@ def start_upscale(
 
     The latents have a cell for each pixel of the picture, which the network sees beside them with noise on it. Where
     a side has more than `max_tile` pixels the network sees it in tiles; the noise is that of the whole.
-    The generator draws in the pipeline's order: first the picture's noise, then the start.
+    The generator draws in the pipeline's order: first the picture's noise, then the start. A model whose card says so
+    has the picture's colours given back to what it drew, which the pipeline does not do.
     """
     noise, place = Noise(request, index), model.device.place
     scheduler = make_scheduler(model.scheduler_config, request.sampler, request.schedule)
@@ -53,5 +55,6 @@ def start_upscale(
         conditioning=conditioning,
         shown=shown,
         class_label=request.noise_level,
+        canvas=Original(picture) if model.card.keeps_colours else None,
         tiling=Tiling(cells, max_tile) if max(cells) > max_tile else None,
     )

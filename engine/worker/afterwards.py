@@ -54,7 +54,7 @@ class Afterwards:
 
         Loads the upscalers, so that a broken one fails before anything is drawn. Raises Refusal.
         """
-        size = drawn_size(request, None) if image.canvas is None else image.canvas.picture.size
+        size = drawn_size(request, None) if image.canvas is None else image.canvas.size
         pieces = request.candidates * self._postprocessor.plan(request, size)
         more = image.all_steps - request.steps
         return Plan(pieces=pieces, steps=ticks_of_second_passes(request, more))

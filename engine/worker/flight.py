@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from engine.images.canvas import Canvas
+from engine.images.original import Original
 from engine.prompts.conditioning import Conditioning
 from engine.prompts.wildcards import Words
 from engine.wire import SIDE_MULTIPLE, Hires, Seamless
@@ -27,8 +28,9 @@ class ImageInFlight:
     step is conditioned on, [rows, tokens, width]: a schedule in the prompt changes it, and its length. `added` is
     what the network is told besides, by diffusers' names, [rows, …] each: SDXL alone is told something.
     Where a part of a picture is drawn anew, `canvas` is that picture; `held` keeps its other parts where the network
-    sees no mask. `shown` [1, c, h, w] is what the network is shown beside the latents: the mask and the known part,
-    the depth, or the small picture that is enlarged, whose noise level is `class_label`.
+    sees no mask. Where a picture is enlarged and its colours are kept, the canvas is the small one.
+    `shown` [1, c, h, w] is what the network is shown beside the latents: the mask and the known part, the depth, or
+    the small picture that is enlarged, whose noise level is `class_label`.
     With a `tiling` a pass takes one tile, and a step is taken once all have had theirs: what the network predicts for
     them is blended into one prediction (MultiDiffusion, Bar-Tal et al. 2023, arXiv 2302.08113).
     With `seamless` axes the network sees the picture go on beyond an edge with the opposite one.
@@ -48,7 +50,7 @@ class ImageInFlight:
     conditioning: Conditioning
     held: Held | None = None
     shown: torch.Tensor | None = None
-    canvas: Canvas | None = None
+    canvas: Canvas | Original | None = None
     steering: tuple[Steering, ...] = ()
     hires: Hires | None = None
     before: int = 0

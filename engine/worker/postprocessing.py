@@ -13,6 +13,7 @@ from engine.errors import Refusal
 from engine.hires import drawn_steps
 from engine.images.canvas import Canvas
 from engine.images.filters import filtered
+from engine.images.original import Original
 from engine.models.restorer import Restorer
 from engine.models.upscaler import Upscaler
 from engine.postprocessing import restorers_of, size_after
@@ -80,11 +81,11 @@ class Postprocessor:
     def processed(
         self,
         request: GenerationRequest,
-        canvas: Canvas | None,
+        canvas: Canvas | Original | None,
         pixels: Pixels,
         tell: Callable[[str], None],
     ) -> Pieces:
-        """What the steps of `post` make of a picture, [H, W, 3]; of a canvas' piece the whole picture first.
+        """What the steps of `post` make of a picture, [H, W, 3], once the canvas is finished with it.
 
         `tell` hears what the person is told.
         """

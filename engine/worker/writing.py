@@ -6,6 +6,7 @@ import numpy.typing as npt
 from engine.images.canvas import Canvas
 from engine.images.encoding import write
 from engine.images.finishing import Finisher
+from engine.images.original import Original
 from engine.wire import MEDIA_TYPES, ImageInfo
 from engine.worker.drawing import Drawing
 from engine.worker.picture import Developed
@@ -30,7 +31,7 @@ def write_image(
     return [_write(finisher, drawing, each) for each in chosen]
 
 
-def _canvas(drawing: Drawing, image: Developed) -> Canvas | None:
+def _canvas(drawing: Drawing, image: Developed) -> Canvas | Original | None:
     """What is done after drawing is done to the whole picture, which then has no canvas any more."""
     return None if drawing.request.post else image.canvas
 

@@ -82,8 +82,9 @@ class Upscaler:
             **fields,
         )
         conditioning = condition(self._model, request, Words(prompt, ""))
-        (drawn,) = _drawn(self._model, [start_upscale(self._model, "0", request, 0, conditioning, picture)])
-        return drawn
+        image = start_upscale(self._model, "0", request, 0, conditioning, picture)
+        (drawn,) = _drawn(self._model, [image])
+        return drawn if image.canvas is None else image.canvas.finished(drawn)
 
 
 def _drawn(model: StableDiffusion, images: Sequence[ImageInFlight]) -> Iterator[Pixels]:

@@ -109,6 +109,7 @@ def export_upscaler(
     card = {
         "title": "Darkroom demo, ×4",
         "defaults": UPSCALER_DEFAULTS,
+        "keeps_colours": True,
         "latent_to_rgb": latent_to_rgb(targets.latents[:SAMPLE] * factor, targets.pictures),
     }
     _write(folder, {"model_index.json": _UPSCALER_INDEX, "darkroom.json": card})

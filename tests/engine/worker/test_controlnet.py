@@ -18,6 +18,7 @@ from diffusers import (
 from PIL import Image
 
 from engine.errors import Refusal
+from engine.images.canvas import Canvas
 from engine.models.loading import StableDiffusion, load_stable_diffusion
 from engine.wire import Control, GenerationRequest, Sampler, Schedule, Task
 from engine.worker.batching import RowCap
@@ -238,7 +239,7 @@ def test_of_a_part_that_is_drawn_alone_the_same_part_of_the_control_picture_is_s
     halves = Image.new("RGB", (80, 64), "black")
     halves.paste("white", (0, 0, 64, 64))
     (image,) = steerer.start(steered(ask, EDGES, **changes), [halves], picture=pattern(4))
-    assert image.canvas is not None
+    assert isinstance(image.canvas, Canvas)
     assert image.canvas.box == (0, 0, 64, 64)  # of 80: the margin, grown to the shape of what is drawn
     assert image.steering[0].shown[0].min() == 1
 

@@ -1,6 +1,7 @@
 """The ×4 upscaler is judged by diffusers, and its tiles by their seams."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from diffusers import StableDiffusionUpscalePipeline
 from PIL import Image
 
 from engine.frames import Failed, Finished, Stop
+from engine.models.card import Card
 from engine.models.loading import StableDiffusion, load_stable_diffusion
 from engine.tasks.upscale import start_upscale
-from engine.wire import GenerationRequest, Sampler, Schedule, Task, upscaled_size
+from engine.wire import Crop, GenerationRequest, Sampler, Schedule, Task, upscaled_size
 from engine.worker.batching import RowCap
 from engine.worker.device import Device
 from engine.worker.flight import ImageInFlight
@@ -210,3 +212,27 @@ def test_a_job_is_written_four_times_as_large_as_its_picture(
     assert "Upscaled by: 4, Noise level: 20" in image.infotext
     with Image.open(tmp_path / "job" / "0.png") as written:
         assert written.size == (image.width, image.height)
+
+
+@pytest.mark.parametrize("post", [(), (Crop(width=160, height=64),)])
+def test_where_the_models_card_says_so_the_result_has_the_small_pictures_colours(
+    model: StableDiffusion, ask: Ask, tmp_path: Path, post: tuple[Crop, ...]
+) -> None:
+    front = Front(tmp_path, replace(model, card=Card(keeps_colours=True)))
+    front.thread.start()
+    picture = gradient(40, 24)
+    picture.save(tmp_path / "input.png")
+    request = enlarge(ask, model=model.name, steps=1, width=160, height=96, post=post)
+    front.start("job", request, tmp_path / "input.png")
+    finished = front.until(Finished, Failed)
+    front.inbox.put(Stop())
+    front.thread.join(DEADLINE_S)
+    assert isinstance(finished, Finished)
+    with Image.open(tmp_path / "job" / "0.png") as written:
+        small = np.asarray(written.convert("RGB").reduce(16)).astype(float)
+    coarse = np.asarray(picture.reduce(4)).astype(float)[: len(small)]
+    assert np.abs(small - coarse).mean() < 4  # what an untrained network draws has other colours
+
+
+def test_another_models_result_is_as_it_was_drawn(model: StableDiffusion, ask: Ask) -> None:
+    assert start(model, enlarge(ask), gradient(40, 24)).canvas is None
