@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.mark.flow
-def test_the_wheel_holds_the_demo_model_the_page_and_the_notices(tmp_path: Path) -> None:
+def test_the_wheel_holds_the_demo_models_the_page_and_the_notices(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     tree.mkdir()
     for name in ("bot", "engine"):
@@ -27,4 +27,5 @@ def test_the_wheel_holds_the_demo_model_the_page_and_the_notices(tmp_path: Path)
         ["git", "ls-files", "bot", "engine"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
     ).stdout.split()
     assert [name for name in tracked if name not in held] == []
-    assert any(name.endswith("licenses/engine/demo/model/LICENSE.noto-emoji.txt") for name in held)
+    for model in ("model", "upscaler"):
+        assert any(name.endswith(f"licenses/engine/demo/{model}/LICENSE.noto-emoji.txt") for name in held)

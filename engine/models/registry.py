@@ -8,7 +8,7 @@ Its card says more about it (`engine/models/card.py`). Blocking: call from a thr
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,8 +48,8 @@ from engine.wire import (
 
 log = logging.getLogger(__name__)
 
-DEMO = "demo"  # the model that ships
 DEMO_FOLDER = Path(__file__).parents[1] / "demo" / "model"
+SHIPPED = {"demo": DEMO_FOLDER, "demo-x4": DEMO_FOLDER.with_name("upscaler")}  # by name
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._ -]{0,127}"
 FAMILIES = {768: "sd1", 1024: "sd2"}  # by the width of the text encoder: CLIP ViT-L, OpenCLIP ViT-H
 SHOWN_FAMILIES = {SEES_DEPTH: "sd2-depth", ENLARGES: "sd-x4"}
@@ -117,13 +117,20 @@ def weight_files(folder: Path, part: str) -> tuple[str, list[Path]]:
 class Registry:
     """The models under `root`, looked up anew at each call: a model may be added while the engine runs.
 
-    `demo` is the folder of the model that ships with Darkroom, `companions` what looks at pictures beside the models.
+    `shipped` are the folders of the models that ship with Darkroom, by name, and `companions` what looks at pictures
+    beside the models.
     """
 
-    def __init__(self, root: Path, *, demo: Path = DEMO_FOLDER, companions: Companions | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        shipped: Mapping[str, Path] = SHIPPED,
+        companions: Companions | None = None,
+    ) -> None:
         self._root = root
         self._companions = companions
-        self._demo = demo
+        self._shipped = shipped
         self._told: set[tuple[str, str]] = set()
 
     def models(self) -> tuple[ModelInfo, ...]:
@@ -131,7 +138,7 @@ class Registry:
 
         The log says once what is not usable; a `lookup`, of which the worker does many, leaves that to this.
 
-        The demo is offered only as long as no other draws from words.
+        What ships is offered only as long as no other draws from words.
         """
         entries = self.entries()
         for entry in entries:
@@ -168,17 +175,22 @@ class Registry:
         return tuple(entry for _, entry in sorted(entries.items()))
 
     def _usable(self, entries: Sequence[Entry]) -> dict[str, tuple[ModelInfo, Path]]:
-        """Every usable model with its place, by name."""
+        """Every usable model with its place, by name: those that draw from words, an operator's others, our others."""
         usable = {entry.name: (entry.info, entry.place) for entry in entries if entry.info is not None}
-        plain = {name: each for name, each in usable.items() if Task.TXT2IMG in each[0].tasks}
-        return (plain or self._demo_alone()) | usable
+        if plain := _plain(usable):
+            return plain | usable
+        ours = self._ours()
+        return _plain(ours) | usable | {name: each for name, each in ours.items() if name not in usable}
 
-    def _demo_alone(self) -> dict[str, tuple[ModelInfo, Path]]:
-        try:
-            return {DEMO: (_read(self._demo, DEMO), self._demo)}
-        except NotAModel as fault:  # somebody changed what ships
-            self._tell(DEMO, str(fault))
-            return {}
+    def _ours(self) -> dict[str, tuple[ModelInfo, Path]]:
+        """What ships, by name."""
+        ours = {}
+        for name, folder in self._shipped.items():
+            try:
+                ours[name] = (_read(folder, name), folder)
+            except NotAModel as fault:  # somebody changed what ships
+                self._tell(name, str(fault))
+        return ours
 
     def _tell(self, name: str, reason: str) -> None:
         """Log once why something is not offered: the folder is looked at again and again."""
@@ -206,6 +218,11 @@ class Registry:
         if not re.fullmatch(NAME_PATTERN, name):
             raise WrongKind("its name has characters other than letters, digits, space, '.', '_' and '-'")
         check_place(place, self._root)
+
+
+def _plain(models: Mapping[str, tuple[ModelInfo, Path]]) -> dict[str, tuple[ModelInfo, Path]]:
+    """Those that draw from words."""
+    return {name: each for name, each in models.items() if Task.TXT2IMG in each[0].tasks}
 
 
 def _info(name: str, checkpoint: Checkpoint) -> ModelInfo:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from engine.errors import Refusal
-from engine.models.registry import DEMO_FOLDER, WEIGHTS, Registry
+from engine.models.registry import DEMO_FOLDER, SHIPPED, WEIGHTS, Registry
 from engine.wire import Sampler, Schedule, Task
 from tests.engine.models import headers
 
@@ -154,7 +154,7 @@ def test_the_card_is_stronger_than_the_scheduler_and_the_name(tmp_path: Path) ->
 def test_a_folder_of_edm_noise_is_not_offered(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = make_model(tmp_path, "play", pipeline="StableDiffusionXLPipeline")
     schedule(folder, "EDMDPMSolverMultistep")
-    assert names(tmp_path) == ["demo"]
+    assert names(tmp_path) == [*SHIPPED]
     assert "play is not offered: it was trained on EDM's noise" in caplog.text
 
 
@@ -184,7 +184,7 @@ def test_an_sdxl_without_its_second_text_encoder_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (sdxl(tmp_path, "xl") / "text_encoder_2/model.safetensors").unlink()
-    assert names(tmp_path) == ["demo"]
+    assert names(tmp_path) == [*SHIPPED]
     assert "its text_encoder_2 has no weights in safetensors" in caplog.text
 
 
@@ -221,7 +221,7 @@ def test_a_depth_model_says_whether_it_estimates_depth(tmp_path: Path, estimator
 def test_a_depth_estimator_without_weights_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = make_model(tmp_path, "d", pipeline="StableDiffusionDepth2ImgPipeline", unet={"in_channels": 5})
     (folder / "depth_estimator" / "model.safetensors").rename(folder / "depth_estimator" / "model.bin")
-    assert names(tmp_path) == ["demo"]
+    assert names(tmp_path) == [*SHIPPED]
     assert "its depth_estimator has no weights in safetensors" in caplog.text
 
 
@@ -236,15 +236,30 @@ def test_an_upscaler_does_only_that_at_the_size_of_what_is_enlarged(
         blocks = [1, 2, 3, 4] if name == "wrong" else [1, 2, 3]
         (folder / "vae" / "config.json").write_text(json.dumps({"block_out_channels": blocks}))
     (folder / "low_res_scheduler" / "scheduler_config.json").unlink()
-    _, model = Registry(tmp_path).models()
+    _, model, _ = Registry(tmp_path).models()
     assert (model.name, model.family, model.tasks) == ("x4", "sd-x4", (Task.UPSCALE,))
     assert (model.defaults.width, model.defaults.guidance_scale) == (128, 9.0)
     assert "its autoencoder's factor is 8, not 4" in caplog.text
     assert "its low_res_scheduler/scheduler_config.json is missing or damaged" in caplog.text
 
 
+def test_an_operators_own_upscaler_comes_before_the_one_that_ships(tmp_path: Path) -> None:
+    for name in ("big", "demo-x4"):
+        folder = make_model(
+            tmp_path,
+            name,
+            pipeline="StableDiffusionUpscalePipeline",
+            unet={"in_channels": 7, "sample_size": 128},
+        )
+        (folder / "low_res_scheduler").mkdir()
+        (folder / "low_res_scheduler" / "scheduler_config.json").write_text("{}")
+        (folder / "vae" / "config.json").write_text(json.dumps({"block_out_channels": [1, 2, 3]}))
+        assert names(tmp_path) == (["demo", "big", "demo-x4"])
+    assert Registry(tmp_path).lookup("demo-x4") == tmp_path / "demo-x4"
+
+
 def test_an_inpainting_model_does_only_that_and_is_never_the_default(tmp_path: Path) -> None:
-    registry = Registry(tmp_path / "models", demo=make_model(tmp_path, "shipped"))
+    registry = Registry(tmp_path / "models", shipped={"demo": make_model(tmp_path, "shipped")})
     make_model(tmp_path / "models", "a", pipeline="StableDiffusionInpaintPipeline", unet={"in_channels": 9})
     assert [model.name for model in registry.models()] == ["demo", "a"]
     make_model(tmp_path / "models", "b")
@@ -257,16 +272,19 @@ def test_an_inpainting_model_does_only_that_and_is_never_the_default(tmp_path: P
 def test_a_custom_pipeline_class_is_not_offered(tmp_path: Path) -> None:
     folder = make_model(tmp_path, "evil")
     (folder / "model_index.json").write_text('{"_class_name": ["evil", "StableDiffusionPipeline"]}')
-    assert names(tmp_path) == ["demo"]
+    assert names(tmp_path) == [*SHIPPED]
 
 
-def test_the_demo_is_offered_only_where_nothing_else_is(tmp_path: Path) -> None:
+def test_the_demo_and_its_upscaler_are_offered_only_where_nothing_else_draws(tmp_path: Path) -> None:
     root = tmp_path / "models"
-    (demo,) = Registry(root).models()
+    demo, upscaler = Registry(root).models()
     assert (demo.name, demo.family, demo.defaults.width) == ("demo", "sd", 256)
-    assert Registry(root).lookup("demo") == DEMO_FOLDER
+    assert (upscaler.name, upscaler.family, upscaler.tasks) == ("demo-x4", "sd-x4", (Task.UPSCALE,))
+    assert [Registry(root).lookup(name) for name in SHIPPED] == [DEMO_FOLDER, SHIPPED["demo-x4"]]
     make_model(root, "real")
     assert names(root) == ["real"]
+    with pytest.raises(Refusal):
+        Registry(root).lookup("demo-x4")
     make_model(root, "demo")  # an operator's own
     assert Registry(root).lookup("demo") == root / "demo"
 
@@ -285,7 +303,7 @@ def test_a_name_is_never_a_path(tmp_path: Path, name: str) -> None:
 def test_without_any_model_nothing_is_offered_and_the_log_says_why(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    registry = Registry(tmp_path / "models", demo=tmp_path / "gone")
+    registry = Registry(tmp_path / "models", shipped={"demo": tmp_path / "gone"})
     assert registry.models() == ()
     assert registry.models() == ()
     assert [record.getMessage() for record in caplog.records] == [

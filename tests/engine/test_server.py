@@ -74,7 +74,7 @@ async def test_the_operators_policy_holds_for_requests_that_say_nothing(tmp_path
         assert engine.drawn() == []
         _, told = await engine.call("GET", "/v1/capabilities")
         assert told["safety"] == "block"
-        (model,) = told["models"]
+        model, _ = told["models"]
         assert (model["ranked"], model["checked"]) == (True, False)
         assert "describe" in model["tasks"]
 
@@ -185,12 +185,12 @@ REFUSED: list[tuple[dict[str, Any], str, str, str]] = [
     ({"prompt": 7}, "invalid_field", "prompt", "prompt must be text."),
     ({"model": ""}, "invalid_field", "model", "model must not be empty."),
     ({"version": 2}, "invalid_field", "version", "version must be 1; it was 2."),
-    ({"model": "sd9"}, "unknown_model", "model", "There is no model called 'sd9'. Known: demo."),
+    ({"model": "sd9"}, "unknown_model", "model", "There is no model called 'sd9'. Known: demo, demo-x4."),
     (
         {"model": "../demo"},
         "unknown_model",
         "model",
-        "There is no model called '../demo'. Known: demo.",
+        "There is no model called '../demo'. Known: demo, demo-x4.",
     ),
     (
         {"sampler": "lcm", "steps": 51},
@@ -479,7 +479,7 @@ async def test_capabilities_say_all_that_the_bot_must_know(engine: Engine) -> No
     capabilities = wire.Capabilities.model_validate(body)
     assert status == 200
     assert capabilities.device == "scripted"
-    assert [model.name for model in capabilities.models] == ["demo"]
+    assert [model.name for model in capabilities.models] == ["demo", "demo-x4"]
     assert {sampler.name for sampler in capabilities.samplers} == set(wire.Sampler)
     assert {schedule.name for schedule in capabilities.schedules} == set(wire.Schedule)
     assert capabilities.limits.queue == 100

@@ -4,6 +4,7 @@ import io
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -124,7 +125,7 @@ async def test_queue_and_help_answer_while_a_picture_is_drawn(alice: Person) -> 
 
 async def test_menus_are_filled_from_what_the_engine_offers(alice: Person) -> None:
     models = await alice.autocomplete("imagine", "model", "dem", prompt="x")
-    assert [choice["value"] for choice in models] == ["demo"]
+    assert [choice["value"] for choice in models] == ["demo"]  # not the one that only enlarges
     samplers = await alice.autocomplete("imagine", "sampler", "dpm", prompt="x")
     assert {"dpmpp_2m", "dpmpp_2m_sde"} <= {choice["value"] for choice in samplers}
 
@@ -145,6 +146,17 @@ async def test_a_picture_is_described_upscaled_extended_and_drawn_with_other_wor
     asked = await alice.slash("describe", files={"image": ("first.png", data)})
     told = await alice.wait_message(asked, is_final, timeout=DEADLINE_S)
     assert re.search(r"\n> `\w+", told["content"])
+
+
+async def test_with_words_a_picture_is_drawn_anew_four_times_as_large(alice: Person) -> None:
+    small = {"image": ("small.png", png(Image.new("RGB", (64, 48), "navy")))}
+    asked = await alice.slash("upscale", {"prompt": "a blue background"}, files=small)
+    message = await alice.wait_message(asked, is_final, timeout=DEADLINE_S)
+    assert is_posted(message), message["content"]
+    assert "demo" in message["content"]
+    large = await picture(alice, message)
+    assert large.size == (256, 192)
+    assert np.abs(np.asarray(large.convert("RGB")).mean(axis=(0, 1)) - (0, 0, 128)).max() < 12
 
 
 async def test_only_what_is_white_in_a_mask_is_drawn_anew(alice: Person) -> None:

@@ -37,7 +37,7 @@ def model() -> StableDiffusion:
 @pytest.fixture(scope="module")
 def draw(model: StableDiffusion) -> Draw:
     """Draws with the model's defaults: `draw(prompt, seed=…, negative=…, picture=…)`."""
-    (info,) = Registry(Path("no models here")).models()
+    info, _ = Registry(Path("no models here")).models()
 
     def draw(prompt: str, *, seed: int = 7, negative: str = "", picture: Image.Image | None = None) -> Pixels:
         fields = {**info.defaults.model_dump(), "model": "demo", "prompt": prompt, "seed": seed}

@@ -95,7 +95,7 @@ def test_an_operators_phrases_come_beside_those_that_ship_or_in_their_place(
 
 
 def test_the_demo_ranks_and_describes_by_itself_and_is_checked_by_nobody(companions: Companions) -> None:
-    (demo,) = Registry(Path("none"), companions=companions).models()
+    demo, _ = Registry(Path("none"), companions=companions).models()
     assert demo.ranked
     assert Task.DESCRIBE in demo.tasks
     assert not demo.checked

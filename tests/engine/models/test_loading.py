@@ -63,7 +63,7 @@ def test_weights_in_shards_are_offered_and_loaded(folder: Path) -> None:
 
 def test_pickles_are_neither_offered_nor_read(folder: Path) -> None:
     (folder / UNET).rename(folder / "unet/diffusion_pytorch_model.bin")
-    assert names(folder) == ["demo"]
+    assert names(folder) == ["demo", "demo-x4"]
     with pytest.raises(
         ModelBroken, match="Model 'tiny' cannot be used: its unet has no weights in safetensors"
     ):
