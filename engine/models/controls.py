@@ -185,7 +185,7 @@ def _check_image_encoder(folder: Path) -> None:
 
 
 def _family(width: object) -> str:
-    """ "sd" where the width is unusual, as of models (`engine/models/registry.py`)."""
+    """ "sd" where the width is unusual, as of models (`engine/models/model_info.py`)."""
     return FAMILIES.get(width, "sd") if isinstance(width, int) else "sd"
 
 

@@ -13,11 +13,11 @@ from engine.models.digests import Digests
 from engine.models.fault import Missing, Unsafe, WrongKind
 from engine.models.header import read_header
 from engine.models.item import Item
-from engine.models.layout import read_layout
+from engine.models.layout import read_layout, weight_files
 from engine.models.own_pipeline import is_own_pipeline, read_own_pipeline, weights
 from engine.models.publishing import put_in, take_out
 from engine.models.quantised import GGUF
-from engine.models.registry import PICKLES, Entry, Registry, weight_files
+from engine.models.registry import PICKLES, Entry, Registry
 
 HEADINGS = ("NAME", "FAMILY", "KIND", "PREDICTS", "SIZE", "SHA-256", "USABLE")
 SHOWN_DIGITS = 10  # of a digest: as many as the infotext has

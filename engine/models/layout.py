@@ -1,5 +1,6 @@
-"""What a folder in diffusers' layout says that it is, in its `model_index.json`. No torch."""
+"""What a folder in diffusers' layout says that it is, in its `model_index.json`, and its weights. No torch."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,14 @@ SHOWN_PIPELINES = {  # to which something is shown, and always
 }
 DEPTH_ESTIMATOR, LOW_RES_SCHEDULER = "depth_estimator", "low_res_scheduler"  # folders
 ABSENT = [None, None]  # how the index writes that a part was left out
+WEIGHTS = {  # by part of the pipeline, as diffusers and transformers name their files
+    "text_encoder": "model",
+    "text_encoder_2": "model",
+    DEPTH_ESTIMATOR: "model",
+    "unet": "diffusion_pytorch_model",
+    "vae": "diffusion_pytorch_model",
+}
+VARIANTS = ("", ".fp16")  # preferred first; ".bin" files are pickles and never read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,3 +77,16 @@ def read_layout(folder: Path) -> Layout:
         zeroes_empty=index.get("force_zeros_for_empty_prompt") is not False,
         is_refiner=index.get("requires_aesthetics_score") is True,
     )
+
+
+def weight_files(folder: Path, part: str) -> tuple[str, list[Path]]:
+    """The variant ("" or "fp16") of a part's weights that is loaded, and its files: one, or several shards.
+
+    Raises NotAModel where there are no safetensors.
+    """
+    for variant in VARIANTS:
+        pattern = re.compile(rf"{WEIGHTS[part]}{re.escape(variant)}(-\d+-of-\d+)?\.safetensors")
+        files = sorted(path for path in (folder / part).glob("*.safetensors") if pattern.fullmatch(path.name))
+        if files:
+            return variant.removeprefix("."), files
+    raise NotAModel(f"its {part} has no weights in safetensors")

@@ -24,8 +24,14 @@ from engine.models.damage import note_damage
 from engine.models.depth_estimator import DepthEstimator
 from engine.models.digests import Digests
 from engine.models.fault import NotAModel
-from engine.models.layout import DEPTH_ESTIMATOR, LOW_RES_SCHEDULER, SEES_DEPTH, Layout, read_layout
-from engine.models.registry import weight_files
+from engine.models.layout import (
+    DEPTH_ESTIMATOR,
+    LOW_RES_SCHEDULER,
+    SEES_DEPTH,
+    Layout,
+    read_layout,
+    weight_files,
+)
 from engine.models.single_file import load_parts
 from engine.models.vae import Vae
 from engine.prompts.encoding import PromptEncoder

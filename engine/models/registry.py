@@ -1,9 +1,9 @@
-"""The models of this engine: names, the folders and files behind them, and what a person may choose. No torch.
+"""The models of this engine: their names, and the folders and files behind them. No torch.
 
 A model is a subfolder of the models folder in diffusers' layout, with a `model_index.json` of a class that
 `engine/models/layout.py` or `engine/models/own_pipeline.py` names, or a single `.safetensors` file with a whole
 checkpoint.
-Its card says more about it (`engine/models/card.py`). Blocking: call from a thread.
+What a person may choose of one is in `engine/models/model_info.py`. Blocking: call from a thread.
 """
 
 import logging
@@ -11,80 +11,22 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from pydantic import ValidationError
-
-from engine import violations
 from engine.errors import Refusal
-from engine.models import few_steps
-from engine.models.card import Card, read_card
 from engine.models.checkpoint import SUFFIX, Checkpoint, read_checkpoint
 from engine.models.companions import Companions
 from engine.models.fault import NotAModel, Unsafe, WrongKind
-from engine.models.json_file import read_json
-from engine.models.layout import (
-    DEPTH_ESTIMATOR,
-    ENLARGES,
-    LOW_RES_SCHEDULER,
-    SEES_DEPTH,
-    SEES_MASK,
-    read_layout,
-)
-from engine.models.own_pipeline import OwnPipeline, is_own_pipeline, read_own_pipeline
+from engine.models.model_info import info_of_file, info_of_folder, info_of_pipeline
 from engine.models.place import check_place, has
 from engine.models.quantised import GGUF, read_quantised
-from engine.models.weights import weights_of_file, weights_of_folder
-from engine.wire import (
-    SIDE_MULTIPLE,
-    UPSCALE_FACTOR,
-    Defaults,
-    GenerationRequest,
-    ModelInfo,
-    Sampler,
-    Schedule,
-    Task,
-)
+from engine.wire import ModelInfo, Task
 
 log = logging.getLogger(__name__)
 
 DEMO_FOLDER = Path(__file__).parents[1] / "demo" / "model"
 SHIPPED = {"demo": DEMO_FOLDER, "demo-x4": DEMO_FOLDER.with_name("upscaler")}  # by name
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._ -]{0,127}"
-FAMILIES = {768: "sd1", 1024: "sd2"}  # by the width of the text encoder: CLIP ViT-L, OpenCLIP ViT-H
-SHOWN_FAMILIES = {SEES_DEPTH: "sd2-depth", ENLARGES: "sd-x4"}
-TASKS = {  # by the channels that the network takes
-    4: (Task.TXT2IMG, Task.IMG2IMG, Task.INPAINT, Task.OUTPAINT),
-    SEES_DEPTH: (Task.DEPTH2IMG,),  # and img2img where it can estimate the depth
-    ENLARGES: (Task.UPSCALE,),
-    SEES_MASK: (Task.INPAINT, Task.OUTPAINT),  # it draws nothing without a mask
-}
-OF_CHANNELS: dict[int, dict[str, Any]] = {  # defaults, as diffusers' pipelines have them
-    SEES_DEPTH: {"strength": 0.8},
-    ENLARGES: {"guidance_scale": 9.0},
-    SEES_MASK: {
-        "strength": 1.0
-    },  # it sees the surroundings, and was trained to draw the rest from noise alone
-}
-REFINER_TASKS = TASKS[4][1:]  # it was trained on the last steps alone, and cannot begin a picture
 PICKLES = (".ckpt", ".pt", ".pth")
-WEIGHTS = {  # by part of the pipeline, as diffusers and transformers name their files
-    "text_encoder": "model",
-    "text_encoder_2": "model",
-    DEPTH_ESTIMATOR: "model",
-    "unet": "diffusion_pytorch_model",
-    "vae": "diffusion_pytorch_model",
-}
-MOST_BLOCKS = 16  # of an autoencoder: far more than any has
-VARIANTS = ("", ".fp16")  # preferred first; ".bin" files are pickles and never read
-
-_DEFAULTS: dict[str, Any] = {
-    "steps": 20,
-    "guidance_scale": 7.5,
-    "strength": 0.75,
-    "sampler": Sampler.DPMPP_2M,
-    "schedule": Schedule.AUTOMATIC,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,19 +41,6 @@ class Entry:
     info: ModelInfo | None = None
     checkpoint: Checkpoint | None = None
     fault: NotAModel | None = None
-
-
-def weight_files(folder: Path, part: str) -> tuple[str, list[Path]]:
-    """The variant ("" or "fp16") of a part's weights that is loaded, and its files: one, or several shards.
-
-    Raises NotAModel where there are no safetensors.
-    """
-    for variant in VARIANTS:
-        pattern = re.compile(rf"{WEIGHTS[part]}{re.escape(variant)}(-\d+-of-\d+)?\.safetensors")
-        files = sorted(path for path in (folder / part).glob("*.safetensors") if pattern.fullmatch(path.name))
-        if files:
-            return variant.removeprefix("."), files
-    raise NotAModel(f"its {part} has no weights in safetensors")
 
 
 class Registry:
@@ -187,7 +116,7 @@ class Registry:
         ours = {}
         for name, folder in self._shipped.items():
             try:
-                ours[name] = (_read(folder, name), folder)
+                ours[name] = (info_of_folder(name, folder), folder)
             except NotAModel as fault:  # somebody changed what ships
                 self._tell(name, str(fault))
         return ours
@@ -202,14 +131,16 @@ class Registry:
         try:
             self._check_place(name, place)
             if place.is_dir():
-                return Entry(name=name, place=place, info=_read(place, name))
+                return Entry(name=name, place=place, info=info_of_folder(name, place))
             if place.suffix == GGUF:
                 quantised = read_quantised(place)
-                return Entry(name=name, place=place, info=_own(name, quantised.pipeline, quantised.card))
+                return Entry(
+                    name=name, place=place, info=info_of_pipeline(name, quantised.pipeline, quantised.card)
+                )
             if place.suffix != SUFFIX:
                 raise Unsafe(f"it is a pickle: make a model of it with: darkroom models convert {place.name}")
             checkpoint = read_checkpoint(place)
-            return Entry(name=name, place=place, info=_info(name, checkpoint), checkpoint=checkpoint)
+            return Entry(name=name, place=place, info=info_of_file(name, checkpoint), checkpoint=checkpoint)
         except NotAModel as fault:
             return Entry(name=name, place=place, fault=fault)
 
@@ -223,106 +154,3 @@ class Registry:
 def _plain(models: Mapping[str, tuple[ModelInfo, Path]]) -> dict[str, tuple[ModelInfo, Path]]:
     """Those that draw from words."""
     return {name: each for name, each in models.items() if Task.TXT2IMG in each[0].tasks}
-
-
-def _info(name: str, checkpoint: Checkpoint) -> ModelInfo:
-    """What a person may choose of a single file's."""
-    card, found, config = checkpoint.card, checkpoint.found, checkpoint.config
-    estimates_depth = "depth_estimator" in config
-    quick = few_steps.defaults(name, takes_guidance=False, scheduler={})
-    ours = _of_family(found.family) | OF_CHANNELS.get(found.in_channels, {}) | quick
-    return ModelInfo(
-        name=name,
-        title=card.title or name,
-        family=SHOWN_FAMILIES.get(found.in_channels, found.family),
-        tasks=_tasks(found.in_channels, is_refiner=found.is_refiner, estimates_depth=estimates_depth),
-        defaults=_defaults(_native_side(config["unet"], config["vae"]), ours | card.defaults),
-        notice=card.notice,
-        estimates_depth=estimates_depth,
-        weights=weights_of_file(checkpoint.header),
-    )
-
-
-def _read(folder: Path, name: str) -> ModelInfo:
-    if is_own_pipeline(folder):
-        return _own(name, read_own_pipeline(folder), read_card(folder))
-    layout = read_layout(folder)
-    files = {part: weight_files(folder, part)[1] for part in layout.parts}
-    unet, vae = read_json(folder, "unet/config.json"), read_json(folder, "vae/config.json")
-    channels = _as_int(unet.get("in_channels"))
-    if channels not in layout.channels:
-        raise NotAModel(f"its network does not take {' or '.join(map(str, layout.channels))} channels")
-    if channels == ENLARGES:
-        read_json(folder, f"{LOW_RES_SCHEDULER}/scheduler_config.json")
-    family = "sdxl" if layout.is_sdxl else FAMILIES.get(_as_int(unet.get("cross_attention_dim")), "sd")
-    quick = few_steps.defaults(
-        name,
-        takes_guidance=unet.get("time_cond_proj_dim") is not None,
-        scheduler=_scheduler(folder),
-    )
-    ours = _of_family(family) | OF_CHANNELS.get(channels, {}) | quick
-    family = SHOWN_FAMILIES.get(channels, family)
-    card = read_card(folder)
-    return ModelInfo(
-        name=name,
-        title=card.title or name,
-        family=family,
-        tasks=_tasks(channels, is_refiner=layout.is_refiner, estimates_depth=layout.estimates_depth),
-        defaults=_defaults(_native_side(unet, vae), ours | card.defaults),
-        notice=card.notice,
-        estimates_depth=layout.estimates_depth,
-        weights=weights_of_folder(files),
-    )
-
-
-def _own(name: str, pipeline: OwnPipeline, card: Card) -> ModelInfo:
-    return pipeline.info(name, card, _defaults(pipeline.family.side, pipeline.defaults | card.defaults))
-
-
-def _scheduler(folder: Path) -> dict[str, Any]:
-    """Raises WrongKind for a noise that our samplers do not know. One that is missing is told on loading."""
-    file = "scheduler/scheduler_config.json"
-    config = read_json(folder, file) if (folder / file).exists() else {}
-    if str(config.get("_class_name")).startswith("EDM"):
-        raise WrongKind("it was trained on EDM's noise, which cannot be drawn with yet")
-    return config
-
-
-def _tasks(channels: int, *, is_refiner: bool, estimates_depth: bool) -> tuple[Task, ...]:
-    if is_refiner:
-        return REFINER_TASKS
-    return (*TASKS[channels], Task.IMG2IMG) if estimates_depth else TASKS[channels]
-
-
-def _of_family(family: str) -> dict[str, Any]:
-    return {"guidance_scale": 5.0} if family == "sdxl" else {}  # as diffusers' pipeline has it
-
-
-def _native_side(unet: dict[str, Any], vae: dict[str, Any]) -> int:
-    """Pixels: the network's latent side times the autoencoder's factor, which halves at each block but one.
-
-    An upscaler's latents have the small picture's own size.
-    """
-    upscales = unet.get("in_channels") == ENLARGES
-    blocks = vae.get("block_out_channels")
-    right = UPSCALE_FACTOR if upscales else SIDE_MULTIPLE
-    factor = 2 ** (min(len(blocks), MOST_BLOCKS) - 1) if isinstance(blocks, list) and blocks else right
-    if factor != right:
-        raise NotAModel(f"its autoencoder's factor is {factor}, not {right}")
-    return _as_int(unet.get("sample_size")) * (1 if upscales else factor)
-
-
-def _defaults(side: int, changes: dict[str, Any]) -> Defaults:
-    """Raises NotAModel where a default is outside the limits of a request."""
-    try:
-        defaults = Defaults.model_validate({"width": side, "height": side, **_DEFAULTS, **changes})
-        GenerationRequest.model_validate({"model": "m", "prompt": "", "seed": 0, **defaults.model_dump()})
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise NotAModel(f"its defaults: {violations.sentence(first)}") from None
-    return defaults
-
-
-def _as_int(value: object) -> int:
-    """0 for what is none, or is so large that even to name it would be too much."""
-    return value if isinstance(value, int) and abs(value) < 2**31 else 0

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from engine.errors import Refusal
-from engine.models.registry import DEMO_FOLDER, SHIPPED, WEIGHTS, Registry
+from engine.models.layout import WEIGHTS
+from engine.models.registry import DEMO_FOLDER, SHIPPED, Registry
 from engine.wire import Sampler, Schedule, Task
 from tests.engine.models import headers
 
