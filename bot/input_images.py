@@ -4,6 +4,7 @@ What can be wrong with it is told in one fixed sentence each; Pillow's own words
 """
 
 import io
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -100,8 +101,11 @@ def _check_still(image: Image.Image, limits: Limits, field: str) -> None:
         raise Refused(f"{field}: it must be at most {_megapixels(limits)}; it was {width} x {height} pixels.")
     # Shrunk to what the engine takes, a strip of pixels must still be one.
     shrunk = min(1.0, limits.max_side / max(width, height, 1))
-    if min(width, height) * shrunk < limits.input_side:
-        raise Refused(f"{field}: it is too narrow to start from; it was {width} x {height} pixels.")
+    least = math.ceil(limits.input_side / shrunk)
+    if min(width, height) < least:
+        raise Refused(
+            f"{field}: its shorter side must have at least {least} pixels; it was {width} x {height} pixels."
+        )
     # A JPEG of several frames is a phone's photo with a depth map or a gain map, not an animation.
     if image.format in {"PNG", "WEBP"} and getattr(image, "is_animated", False):
         raise Refused(f"{field}: {ANIMATED}")

@@ -91,7 +91,7 @@ def build(options: Options, capabilities: Capabilities, *, owner: str, random_se
     if options.postprocess.hires is not None and task is not Task.TXT2IMG:
         raise Refused("hires draws from words alone: leave image out.")
     model = find_model(options.model, capabilities, task)
-    check_task(task, model)
+    check_task(task, model, capabilities)
     sampler = find_sampler(options.sampler, model, capabilities)
     steps = _steps(options.steps, model, sampler, limits)
     width, height = _size(options, task, model, limits)
@@ -154,10 +154,11 @@ def _size(options: Options, task: Task, model: ModelInfo, limits: Limits) -> tup
     return model.defaults.width, model.defaults.height
 
 
-def check_task(task: Task, model: ModelInfo) -> None:
-    """Raises Refused where the model cannot do this."""
+def check_task(task: Task, model: ModelInfo, capabilities: Capabilities) -> None:
+    """Raises Refused where the model cannot do this, with the first that can."""
     if task not in model.tasks:
-        raise Refused(f"The model {model.name} cannot {MEANING[task]}.")
+        able = next((f"; {each.name} can" for each in capabilities.models if task in each.tasks), "")
+        raise Refused(f"The model {model.name} cannot {MEANING[task]}{able}.")
 
 
 def _steps(value: int | None, model: ModelInfo, sampler: SamplerInfo, limits: Limits) -> int:

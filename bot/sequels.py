@@ -39,7 +39,7 @@ def variation(
     request: GenerationRequest, capabilities: Capabilities, *, owner: str, seed: int
 ) -> GenerationRequest:
     """Starts from one of `request`'s own pictures. Raises Refused where the model cannot."""
-    check_task(Task.IMG2IMG, find_model(request.model, capabilities))
+    check_task(Task.IMG2IMG, find_model(request.model, capabilities), capabilities)
     strength = max(VARIATION_STRENGTH, least_strength(request.steps))
     changes = {"owner": owner, "seed": seed, "task": Task.IMG2IMG, "strength": strength}
     return request.model_copy(update=PLAIN | _own_post(request) | changes)
@@ -71,7 +71,7 @@ def reframed(
     The picture must be scaled as the frame says.
     """
     model = find_model(request.model, capabilities)
-    check_task(Task.OUTPAINT, model)
+    check_task(Task.OUTPAINT, model, capabilities)
     frame = framed(direction, size, model, capabilities.limits)
     width, height = frame.whole
     changes = {

@@ -14,6 +14,7 @@ from bot.errors import Refused
 from bot.jobs.inputs import Inputs
 from bot.postprocess import Postprocess, best_upscaler, check_enlarged
 from bot.requests import Options, build
+from bot.tasks import size_to_upscale
 from bot.ui.answers import promise_reply
 from engine.wire import MAX_POST_SCALE, MAX_PROMPT_CHARS, MAX_SEED, UPSCALE_FACTOR, Capabilities, Task
 
@@ -72,8 +73,13 @@ def _drawn(
     """By a model that was trained for it. Raises Refused."""
     if scale not in (None, UPSCALE_FACTOR) or upscaler is not None:
         raise Refused(
-            f"With a prompt a model draws the picture {UPSCALE_FACTOR} times as large: leave scale and upscaler out."
+            f"With a prompt a model draws the picture {UPSCALE_FACTOR} times as large: leave scale and upscaler out,"
+            " or prompt."
         )
     if not any(Task.UPSCALE in model.tasks for model in capabilities.models):
         raise Refused("No model here can upscale by words: leave prompt out.")
+    try:
+        size_to_upscale(size, None, capabilities.limits)
+    except Refused as refused:
+        raise Refused(f"{refused} Without a prompt an upscaler enlarges larger ones.") from None
     return Options(prompt=prompt, image=size, task=Task.UPSCALE)

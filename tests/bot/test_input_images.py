@@ -157,13 +157,12 @@ def test_a_large_picture_is_shrunk_to_the_largest_side_that_is_drawn() -> None:
     assert normalise(encoded(gradient(3000, 1500), "JPEG"), LIMITS).size == (2048, 1024)
 
 
-@pytest.mark.parametrize(("width", "height"), [(1, 1), (3, 300), (9000, 20)])
+@pytest.mark.parametrize(("width", "height", "least"), [(1, 1, 8), (3, 300, 8), (9000, 20, 36)])
 def test_a_strip_too_narrow_for_the_engine_is_refused_before_anything_is_queued(
-    width: int, height: int
+    width: int, height: int, least: int
 ) -> None:
-    with pytest.raises(
-        Refused, match=f"image: it is too narrow to start from; it was {width} x {height} pixels"
-    ):
+    said = f"image: its shorter side must have at least {least} pixels; it was {width} x {height} pixels."
+    with pytest.raises(Refused, match=said):
         normalise(encoded(gradient(width, height)), LIMITS)
 
 

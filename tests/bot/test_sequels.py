@@ -76,7 +76,7 @@ def test_a_pan_keeps_the_picture_and_draws_half_of_it_more() -> None:
 
 
 def test_a_model_that_cannot_extend_a_picture_says_so() -> None:
-    with pytest.raises(Refused, match="The model words only cannot extend an image"):
+    with pytest.raises(Refused, match="The model words only cannot extend an image; sd15 can"):
         reframed(request(model="words only"), Direction.OUT, (512, 512), OFFERED, owner="8", seed=4)
 
 

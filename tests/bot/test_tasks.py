@@ -64,7 +64,7 @@ def test_a_depth_image_asks_for_its_task_and_alone_starts_from_noise_in_its_shap
         ),
         (
             {"task": "upscale", "image": (64, 64), "model": "depth"},
-            "The model depth cannot upscale an image.",
+            "The model depth cannot upscale an image; x4 can.",
         ),
     ],
 )

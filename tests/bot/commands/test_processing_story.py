@@ -61,7 +61,11 @@ async def test_upscale_with_words_has_a_model_draw_it_anew(
             64,
         )
         asked = await alice.slash("upscale", {"prompt": "a cat", "scale": 2}, files=small)
-        assert "leave scale and upscaler out" in (await alice.wait_message(asked))["content"]
+        assert "leave scale and upscaler out, or prompt" in (await alice.wait_message(asked))["content"]
+        large = {"image": ("large.png", picture(size=(1200, 1000)))}
+        asked = await alice.slash("upscale", {"prompt": "a cat"}, files=large)
+        said = (await alice.wait_message(asked))["content"]
+        assert said.endswith("it was 1200 x 1000. Without a prompt an upscaler enlarges larger ones.")
         engine.offers = capabilities(upscalers=("lanczos",))
         asked = await alice.slash("upscale", {"prompt": "a cat"}, files=small)
         said = (await alice.wait_message(asked))["content"]
