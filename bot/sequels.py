@@ -48,10 +48,15 @@ def variation(
 def upscaled(
     request: GenerationRequest, size: tuple[int, int], capabilities: Capabilities, *, owner: str
 ) -> GenerationRequest:
-    """One of `request`'s own pictures, of `size` (width, height), enlarged; its words go along. Raises Refused."""
+    """One of `request`'s own pictures, of `size` (width, height), enlarged. Raises Refused.
+
+    Its words go along for what comes after; a model that only enlarges could not go on from them.
+    """
     check_enlarged(size, UPSCALE_BY, capabilities.limits)
     enlarge = Postprocess(upscale=f"{best_upscaler(capabilities)}:{UPSCALE_BY}")
     alone = enlarge.alone(capabilities, owner=owner, format=request.format)
+    if request.task is Task.UPSCALE:
+        return alone
     kept = ("model", "prompt", "negative_prompt", "width", "height", "steps", "guidance_scale", "sampler")
     changes = {name: getattr(request, name) for name in (*kept, "schedule", "seed", "clip_skip", "vae")}
     return alone.model_copy(update=changes)

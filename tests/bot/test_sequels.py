@@ -51,6 +51,14 @@ def test_upscale_draws_nothing_and_keeps_the_words_for_what_comes_after() -> Non
     assert varied == request(owner="8", seed=4, task=Task.IMG2IMG, strength=VARIATION_STRENGTH)
 
 
+def test_a_picture_of_a_model_that_only_enlarges_leaves_its_words_behind_as_nothing_could_go_on_from_them() -> (
+    None
+):
+    asked = upscaled(request(task=Task.UPSCALE, model="x4"), (512, 768), OFFERED, owner="8")
+    assert (asked.task, asked.post) == (Task.PROCESS, (Upscale(upscaler="lanczos", scale=2),))
+    assert asked.prompt == ""
+
+
 def test_the_operators_upscaler_is_preferred_to_plain_resampling() -> None:
     offered = capabilities(upscalers=("lanczos", "4x-sharp", "a-third"))
     (step,) = upscaled(request(), (512, 512), offered, owner="8").post
