@@ -8,6 +8,7 @@ from PIL import Image
 
 from engine.wire import UPSCALE_FACTOR
 
+MARGIN = 8  # pixels around the small picture, since a convolution draws a frame where it takes the picture to end
 AREA = 4  # pixels of the small picture, along a side, whose mean colour is kept
 MOST_CONTRAST = 2.0  # by which that of what was drawn is multiplied at most
 
@@ -17,7 +18,7 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Original:
-    """`picture` is RGB. What is drawn of it has UPSCALE_FACTOR times its sides."""
+    """`picture` is RGB. What comes out has UPSCALE_FACTOR times its sides; what is drawn, those of `seen`."""
 
     picture: Image.Image
     kept: None = None  # no pixel comes out as it was
@@ -27,13 +28,21 @@ class Original:
         """Width and height of what comes out."""
         return self.picture.width * UPSCALE_FACTOR, self.picture.height * UPSCALE_FACTOR
 
+    @property
+    def seen(self) -> Image.Image:
+        """The picture with MARGIN pixels more on each side, each of the colour of the edge there."""
+        beyond = (MARGIN, MARGIN)
+        return Image.fromarray(np.pad(np.asarray(self.picture), (beyond, beyond, (0, 0)), mode="edge"))
+
     def finished(self, drawn: Pixels) -> Pixels:
-        """What was drawn, [4·h, 4·w, 3], with the contrast and the colours of the small picture, [h, w, 3].
+        """What was drawn of `seen`, without the margin and with the contrast and the colours of the small picture.
 
         As the colour correction of StableSR (Wang et al. 2023, arXiv 2305.07015): first one factor for the contrast of
         each channel, then coarse differences are the small picture's. Fine ones are as they were drawn.
         """
         small = np.asarray(self.picture, np.float32)
+        beyond = MARGIN * UPSCALE_FACTOR
+        drawn = drawn[beyond:-beyond, beyond:-beyond]
         matched = [_matched(drawn[..., channel], small[..., channel]) for channel in range(3)]
         return np.stack(matched, axis=-1)
 

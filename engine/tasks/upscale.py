@@ -33,16 +33,18 @@ def start_upscale(
     The latents have a cell for each pixel of the picture, which the network sees beside them with noise on it. Where
     a side has more than `max_tile` pixels the network sees it in tiles; the noise is that of the whole.
     The generator draws in the pipeline's order: first the picture's noise, then the start. A model whose card says so
-    has the picture's colours given back to what it drew, which the pipeline does not do.
+    has the picture's colours given back to what it drew, and sees a margin around it, which the pipeline does not do.
     """
+    original = Original(picture) if model.card.keeps_colours else None
+    seen = picture if original is None else original.seen
     noise, place = Noise(request, index), model.device.place
     scheduler = make_scheduler(model.scheduler_config, request.sampler, request.schedule)
     timesteps = timesteps_from(scheduler, request.steps, 1.0)
-    pixels = VaeImageProcessor(do_resize=False).preprocess(picture).to(place)
+    pixels = VaeImageProcessor(do_resize=False).preprocess(seen).to(place)
     low_res = DDPMScheduler.from_config(model.low_res_config)
     grain = noise.draw(pixels.shape, place)
     shown = low_res.add_noise(pixels, grain, torch.tensor([request.noise_level], device=place))
-    cells = (picture.height, picture.width)
+    cells = (seen.height, seen.width)
     return ImageInFlight(
         job_id=job_id,
         index=index,
@@ -55,6 +57,6 @@ def start_upscale(
         conditioning=conditioning,
         shown=shown,
         class_label=request.noise_level,
-        canvas=Original(picture) if model.card.keeps_colours else None,
-        tiling=Tiling(cells, max_tile) if max(cells) > max_tile else None,
+        canvas=original,
+        tiling=Tiling(cells, max_tile) if max(picture.size) > max_tile else None,
     )

@@ -43,6 +43,13 @@ def test_a_plain_colour_stays_what_it_is(upscaler: Upscaler, colour: str) -> Non
     assert nearness(upscaler.enlarge(plain, "", 1), np.asarray(plain.resize((256, 256)))).colour < 0.5
 
 
+def test_a_picture_gets_no_frame_along_its_edges(upscaler: Upscaler) -> None:
+    grey = Image.new("RGB", (64, 64), (200, 200, 200))
+    grey.paste((40, 40, 40), (24, 24, 40, 40))
+    edge = upscaler.enlarge(grey, "", 1)[:4].astype(float)
+    assert np.abs(edge - 200).max() < 4
+
+
 def test_a_step_between_two_colours_is_sharper_than_by_lanczos(upscaler: Upscaler) -> None:
     picture = Image.new("RGB", (64, 64), "navy")
     picture.paste("gold", (32, 0, 64, 64))
