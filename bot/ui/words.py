@@ -109,11 +109,16 @@ def drawing(job: Job, event: Loading | Progress, *, show_prompt: bool = True) ->
 
 
 def progress(event: Progress) -> str:
-    """ "▰▰▰▱▱▱ 50 % · step 10 of 20 · about 9 s left"."""
+    """ "▰▰▰▱▱▱ 50 % · step 10 of 20 · about 9 s left".
+
+    After the last step the picture is decoded and written, which may take longer than the steps and is not foretold.
+    """
     done = min(max(event.step / max(event.steps, 1), 0.0), 1.0)
     filled = int(done * BAR)
     bar = "▰" * filled + "▱" * (BAR - filled)
     left = "" if event.eta_s is None else f" · about {duration(event.eta_s)} left"
+    if 0 < event.steps <= event.step:
+        left = " · finishing"
     return f"{bar} {int(done * 100)} % · step {event.step} of {event.steps}{left}"
 
 

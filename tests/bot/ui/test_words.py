@@ -74,6 +74,11 @@ def test_drawing_shows_a_bar_the_step_and_the_time_left() -> None:
     assert words.drawing(job(), Loading(model="sd15")).endswith("\nLoading the model `sd15` …")
 
 
+def test_after_the_last_step_it_is_finishing_and_no_time_is_promised() -> None:
+    text = words.progress(Progress(step=2, steps=2, eta_s=0))
+    assert text == "▰▰▰▰▰▰▰▰▰▰▰▰ 100 % · step 2 of 2 · finishing"
+
+
 def test_progress_never_leaves_its_bar() -> None:
     assert words.progress(Progress(step=25, steps=20)).startswith("▰" * 12 + " 100 %")
     assert words.progress(Progress(step=0, steps=0)).startswith("▱" * 12 + " 0 %")
