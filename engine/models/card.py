@@ -63,7 +63,8 @@ class Card(WireModel):
     `base` is the folder with the other parts of what a GGUF file is one network of.
     `latent_to_rgb` are five rows of red, green and blue: what each latent channel adds to a preview's colour in
     [-1, 1], and last what is always added. Without it, Stable Diffusion's own is used.
-    `keeps_colours`: of a ×4 upscaler, that what it draws gets the colours of the small picture back.
+    `keeps_colours`: of a ×4 upscaler, that what it draws gets the colours of the small picture back, and that
+    it sees a margin around it.
     """
 
     title: Annotated[str, Field(max_length=100)] = ""
