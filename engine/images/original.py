@@ -8,7 +8,7 @@ from PIL import Image
 
 from engine.wire import UPSCALE_FACTOR
 
-MARGIN = 8  # pixels around the small picture, since a convolution draws a frame where it takes the picture to end
+MARGIN = 8  # pixels around the small picture: a convolution draws a frame where it takes a picture to end
 AREA = 4  # pixels of the small picture, along a side, whose mean colour is kept
 MOST_CONTRAST = 2.0  # by which that of what was drawn is multiplied at most
 
