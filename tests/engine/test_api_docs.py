@@ -1,3 +1,4 @@
+import json
 import re
 from pathlib import Path
 from typing import get_args
@@ -12,7 +13,17 @@ from engine.models.registry import Registry
 from engine.queue import FairQueue
 from engine.server import create_app
 from engine.spool import Spool
-from engine.wire import Cancelled, Failed, Finished, Loading, Progress, Queued, WireModel
+from engine.wire import (
+    Cancelled,
+    Failed,
+    Finished,
+    GenerationRequest,
+    Loading,
+    Progress,
+    Queued,
+    Task,
+    WireModel,
+)
 from tests.engine.no_worker import no_worker
 
 OPERATING = (Path(__file__).parents[2] / "docs" / "operating.md").read_text("utf-8")
@@ -73,3 +84,13 @@ def test_the_operators_table_of_metrics_is_the_page() -> None:
     assert set(re.findall(r"`(darkroom_\w+)`", OPERATING)) == {
         name for name in counted if not name.endswith("_created")
     }
+
+
+def test_the_example_that_enlarges_is_a_request_to_the_upscaler_that_ships(tmp_path: Path) -> None:
+    examples = map(json.loads, re.findall(r"request=(\{.*?\})'", DOCUMENT, re.DOTALL))
+    (example,) = [each for each in examples if each.get("task") == "upscale"]
+    request = GenerationRequest.model_validate(example)
+    models = {model.name: model for model in Registry(tmp_path).models()}
+    assert Task.UPSCALE in models[request.model].tasks
+    defaults = models[request.model].defaults
+    assert (request.steps, request.guidance_scale) == (defaults.steps, defaults.guidance_scale)
