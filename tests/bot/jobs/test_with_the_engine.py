@@ -50,10 +50,14 @@ async def test_a_request_with_an_input_becomes_pictures(desk: Desk, front: Engin
     async with bot(desk, front) as dispatcher:
         wish = asked("a hamster", count=2, task=Task.IMG2IMG, strength=0.5)
         job = await desk.ended(await dispatcher.submit(desk.conversation(), wish, Inputs(image=picture(1))))
+
+        async def is_released() -> bool:  # once the pictures are posted
+            return not (front.folder / "spool" / job.id).exists()
+
+        await until(is_released)
     assert job.state is JobState.POSTED
     assert [image.seed for image in await desk.history.images(job.id)] == [7, 8]
     assert job.notices == ("scripted",)
-    assert not (front.folder / "spool" / job.id).exists()
 
 
 async def test_what_the_engine_refuses_is_told_in_its_words(desk: Desk, front: Engine) -> None:
