@@ -37,6 +37,8 @@ class Original:
     def finished(self, drawn: Pixels) -> Pixels:
         """What was drawn of `seen`, without the margin and with the contrast and the colours of the small picture.
 
+        Of [4·(h + 16), 4·(w + 16), 3] pixels, for a picture of w × h, come [4·h, 4·w, 3].
+
         As the colour correction of StableSR (Wang et al. 2023, arXiv 2305.07015): first one factor for the contrast of
         each channel, then coarse differences are the small picture's. Fine ones are as they were drawn.
         """
